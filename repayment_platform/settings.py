@@ -1,0 +1,128 @@
+"""Settings from the environment and `.env`: names, defaults and what makes one wrong.
+
+What belongs here: reading and validating settings. What does not: opening connections or
+deriving URLs from them (`warehouse.urls`).
+"""
+
+import os
+import sys
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SANDBOX = "sandbox"
+"""The value of FINERACT_BASE_URL that asks for the sandbox by name."""
+API_PATH = "/fineract-provider/api/v1"
+
+
+class BadSettings(SystemExit):
+    """A setting is missing or wrong; ends the command with one line on standard error."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(2)
+        print(f"settings: {message}", file=sys.stderr)
+
+
+class Settings(BaseSettings):
+    """One instance per process; see README for the table of names, defaults and meanings."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore")
+
+    database_url: str | None = None
+    repayment_home: Path = Path(".data")
+    postgres_port: int | None = Field(None, ge=1, le=65535)
+
+    fineract_base_url: str | None = None
+    fineract_username: str = "mifos"
+    fineract_password: SecretStr = SecretStr("password")
+    fineract_tenant: str = "default"
+    fineract_allowed_hosts: str = ""
+    fineract_timeout_seconds: float = Field(20, gt=0)
+    fineract_settle_seconds: float | None = Field(None, gt=0)
+    posting_workers: int = Field(20, ge=1, le=200)
+
+    webhook_port: int = Field(8081, ge=1, le=65535)
+    ops_port: int = Field(8082, ge=1, le=65535)
+    dagster_port: int = Field(3000, ge=1, le=65535)
+    sandbox_port: int = Field(8099, ge=1, le=65535)
+    sandbox_latency_ms: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Settings":
+        if not self.uses_sandbox:
+            url = urlsplit(self.fineract_base_url or "")
+            if url.scheme not in ("http", "https") or not self.fineract_base_url.endswith(API_PATH):
+                raise ValueError(f"FINERACT_BASE_URL must be an http(s) URL ending in {API_PATH}")
+            if url.hostname not in self.allowed_hosts:
+                raise ValueError(
+                    f"FINERACT_ALLOWED_HOSTS must name {url.hostname}, the host of FINERACT_BASE_URL"
+                )
+        if self.settle_seconds <= self.timeout_seconds:
+            raise ValueError(
+                f"FINERACT_SETTLE_SECONDS ({self.settle_seconds:g}) must be greater than "
+                f"FINERACT_TIMEOUT_SECONDS ({self.timeout_seconds:g})"
+            )
+        if self.fineract_base_url is None and self.database_url is not None:
+            raise ValueError(
+                "FINERACT_BASE_URL must be set when DATABASE_URL is; "
+                "set it to 'sandbox' to post to the built-in sandbox on purpose"
+            )
+        return self
+
+    @property
+    def uses_sandbox(self) -> bool:
+        return self.fineract_base_url in (None, SANDBOX)
+
+    @property
+    def timeout_seconds(self) -> float:
+        """Read time-out of one request to Fineract; short for the sandbox unless set."""
+        if self.uses_sandbox and "fineract_timeout_seconds" not in self.model_fields_set:
+            return 1.5
+        return self.fineract_timeout_seconds
+
+    @property
+    def settle_seconds(self) -> float:
+        """How long after a send an absent transaction proves that it was not applied."""
+        if self.fineract_settle_seconds is not None:
+            return self.fineract_settle_seconds
+        return 2.0 if self.uses_sandbox else 60.0
+
+    @property
+    def allowed_hosts(self) -> frozenset[str]:
+        return frozenset(filter(None, map(str.strip, self.fineract_allowed_hosts.split(","))))
+
+    @property
+    def base_url(self) -> str:
+        """Fineract's base URL, the sandbox's where that is used."""
+        if self.uses_sandbox:
+            return f"http://127.0.0.1:{self.sandbox_port}{API_PATH}"
+        return str(self.fineract_base_url)
+
+    @property
+    def ledger_url(self) -> str:
+        """What the database remembers as the ledger it posts to."""
+        return SANDBOX if self.uses_sandbox else self.base_url.rstrip("/")
+
+    @cached_property
+    def home(self) -> Path:
+        """Where all local state lives, absolute."""
+        return self.repayment_home.expanduser().absolute()
+
+    def webhook_secrets(self, provider: str, lender: str) -> tuple[SecretStr, ...]:
+        """Active secrets, newest first, of `<PROVIDER>_WEBHOOK_SECRETS_<LENDER>`."""
+        raw = os.environ.get(f"{provider.upper()}_WEBHOOK_SECRETS_{lender.upper()}", "")
+        return tuple(SecretStr(s) for s in map(str.strip, raw.split(",")) if s)
+
+
+def load_settings() -> Settings:
+    """Read the environment; raises `BadSettings` with one line that says what to set."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        message = first["msg"].removeprefix("Value error, ")
+        raise BadSettings(f"{name}: {message}" if name else message) from None
