@@ -210,10 +210,7 @@ CREATE TABLE "CORE"."CORE_POSTING_ATTEMPT" (
     run_id           text NOT NULL,       -- the run that may write the result: the fence
     worker           integer NOT NULL,
     intended_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
-    last_sent_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
-    outcome          text CHECK (outcome IN (
-        'success', 'failed', 'not_applied', 'held', 'awaiting_approval'
-    )),
+    outcome          text CHECK (outcome IN ('success', 'failed', 'not_applied', 'held')),
     settled_by       text CHECK (settled_by IN ('reply', 'lookup')),
     settled_at       timestamptz,
     http_status      integer,
@@ -225,6 +222,7 @@ CREATE TABLE "CORE"."CORE_POSTING_ATTEMPT" (
 -- Two runs, or two machines, cannot both have one payment or one loan in flight.
 CREATE UNIQUE INDEX core_posting_attempt_open_key ON "CORE"."CORE_POSTING_ATTEMPT" (source_key) WHERE settled_at IS NULL;
 CREATE UNIQUE INDEX core_posting_attempt_open_loan ON "CORE"."CORE_POSTING_ATTEMPT" (loan_external_id) WHERE settled_at IS NULL;
+CREATE UNIQUE INDEX core_posting_attempt_open_ref ON "CORE"."CORE_POSTING_ATTEMPT" (payment_ref) WHERE settled_at IS NULL AND payment_ref IS NOT NULL;
 CREATE INDEX core_posting_attempt_key ON "CORE"."CORE_POSTING_ATTEMPT" (source_key);
 CREATE INDEX core_posting_attempt_run ON "CORE"."CORE_POSTING_ATTEMPT" (run_id);
 

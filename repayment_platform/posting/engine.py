@@ -1,0 +1,295 @@
+"""One posting run, from the queue to the recorded results.
+
+The course of a run: take over what dead runs left in doubt and look it up; post what is due, the
+payments of one loan one after another, different loans in parallel; wait out the settle time of
+what went into doubt, look that up, and post what turns out not to have been applied.
+
+What belongs here: that course, and when to stop. What does not: SQL (`work`, `claims`, `results`,
+`settlement`), the meaning of replies (`verdicts`), HTTP (`fineract`).
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import TypeVar
+
+from psycopg import AsyncConnection, errors
+
+from repayment_platform.fineract.client import FineractClient
+from repayment_platform.fineract.contract import Repayment
+from repayment_platform.posting import verdicts
+from repayment_platform.posting.claims import Attempt, Claims
+from repayment_platform.posting.group_commit import GroupCommit
+from repayment_platform.posting.ledger import check_ledger, fineract_client, remember_ledger
+from repayment_platform.posting.liveness import live_run, take_over_dead_runs
+from repayment_platform.posting.model import (
+    Payment,
+    PostingStopped,
+    QueueLine,
+    Selection,
+    Summary,
+)
+from repayment_platform.posting.results import Result, Results
+from repayment_platform.posting.settlement import Doubt, doubts
+from repayment_platform.posting.tally import count
+from repayment_platform.posting.verdicts import Then, Verdict
+from repayment_platform.posting.work import Allowance, Connection, due_loans, queue, refresh
+from repayment_platform.settings import Settings
+
+T = TypeVar("T")
+Progress = Callable[[Summary, str], None]
+
+BREAKER_TRIPS = 5
+"""Server failures in a row, over all workers, that end a run."""
+TRIES_PER_RUN = 3
+"""How often a payment in passing trouble is sent within one run."""
+LONGEST_PAUSE_SECONDS = 5.0
+"""Passing trouble that asks for a longer pause is left to the next run."""
+SETTLE_ROUNDS = 3
+"""How often a run waits out what went into doubt before it leaves the rest to the next."""
+
+
+class NoCore(Exception):
+    """CORE has not been built in this database yet."""
+
+
+class StopSwitch:
+    """Asks a run to finish what is in flight, record it and end."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self.reason: str | None = None
+
+    def stop(self, reason: str) -> None:
+        self.reason = self.reason or reason
+        self._event.set()
+
+    @property
+    def is_set(self) -> bool:
+        return self._event.is_set()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep, or return at once when the run is asked to stop."""
+        try:
+            await asyncio.wait_for(self._event.wait(), seconds)
+        except TimeoutError:
+            return
+
+
+async def inspect(conninfo: str, selection: Selection, run_id: str) -> list[QueueLine]:
+    """The queue as a run starting now would see it; changes nothing.
+
+    Raises:
+        NoCore: dbt has not built CORE yet.
+    """
+    async with (
+        await AsyncConnection.connect(conninfo, autocommit=True) as connection,
+        connection.transaction(force_rollback=True),
+    ):
+        await _refresh(connection)
+        return await queue(connection, selection, run_id)
+
+
+async def post(
+    settings: Settings,
+    conninfo: str,
+    selection: Selection,
+    run_id: str,
+    *,
+    progress: Progress = lambda _summary, _doing: None,
+    switch: StopSwitch | None = None,
+) -> Summary:
+    """Post what is due and return what was done.
+
+    Raises:
+        PostingStopped: the run ended early through no fault of the payments; they stay open.
+        WrongLedger, RunAlreadyActive, NoCore: nothing was sent.
+    """
+    started = time.monotonic()
+    async with (
+        live_run(conninfo, run_id) as locked,
+        await AsyncConnection.connect(conninfo, autocommit=True) as reading,
+        await AsyncConnection.connect(conninfo, autocommit=True) as writing,
+    ):
+        await check_ledger(reading, settings)
+        async with reading.transaction():
+            await _refresh(reading)
+        claims = GroupCommit(Claims(locked, run_id, selection).write, settings.posting_workers)
+        results = GroupCommit(Results(writing, run_id).write, settings.posting_workers)
+        async with claims.running(), results.running():
+            allowance = await Allowance.of(reading, selection.limit)
+            run = _Run(settings, selection, run_id, reading, claims, results, progress, switch)
+            await take_over_dead_runs(locked, run_id)
+            await run.settle_and_post(allowance)
+        for lender, deferred in allowance.deferred.items():
+            run.summary.of(lender).deferred += deferred
+    run.summary.seconds = time.monotonic() - started
+    run.summary.stopped = run.switch.reason
+    if run.switch.reason:
+        raise PostingStopped(run.summary)
+    return run.summary
+
+
+async def _refresh(connection: Connection) -> None:
+    try:
+        await refresh(connection)
+    except errors.UndefinedTable:
+        raise NoCore('"CORE"."CORE_TRANSACTION_DATA" is not built yet: run dbt first') from None
+
+
+class _Run:
+    """The state of one run: its counts, its stop switch and its clients."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        selection: Selection,
+        run_id: str,
+        reading: Connection,
+        claims: GroupCommit[tuple[Payment, int], Attempt | None],
+        results: GroupCommit[Result, bool],
+        progress: Progress,
+        switch: StopSwitch | None,
+    ) -> None:
+        self._settings = settings
+        self._selection = selection
+        self._run_id = run_id
+        self._reading = reading
+        self._claims = claims
+        self._results = results
+        self._progress = progress
+        self._failures_in_a_row = 0
+        self._doubted: set[str] = set()
+        self.switch = switch or StopSwitch()
+        self.summary = Summary(run_id)
+
+    async def settle_and_post(self, allowance: Allowance) -> None:
+        await self._look_up(await self._doubts())
+        await self._post_due(allowance)
+        for _ in range(SETTLE_ROUNDS):
+            open_ends = await self._doubts()
+            if not open_ends or self.switch.is_set:
+                return
+            wait = max(doubt.seconds_left for doubt in open_ends)
+            self._progress(
+                self.summary, f"waiting {wait:.0f} s to settle {len(open_ends)} in doubt"
+            )
+            await self.switch.sleep(wait)
+            self._doubted |= {doubt.attempt.payment.source_key for doubt in open_ends}
+            await self._look_up(await self._doubts())
+            await self._post_due(allowance, {doubt.attempt.payment.loan for doubt in open_ends})
+
+    async def _doubts(self) -> list[Doubt]:
+        return await doubts(self._reading, self._run_id, self._settings.settle_seconds)
+
+    async def _post_due(self, allowance: Allowance, loans: set[str] | None = None) -> None:
+        """Post all that is due, or what is due of these loans."""
+
+        async def loans_due() -> AsyncIterator[list[Payment]]:
+            due = due_loans(self._reading, self._selection, self._run_id, allowance, loans)
+            remembered = False
+            async for payments in due:
+                if not remembered:
+                    await remember_ledger(self._reading, self._settings)
+                    remembered = True
+                yield payments
+
+        await self._share_out(loans_due(), self._post_loan)
+
+    async def _post_loan(self, worker: int, client: FineractClient, loan: list[Payment]) -> None:
+        for payment in loan:
+            if payment.source_key not in self._doubted:
+                self.summary.of(payment.lender).picked_up += 1
+            for _ in range(TRIES_PER_RUN):
+                if self.switch.is_set:
+                    return
+                then, pause = await self._post_once(worker, client, payment)
+                if then is not Then.AGAIN or pause > LONGEST_PAUSE_SECONDS:
+                    break
+                await self.switch.sleep(pause)
+            if then is not Then.NEXT:
+                return
+
+    async def _post_once(
+        self, worker: int, client: FineractClient, payment: Payment
+    ) -> tuple[Then, float]:
+        """Claim, send and record one payment; what to do next, and after how many seconds."""
+        attempt = await self._claims.submit((payment, worker))
+        if attempt is None:
+            return Then.LEAVE_LOAN, 0.0
+        repayment = Repayment(payment.loan, payment.source_key, payment.date, payment.amount)
+        # A request that starts this soon after its intent has timed out by the time that anybody
+        # may take its absence from the ledger for proof.
+        slack = self._settings.settle_seconds - self._settings.timeout_seconds
+        if time.monotonic() - attempt.not_before > slack:
+            verdict = verdicts.never_sent(attempt)
+        else:
+            reply = await client.post_repayment(repayment, attempt.idempotency_key)
+            verdict = verdicts.of_reply(attempt, reply)
+            if getattr(reply, "already_there", False):
+                verdict = await self._asked(client, Doubt(attempt, verdict.result.state, 1.0))
+        await self._record(attempt, verdict)
+        return verdict.then, verdict.result.back_off_seconds or 0.0
+
+    async def _look_up(self, open_ends: Iterable[Doubt]) -> None:
+        async def one_by_one() -> AsyncIterator[Doubt]:
+            for doubt in open_ends:
+                yield doubt
+
+        async def settle(_worker: int, client: FineractClient, doubt: Doubt) -> None:
+            await self._record(doubt.attempt, await self._asked(client, doubt))
+
+        await self._share_out(one_by_one(), settle)
+
+    async def _asked(self, client: FineractClient, doubt: Doubt) -> Verdict:
+        payment = doubt.attempt.payment
+        answer = await client.find_transaction(payment.loan, payment.source_key)
+        return verdicts.of_lookup(doubt.attempt, doubt.state, answer, due=doubt.seconds_left <= 0)
+
+    async def _record(self, attempt: Attempt, verdict: Verdict) -> None:
+        """Write the result, count it if it was still ours to write, and stop where it says so."""
+        if await self._results.submit(verdict.result):
+            count(self.summary, attempt.payment, verdict.result)
+            self._progress(self.summary, "posting")
+        self._failures_in_a_row = self._failures_in_a_row + 1 if verdict.server_trouble else 0
+        if verdict.then is Then.STOP:
+            self.switch.stop(verdict.result.reason)
+        elif self._failures_in_a_row >= BREAKER_TRIPS:
+            self.switch.stop(
+                f"Fineract failed {BREAKER_TRIPS} times in a row, last: {verdict.result.reason}"
+            )
+
+    async def _share_out(
+        self,
+        items: AsyncIterator[T],
+        handle: Callable[[int, FineractClient, T], Awaitable[None]],
+    ) -> None:
+        """Let the workers handle the items side by side; after a stop the rest is left alone."""
+        workers = self._settings.posting_workers
+        waiting: asyncio.Queue[T | None] = asyncio.Queue(maxsize=2 * workers)
+
+        async def feed() -> None:
+            async for item in items:
+                if self.switch.is_set:
+                    break
+                await waiting.put(item)
+            for _ in range(workers):
+                await waiting.put(None)
+
+        async def work(worker: int) -> None:
+            item = await waiting.get()
+            if item is None:
+                return
+            async with fineract_client(self._settings) as client:
+                while item is not None:
+                    if not self.switch.is_set:
+                        await handle(worker, client, item)
+                    item = await waiting.get()
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(feed())
+                for worker in range(workers):
+                    group.create_task(work(worker))
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None  # the others are its echo in the other workers

@@ -1,0 +1,51 @@
+"""Which Fineract this database posts to, and how the engine reaches it.
+
+What belongs here: the ledger's identity and the making of clients from settings. What does not:
+the contract itself (`fineract`).
+"""
+
+from repayment_platform.fineract.client import FineractClient
+from repayment_platform.posting.work import Connection
+from repayment_platform.settings import Settings
+
+_REMEMBER = """
+INSERT INTO "CORE"."CORE_LEDGER_IDENTITY" (base_url, tenant) VALUES (%s, %s) ON CONFLICT DO NOTHING
+"""
+_REMEMBERED = 'SELECT base_url, tenant FROM "CORE"."CORE_LEDGER_IDENTITY"'
+
+
+class WrongLedger(Exception):
+    """The database has posted to one Fineract and the settings name another."""
+
+
+async def check_ledger(connection: Connection, settings: Settings) -> None:
+    """Refuse any ledger but the one this database has posted to.
+
+    Raises:
+        WrongLedger: naming both.
+    """
+    row = await (await connection.execute(_REMEMBERED)).fetchone()
+    asked = (settings.ledger_url, settings.fineract_tenant)
+    if row is not None and tuple(row) != asked:
+        raise WrongLedger(
+            f"this database has posted to {row[0]} (tenant {row[1]}) and must not post to "
+            f"{asked[0]} (tenant {asked[1]}); set FINERACT_BASE_URL and FINERACT_TENANT back, "
+            "or use another DATABASE_URL"
+        )
+
+
+async def remember_ledger(connection: Connection, settings: Settings) -> None:
+    """Bind the database to the ledger of the settings, before the first request to it leaves."""
+    await connection.execute(_REMEMBER, (settings.ledger_url, settings.fineract_tenant))
+    await check_ledger(connection, settings)
+
+
+def fineract_client(settings: Settings) -> FineractClient:
+    """A client of the ledger of the settings, for one worker."""
+    return FineractClient(
+        settings.base_url,
+        username=settings.fineract_username,
+        password=settings.fineract_password,
+        tenant=settings.fineract_tenant,
+        timeout_seconds=settings.timeout_seconds,
+    )

@@ -1,0 +1,169 @@
+"""What a reply or a look-up means for a payment.
+
+What belongs here: the mapping from what Fineract said to the result that is written, and to what
+the run does next; pure. What does not: sending, writing.
+"""
+
+import random
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from repayment_platform.fineract import replies
+from repayment_platform.posting.claims import Attempt
+from repayment_platform.posting.model import State
+from repayment_platform.posting.results import Result, Settled
+
+LONGEST_BACK_OFF_SECONDS = 300.0
+
+
+class Then(Enum):
+    """What a worker does after a payment."""
+
+    NEXT = auto()
+    """Go on with the loan's next payment."""
+    AGAIN = auto()
+    """Trouble that passes: try the same payment again shortly."""
+    LEAVE_LOAN = auto()
+    """Nothing more may be sent for this loan now."""
+    STOP = auto()
+    """The fault is the system's: end the run."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    result: Result
+    then: Then
+    server_trouble: bool = False
+
+
+def of_reply(attempt: Attempt, reply: replies.Reply) -> Verdict:
+    """What the answer to a POST means; anything that may have been applied stays unknown."""
+    match reply:
+        case replies.Posted(resource_id=resource_id):
+            result = Result(
+                attempt.id,
+                Settled.SUCCESS,
+                State.SUCCESS,
+                "posted",
+                http_status=200,
+                resource_id=resource_id,
+            )
+            return Verdict(result, Then.NEXT)
+        case replies.Refused(code=code, text=text, http_status=http_status):
+            result = Result(
+                attempt.id, Settled.FAILED, State.FAILED, text, http_status=http_status, code=code
+            )
+            return Verdict(result, Then.NEXT)
+        case replies.Transient(code=code, text=text, retry_after_seconds=asked):
+            result = Result(
+                attempt.id,
+                Settled.NOT_APPLIED,
+                State.WAITING,
+                text,
+                code=code,
+                back_off_seconds=back_off(attempt.payment.tries, asked),
+            )
+            return Verdict(result, Then.AGAIN)
+        case replies.SystemFault(code=code, text=text):
+            result = Result(attempt.id, Settled.NOT_APPLIED, State.WAITING, text, code=code)
+            return Verdict(result, Then.STOP)
+        case replies.AwaitingApproval():
+            text = (
+                "Fineract put the repayment into its maker-checker queue; "
+                "switch maker-checker off for REPAYMENT_LOAN"
+            )
+            result = Result(
+                attempt.id,
+                None,
+                State.AWAITING_APPROVAL,
+                text,
+                http_status=200,
+                code="awaiting_approval",
+            )
+            return Verdict(result, Then.STOP)
+        case replies.Unknown(why=why, server_trouble=server_trouble):
+            result = Result(attempt.id, None, State.UNKNOWN, why)
+            return Verdict(result, Then.LEAVE_LOAN, server_trouble)
+
+
+def of_lookup(attempt: Attempt, state: State, answer: replies.Lookup, *, due: bool) -> Verdict:
+    """What asking for the transaction by its external id means for a doubtful attempt.
+
+    Args:
+        state: the payment's state so far: unknown, or awaiting approval.
+        due: the question was asked after the settle time; only then is absence proof.
+    """
+    match answer:
+        case replies.Found(transaction=transaction):
+            return _of_found(attempt, transaction)
+        case replies.Elsewhere(text=text):
+            return _held(attempt, "ledger_differs", f"Fineract has it on another loan: {text}")
+        case replies.Absent() if due and state is not State.AWAITING_APPROVAL:
+            result = Result(
+                attempt.id,
+                Settled.NOT_APPLIED,
+                State.WAITING,
+                "not in the ledger; to be sent again",
+                by="lookup",
+                http_status=404,
+            )
+            return Verdict(result, Then.NEXT)
+        case replies.Absent():
+            why = "not in the ledger yet; too early to be sure"
+            if state is State.AWAITING_APPROVAL:
+                why = "awaiting approval in Fineract"
+            return Verdict(Result(attempt.id, None, state, why), Then.LEAVE_LOAN)
+        case replies.LookupFailed(why=why, system_fault=system_fault):
+            then = Then.STOP if system_fault else Then.LEAVE_LOAN
+            return Verdict(
+                Result(attempt.id, None, state, f"look-up failed: {why}"), then, not system_fault
+            )
+
+
+def never_sent(attempt: Attempt) -> Verdict:
+    """The worker was held up for so long after its intent that sending would no longer be safe."""
+    result = Result(
+        attempt.id, Settled.NOT_APPLIED, State.WAITING, "not sent: the worker was held up"
+    )
+    return Verdict(result, Then.AGAIN)
+
+
+def back_off(tries: int, asked_seconds: float | None) -> float:
+    """Seconds to leave a payment alone: what Fineract asked for, else doubling with jitter."""
+    if asked_seconds is not None:
+        return min(asked_seconds, LONGEST_BACK_OFF_SECONDS)
+    return min(2.0**tries, LONGEST_BACK_OFF_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+def _of_found(attempt: Attempt, found: replies.LedgerTransaction) -> Verdict:
+    payment = attempt.payment
+    if found.reversed:
+        return _held(attempt, "reversed_in_ledger", "it was posted and undone in Fineract")
+    differences = [
+        f"{name} is {theirs} there and {ours} here"
+        for name, theirs, ours in (
+            ("loan", found.loan_external_id, payment.loan),
+            ("amount", found.amount, payment.amount),
+            ("date", found.date, payment.date),
+        )
+        if theirs != ours
+    ]
+    if differences:
+        return _held(attempt, "ledger_differs", "Fineract has it, but " + "; ".join(differences))
+    result = Result(
+        attempt.id,
+        Settled.SUCCESS,
+        State.SUCCESS,
+        "found in the ledger",
+        by="lookup",
+        http_status=200,
+        resource_id=found.resource_id,
+    )
+    return Verdict(result, Then.NEXT)
+
+
+def _held(attempt: Attempt, hold_code: str, why: str) -> Verdict:
+    result = Result(
+        attempt.id, Settled.HELD, State.HELD, why, by="lookup", code=hold_code, hold_code=hold_code
+    )
+    return Verdict(result, Then.NEXT)
