@@ -8,19 +8,17 @@ What belongs here: that course, and when to stop. What does not: SQL (`work`, `c
 `settlement`), the meaning of replies (`verdicts`), HTTP (`fineract`).
 """
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable
 
 from psycopg import AsyncConnection, errors
 
 from repayment_platform.fineract.client import FineractClient
-from repayment_platform.fineract.contract import Repayment
+from repayment_platform.fineract.contract import InvalidRequestError, Repayment, Unknown
 from repayment_platform.posting import verdicts
 from repayment_platform.posting.claims import Attempt, Claims
 from repayment_platform.posting.group_commit import GroupCommit
-from repayment_platform.posting.ledger import check_ledger, fineract_client, remember_ledger
+from repayment_platform.posting.ledger import check_ledger, remember_ledger
 from repayment_platform.posting.liveness import live_run, take_over_dead_runs
 from repayment_platform.posting.model import (
     Payment,
@@ -34,9 +32,9 @@ from repayment_platform.posting.settlement import Doubt, doubts
 from repayment_platform.posting.tally import count
 from repayment_platform.posting.verdicts import Then, Verdict
 from repayment_platform.posting.work import Allowance, Connection, due_loans, queue, refresh
+from repayment_platform.posting.workers import StopSwitch, Workers
 from repayment_platform.settings import Settings
 
-T = TypeVar("T")
 Progress = Callable[[Summary, str], None]
 
 BREAKER_TRIPS = 5
@@ -51,29 +49,6 @@ SETTLE_ROUNDS = 3
 
 class NoCore(Exception):
     """CORE has not been built in this database yet."""
-
-
-class StopSwitch:
-    """Asks a run to finish what is in flight, record it and end."""
-
-    def __init__(self) -> None:
-        self._event = asyncio.Event()
-        self.reason: str | None = None
-
-    def stop(self, reason: str) -> None:
-        self.reason = self.reason or reason
-        self._event.set()
-
-    @property
-    def is_set(self) -> bool:
-        return self._event.is_set()
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep, or return at once when the run is asked to stop."""
-        try:
-            await asyncio.wait_for(self._event.wait(), seconds)
-        except TimeoutError:
-            return
 
 
 async def inspect(conninfo: str, selection: Selection, run_id: str) -> list[QueueLine]:
@@ -161,6 +136,7 @@ class _Run:
         self._failures_in_a_row = 0
         self._doubted: set[str] = set()
         self.switch = switch or StopSwitch()
+        self._workers = Workers(settings, self.switch)
         self.summary = Summary(run_id)
 
     async def settle_and_post(self, allowance: Allowance) -> None:
@@ -194,7 +170,7 @@ class _Run:
                     remembered = True
                 yield payments
 
-        await self._share_out(loans_due(), self._post_loan)
+        await self._workers.share_out(loans_due(), self._post_loan)
 
     async def _post_loan(self, worker: int, client: FineractClient, loan: list[Payment]) -> None:
         for payment in loan:
@@ -217,19 +193,26 @@ class _Run:
         attempt = await self._claims.submit((payment, worker))
         if attempt is None:
             return Then.LEAVE_LOAN, 0.0
-        repayment = Repayment(payment.loan, payment.source_key, payment.date, payment.amount)
+        verdict = await self._sent(client, attempt)
+        await self._record(attempt, verdict)
+        return verdict.then, verdict.result.back_off_seconds or 0.0
+
+    async def _sent(self, client: FineractClient, attempt: Attempt) -> Verdict:
+        payment = attempt.payment
         # A request that starts this soon after its intent has timed out by the time that anybody
         # may take its absence from the ledger for proof.
         slack = self._settings.settle_seconds - self._settings.timeout_seconds
         if time.monotonic() - attempt.not_before > slack:
-            verdict = verdicts.never_sent(attempt)
-        else:
-            reply = await client.post_repayment(repayment, attempt.idempotency_key)
-            verdict = verdicts.of_reply(attempt, reply)
-            if getattr(reply, "already_there", False):
-                verdict = await self._asked(client, Doubt(attempt, verdict.result.state, 1.0))
-        await self._record(attempt, verdict)
-        return verdict.then, verdict.result.back_off_seconds or 0.0
+            return verdicts.never_sent(attempt)
+        try:
+            repayment = Repayment(payment.loan, payment.source_key, payment.date, payment.amount)
+        except InvalidRequestError as error:
+            return verdicts.not_sendable(attempt, error)
+        reply = await client.post_repayment(repayment, attempt.idempotency_key)
+        verdict = verdicts.of_reply(attempt, reply)
+        if isinstance(reply, Unknown) and reply.already_there:
+            return await self._asked(client, Doubt(attempt, verdict.result.state, seconds_left=1))
+        return verdict
 
     async def _look_up(self, open_ends: Iterable[Doubt]) -> None:
         async def one_by_one() -> AsyncIterator[Doubt]:
@@ -239,7 +222,7 @@ class _Run:
         async def settle(_worker: int, client: FineractClient, doubt: Doubt) -> None:
             await self._record(doubt.attempt, await self._asked(client, doubt))
 
-        await self._share_out(one_by_one(), settle)
+        await self._workers.share_out(one_by_one(), settle)
 
     async def _asked(self, client: FineractClient, doubt: Doubt) -> Verdict:
         payment = doubt.attempt.payment
@@ -258,38 +241,3 @@ class _Run:
             self.switch.stop(
                 f"Fineract failed {BREAKER_TRIPS} times in a row, last: {verdict.result.reason}"
             )
-
-    async def _share_out(
-        self,
-        items: AsyncIterator[T],
-        handle: Callable[[int, FineractClient, T], Awaitable[None]],
-    ) -> None:
-        """Let the workers handle the items side by side; after a stop the rest is left alone."""
-        workers = self._settings.posting_workers
-        waiting: asyncio.Queue[T | None] = asyncio.Queue(maxsize=2 * workers)
-
-        async def feed() -> None:
-            async for item in items:
-                if self.switch.is_set:
-                    break
-                await waiting.put(item)
-            for _ in range(workers):
-                await waiting.put(None)
-
-        async def work(worker: int) -> None:
-            item = await waiting.get()
-            if item is None:
-                return
-            async with fineract_client(self._settings) as client:
-                while item is not None:
-                    if not self.switch.is_set:
-                        await handle(worker, client, item)
-                    item = await waiting.get()
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(feed())
-                for worker in range(workers):
-                    group.create_task(work(worker))
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None  # the others are its echo in the other workers

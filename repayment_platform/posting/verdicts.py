@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from repayment_platform.fineract import replies
+from repayment_platform.fineract import contract as fineract
 from repayment_platform.posting.claims import Attempt
 from repayment_platform.posting.model import State
 from repayment_platform.posting.results import Result, Settled
@@ -36,10 +36,10 @@ class Verdict:
     server_trouble: bool = False
 
 
-def of_reply(attempt: Attempt, reply: replies.Reply) -> Verdict:
+def of_reply(attempt: Attempt, reply: fineract.Reply) -> Verdict:
     """What the answer to a POST means; anything that may have been applied stays unknown."""
     match reply:
-        case replies.Posted(resource_id=resource_id):
+        case fineract.Posted(resource_id=resource_id):
             result = Result(
                 attempt.id,
                 Settled.SUCCESS,
@@ -49,12 +49,12 @@ def of_reply(attempt: Attempt, reply: replies.Reply) -> Verdict:
                 resource_id=resource_id,
             )
             return Verdict(result, Then.NEXT)
-        case replies.Refused(code=code, text=text, http_status=http_status):
+        case fineract.Refused(code=code, text=text, http_status=http_status):
             result = Result(
                 attempt.id, Settled.FAILED, State.FAILED, text, http_status=http_status, code=code
             )
             return Verdict(result, Then.NEXT)
-        case replies.Transient(code=code, text=text, retry_after_seconds=asked):
+        case fineract.Transient(code=code, text=text, retry_after_seconds=asked):
             result = Result(
                 attempt.id,
                 Settled.NOT_APPLIED,
@@ -64,10 +64,10 @@ def of_reply(attempt: Attempt, reply: replies.Reply) -> Verdict:
                 back_off_seconds=back_off(attempt.payment.tries, asked),
             )
             return Verdict(result, Then.AGAIN)
-        case replies.SystemFault(code=code, text=text):
+        case fineract.SystemFault(code=code, text=text):
             result = Result(attempt.id, Settled.NOT_APPLIED, State.WAITING, text, code=code)
             return Verdict(result, Then.STOP)
-        case replies.AwaitingApproval():
+        case fineract.AwaitingApproval():
             text = (
                 "Fineract put the repayment into its maker-checker queue; "
                 "switch maker-checker off for REPAYMENT_LOAN"
@@ -81,12 +81,12 @@ def of_reply(attempt: Attempt, reply: replies.Reply) -> Verdict:
                 code="awaiting_approval",
             )
             return Verdict(result, Then.STOP)
-        case replies.Unknown(why=why, server_trouble=server_trouble):
+        case fineract.Unknown(why=why, server_trouble=server_trouble):
             result = Result(attempt.id, None, State.UNKNOWN, why)
             return Verdict(result, Then.LEAVE_LOAN, server_trouble)
 
 
-def of_lookup(attempt: Attempt, state: State, answer: replies.Lookup, *, due: bool) -> Verdict:
+def of_lookup(attempt: Attempt, state: State, answer: fineract.Lookup, *, due: bool) -> Verdict:
     """What asking for the transaction by its external id means for a doubtful attempt.
 
     Args:
@@ -94,11 +94,11 @@ def of_lookup(attempt: Attempt, state: State, answer: replies.Lookup, *, due: bo
         due: the question was asked after the settle time; only then is absence proof.
     """
     match answer:
-        case replies.Found(transaction=transaction):
+        case fineract.Found(transaction=transaction):
             return _of_found(attempt, transaction)
-        case replies.Elsewhere(text=text):
+        case fineract.Elsewhere(text=text):
             return _held(attempt, "ledger_differs", f"Fineract has it on another loan: {text}")
-        case replies.Absent() if due and state is not State.AWAITING_APPROVAL:
+        case fineract.Absent() if due and state is not State.AWAITING_APPROVAL:
             result = Result(
                 attempt.id,
                 Settled.NOT_APPLIED,
@@ -108,16 +108,21 @@ def of_lookup(attempt: Attempt, state: State, answer: replies.Lookup, *, due: bo
                 http_status=404,
             )
             return Verdict(result, Then.NEXT)
-        case replies.Absent():
+        case fineract.Absent():
             why = "not in the ledger yet; too early to be sure"
             if state is State.AWAITING_APPROVAL:
                 why = "awaiting approval in Fineract"
             return Verdict(Result(attempt.id, None, state, why), Then.LEAVE_LOAN)
-        case replies.LookupFailed(why=why, system_fault=system_fault):
+        case fineract.LookupFailed(why=why, system_fault=system_fault, server_trouble=trouble):
             then = Then.STOP if system_fault else Then.LEAVE_LOAN
-            return Verdict(
-                Result(attempt.id, None, state, f"look-up failed: {why}"), then, not system_fault
-            )
+            result = Result(attempt.id, None, state, f"look-up failed: {why}")
+            return Verdict(result, then, trouble)
+
+
+def not_sendable(attempt: Attempt, error: fineract.InvalidRequestError) -> Verdict:
+    """The payment cannot be put to Fineract as it is: the row's own fault."""
+    result = Result(attempt.id, Settled.FAILED, State.FAILED, str(error), code="not_sendable")
+    return Verdict(result, Then.NEXT)
 
 
 def never_sent(attempt: Attempt) -> Verdict:
@@ -135,7 +140,7 @@ def back_off(tries: int, asked_seconds: float | None) -> float:
     return min(2.0**tries, LONGEST_BACK_OFF_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
-def _of_found(attempt: Attempt, found: replies.LedgerTransaction) -> Verdict:
+def _of_found(attempt: Attempt, found: fineract.LedgerTransaction) -> Verdict:
     payment = attempt.payment
     if found.reversed:
         return _held(attempt, "reversed_in_ledger", "it was posted and undone in Fineract")
