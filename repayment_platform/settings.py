@@ -10,12 +10,15 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 SANDBOX = "sandbox"
 """The value of FINERACT_BASE_URL that asks for the sandbox by name."""
 API_PATH = "/fineract-provider/api/v1"
+ROOT = Path(__file__).resolve().parent.parent
+ENV_FILE = ROOT / ".env"
 
 
 class BadSettings(SystemExit):
@@ -23,16 +26,16 @@ class BadSettings(SystemExit):
 
     def __init__(self, message: str) -> None:
         super().__init__(2)
-        print(f"settings: {message}", file=sys.stderr)
+        sys.stderr.write(f"settings: {message}\n")
 
 
 class Settings(BaseSettings):
     """One instance per process; see README for the table of names, defaults and meanings."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(env_file=ENV_FILE, env_ignore_empty=True, extra="ignore")
 
-    database_url: str | None = None
-    repayment_home: Path = Path(".data")
+    database_url: SecretStr | None = None
+    repayment_home: Path = ROOT / ".data"
     postgres_port: int | None = Field(None, ge=1, le=65535)
 
     fineract_base_url: str | None = None
@@ -53,12 +56,13 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
         if not self.uses_sandbox:
-            url = urlsplit(self.fineract_base_url or "")
-            if url.scheme not in ("http", "https") or not self.fineract_base_url.endswith(API_PATH):
+            url = urlsplit(self.base_url)
+            if url.scheme not in ("http", "https") or not url.path.endswith(API_PATH):
                 raise ValueError(f"FINERACT_BASE_URL must be an http(s) URL ending in {API_PATH}")
             if url.hostname not in self.allowed_hosts:
                 raise ValueError(
-                    f"FINERACT_ALLOWED_HOSTS must name {url.hostname}, the host of FINERACT_BASE_URL"
+                    f"FINERACT_ALLOWED_HOSTS must name {url.hostname}, "
+                    "the host of FINERACT_BASE_URL"
                 )
         if self.settle_seconds <= self.timeout_seconds:
             raise ValueError(
@@ -113,7 +117,8 @@ class Settings(BaseSettings):
 
     def webhook_secrets(self, provider: str, lender: str) -> tuple[SecretStr, ...]:
         """Active secrets, newest first, of `<PROVIDER>_WEBHOOK_SECRETS_<LENDER>`."""
-        raw = os.environ.get(f"{provider.upper()}_WEBHOOK_SECRETS_{lender.upper()}", "")
+        name = f"{provider}_WEBHOOK_SECRETS_{lender}".upper()
+        raw = os.environ.get(name) or dotenv_values(ENV_FILE).get(name) or ""
         return tuple(SecretStr(s) for s in map(str.strip, raw.split(",")) if s)
 
 

