@@ -195,7 +195,7 @@ class EmbeddedServer:
         if made.returncode == 0:
             made = user.run(
                 (_program("postgres"), "--single", "-D", str(new), "postgres"),
-                input=f"ALTER ROLE {NAME} PASSWORD '{self._password()}'\nCREATE DATABASE {NAME}\n",
+                stdin=f"ALTER ROLE {NAME} PASSWORD '{self._password()}'\nCREATE DATABASE {NAME}\n",
             )
         if made.returncode != 0:
             raise WarehouseUnavailable(f"initdb failed: {made.stdout.strip().splitlines()[-1]}")

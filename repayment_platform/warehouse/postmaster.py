@@ -4,7 +4,6 @@ What belongs here: reading that file and finding out if its process lives. What 
 starting or stopping it (`embedded`).
 """
 
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +33,7 @@ class Postmaster:
             return False
         if Path("/proc/self/cwd").exists():
             try:
-                return os.readlink(f"/proc/{pid}/cwd") == os.path.realpath(self.data)
+                return Path(f"/proc/{pid}/cwd").readlink() == self.data.resolve()
             except OSError:  # gone
                 return False
         ps = ("ps", "-o", "command=", "-p", str(pid))

@@ -26,26 +26,27 @@ class ServerUser:
     uid: int
     gid: int
 
-    def run(self, command: Sequence[str], **kwargs: str) -> "subprocess.CompletedProcess[str]":
+    def run(self, command: Sequence[str], stdin: str = "") -> "subprocess.CompletedProcess[str]":
         """Run a command as this user; its output, both streams together, is in `stdout`.
 
         The command has a session of its own, so Ctrl-C in a terminal does not reach it, and
         inherits no file but the standard ones.
         """
-        change = {"user": self.uid, "group": self.gid, "extra_groups": []}
+        other = os.geteuid() != self.uid
         return subprocess.run(
             command,
+            input=stdin,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            stdin=None if "input" in kwargs else subprocess.DEVNULL,
             cwd="/",
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
             umask=0o077,
             start_new_session=True,
             check=False,
-            **(change if os.geteuid() != self.uid else {}),  # type: ignore[arg-type]
-            **kwargs,  # type: ignore[arg-type]
+            user=self.uid if other else None,
+            group=self.gid if other else None,
+            extra_groups=[] if other else None,
         )
 
     def let_through(self, path: Path) -> None:

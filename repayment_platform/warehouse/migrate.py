@@ -1,0 +1,70 @@
+"""Bringing a database to the state this code expects.
+
+What belongs here: running the migrations and making what they do not: Dagster's schema and the
+RAW tables of the registry. What does not: the SQL of a migration (`migrations/versions`).
+
+alembic and SQLAlchemy are imported only when there is something to do; they take longer to
+load than most commands take to run.
+"""
+
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from repayment_platform.sources.registry import SOURCES
+from repayment_platform.warehouse.raw_tables import make_raw_tables
+from repayment_platform.warehouse.urls import DAGSTER_SCHEMA, DatabaseUrls
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+_LOCK = int.from_bytes(b"migrate")
+_IS_CURRENT = """
+SELECT to_regnamespace(%(dagster)s) IS NOT NULL
+   AND (SELECT array_agg(version_num) = ARRAY[%(head)s::varchar] FROM public.alembic_version)
+   AND (SELECT array_agg(raw_table) FROM "CORE"."CORE_RAW_CUT") @> %(raw_tables)s::text[]
+"""
+
+
+def migrate(urls: DatabaseUrls) -> None:
+    """Upgrade the database; one query and nothing else when it is up to date.
+
+    All or nothing, and safe when several processes do it at once: the second waits.
+    """
+    if not is_current(urls):
+        _upgrade(urls)
+
+
+def is_current(urls: DatabaseUrls) -> bool:
+    """Whether the database is at the newest migration and has every RAW table."""
+    expected = {"dagster": DAGSTER_SCHEMA, "head": _head(), "raw_tables": list(SOURCES)}
+    with psycopg.connect(urls.psycopg, autocommit=True) as connection:
+        try:
+            row = connection.execute(_IS_CURRENT, expected).fetchone()
+        except psycopg.errors.UndefinedTable:
+            return False
+    return bool(row and row[0])
+
+
+def _head() -> str:
+    """The newest revision; file names start with it and count up."""
+    return max(path.name for path in MIGRATIONS.glob("versions/[0-9]*.py")).split("_")[0]
+
+
+def _upgrade(urls: DatabaseUrls) -> None:
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import NullPool
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "newline")
+    with create_engine(urls.sqlalchemy, poolclass=NullPool).begin() as connection:
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        driver = connection.connection.driver_connection
+        assert driver is not None  # noqa: S101 - the connection is open
+        schema = sql.Identifier(DAGSTER_SCHEMA)
+        driver.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
+        make_raw_tables(driver)

@@ -1,0 +1,36 @@
+"""The RAW tables: one per registered source, made from the two shapes of the first migration.
+
+What belongs here: making the tables that the registry names and their rows in CORE_RAW_CUT.
+What does not: what is in them (`landing`), and any other table (`migrations`).
+"""
+
+from typing import Any
+
+from psycopg import Connection, sql
+
+from repayment_platform.sources.registry import SOURCES, Kind, Source
+
+
+def make_raw_tables(connection: Connection[Any]) -> None:
+    """Make the missing tables; what exists stays as it is."""
+    for source in SOURCES.values():
+        _make(connection, source)
+
+
+def _make(connection: Connection[Any], source: Source) -> None:
+    names = {
+        "table": sql.Identifier("RAW", source.table),
+        "shape": sql.Identifier("RAW", "_FILE" if source.kind is Kind.FILE else "_WEBHOOK"),
+        "index": sql.Identifier(f"{source.table.lower()}_once"),
+        # A delivery lands once, and so does a line of a file; replays name what they replace.
+        "once": sql.SQL("file_id, row_number" if source.kind is Kind.FILE else "event_id"),
+    }
+    for statement in (
+        "CREATE TABLE IF NOT EXISTS {table} (LIKE {shape} INCLUDING ALL)",
+        "CREATE UNIQUE INDEX IF NOT EXISTS {index} ON {table} ({once}) WHERE replaces_id IS NULL",
+    ):
+        connection.execute(sql.SQL(statement).format(**names))
+    connection.execute(
+        'INSERT INTO "CORE"."CORE_RAW_CUT" (raw_table) VALUES (%s) ON CONFLICT DO NOTHING',
+        (source.table,),
+    )
