@@ -1,0 +1,172 @@
+"""A file's rows in batches: what is to be landed, what is refused, and the sums of both.
+
+What belongs here: walking a table once, in bounded memory, and checking it as a whole. What
+does not: reading one row (`rows`), storing anything.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import NamedTuple
+
+from repayment_platform.sources.formats import Line, Table
+from repayment_platform.sources.headers import Header
+from repayment_platform.sources.layouts import Outcome, canonical
+from repayment_platform.sources.refusals import BadValue, FileReason, FileRefused, RowReason
+from repayment_platform.sources.registry import Source
+from repayment_platform.sources.rows import Payment, RowReader
+
+BATCH_ROWS = 20_000
+_TOTAL_WORDS = frozenset({"total", "totals", "grandtotal", "totalamount"})
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
+class Landed(NamedTuple):
+    """A row that could be read."""
+
+    row_number: int
+    cells: str
+    """JSON: header text to cell text, as sent."""
+    payment: Payment
+
+
+class Refused(NamedTuple):
+    """A row that could not be read, with its text."""
+
+    row_number: int
+    code: RowReason
+    reason: str
+    original: str
+
+
+@dataclass
+class Batch:
+    landed: list[Landed] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.landed) + len(self.refused)
+
+
+@dataclass
+class Totals:
+    """Sums over the rows read so far, in rupees, and what the file itself says they are."""
+
+    read: Decimal = Decimal(0)
+    success: Decimal = Decimal(0)
+    since_total: Decimal = Decimal(0)
+    unreadable: int = 0
+    """Rows whose amount could not be read; with any of them the sums prove nothing."""
+    declared: list[dict[str, object]] = field(default_factory=list)
+
+    def add(self, amount: Decimal | None, outcome: Outcome | None) -> None:
+        if amount is None:
+            self.unreadable += 1
+            return
+        self.read += amount
+        self.since_total += amount
+        if outcome is Outcome.SUCCESS:
+            self.success += amount
+
+    def check(self, declared: Decimal, row_number: int) -> None:
+        """Compare a total row with the sum of all rows, of the successful, or since the last.
+
+        Raises:
+            FileRefused: CONTROL_TOTAL_MISMATCH; rows are missing from the file or altered.
+        """
+        agrees = declared in (self.read, self.success, self.since_total)
+        if not agrees and not self.unreadable:
+            raise FileRefused(
+                FileReason.CONTROL_TOTAL_MISMATCH,
+                f"line {row_number} states a total of {declared}, the rows above add up to "
+                f"{self.read}",
+            )
+        self.declared.append({"line": row_number, "amount": str(declared), "agrees": agrees})
+        self.since_total = Decimal(0)
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "amount_read": str(self.read),
+            "amount_success": str(self.success),
+            "unreadable_amounts": self.unreadable,
+            "declared": self.declared,
+        }
+
+
+class FileRows:
+    """The rows of one table. Iterate `batches` once, then look at `totals` and the counts."""
+
+    def __init__(self, source: Source, table: Table) -> None:
+        self._table = table
+        self._header = table.header
+        self._reader = RowReader(source, table.header.layout, table.header.fields)
+        self.totals = Totals()
+        self.outcomes: Counter[Outcome] = Counter()
+
+    def batches(self) -> Iterator[Batch]:
+        """Batches of `BATCH_ROWS` rows in the order of the file, the last one shorter.
+
+        Raises:
+            FileRefused: the file as a whole is wrong (a control total that does not agree).
+        """
+        batch = Batch()
+        for line in self._table.lines:
+            self._take(line, batch)
+            if len(batch) >= BATCH_ROWS:
+                yield batch
+                batch = Batch()
+        if len(batch):
+            yield batch
+
+    def _take(self, line: Line, batch: Batch) -> None:
+        amount: Decimal | None = None
+        outcome: Outcome | None = None
+        try:
+            cells = _whole(line, self._header)
+            if cells is None or self._is_header(cells):
+                return
+            if self._is_total(cells):
+                self.totals.check(self._reader.amount(cells), line.number)
+                return
+            amount = self._reader.amount(cells)
+            payment = self._reader.payment(cells, amount)
+            outcome = payment.outcome
+            named = _to_json(dict(zip(self._header.names, cells, strict=False)))
+            batch.landed.append(Landed(line.number, named, payment))
+            self.outcomes[outcome] += 1
+        except BadValue as bad:
+            original = line.text.replace("\0", "\N{SYMBOL FOR NULL}")
+            batch.refused.append(Refused(line.number, bad.code, bad.reason, original))
+        self.totals.add(amount, outcome)
+
+    def _is_header(self, cells: list[str]) -> bool:
+        """The header again, as where several exports were put together."""
+        return canonical(cells[0]) == self._header.canonical[0] and (
+            tuple(map(canonical, cells[: len(self._header.names)])) == self._header.canonical
+        )
+
+    def _is_total(self, cells: list[str]) -> bool:
+        label = next((cell for cell in cells if cell.strip()), "")
+        return label[:1] in "TtGg" and canonical(label) in _TOTAL_WORDS
+
+
+def _whole(line: Line, header: Header) -> list[str] | None:
+    """The cells of a line that has as many as the header; None for a blank line.
+
+    Raises:
+        BadValue: MALFORMED_ROW, TRUNCATED_ROW or EXTRA_FIELDS.
+    """
+    cells, width = line.cells, len(header.names)
+    if cells is None:
+        raise BadValue(RowReason.MALFORMED_ROW, "a quotation mark is not closed where it must be")
+    if not any(map(str.strip, cells)):
+        return None
+    if "\0" in line.text:
+        raise BadValue(RowReason.MALFORMED_ROW, "the row holds a zero byte")
+    if len(cells) < width:
+        raise BadValue(RowReason.TRUNCATED_ROW, f"{len(cells)} cells, the header has {width}")
+    if len(cells) > width and any(map(str.strip, cells[width:])):
+        raise BadValue(RowReason.EXTRA_FIELDS, f"{len(cells)} cells, the header has {width}")
+    return cells

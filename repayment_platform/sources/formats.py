@@ -1,0 +1,144 @@
+"""From the bytes of a payment file to its table: encoding, delimiter, header, lines.
+
+What belongs here: splitting a file into lines of text cells, and no meaning. What does not:
+reading money, dates and outcomes out of the cells (`rows`).
+
+Lines are split by the `csv` module, one at a time: pandas pads short rows and cannot say
+that a row was cut off, and would take one damaged quote for a cell of a thousand lines.
+"""
+
+import csv
+import io
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from repayment_platform.sources import sheets
+from repayment_platform.sources.encodings import SHEET, Fingerprint, encoding_of
+from repayment_platform.sources.headers import Header, NearMiss, find_header
+from repayment_platform.sources.layouts import Layout
+from repayment_platform.sources.refusals import FileReason, FileRefused
+
+HEADER_WITHIN = 200
+"""Lines among which the header must be; bank exports have up to twenty lines above it."""
+_DELIMITERS = (",", "\t", ";", "|")
+_CELL_LINES = 20
+"""Lines that one quoted cell may span."""
+
+
+class Line(NamedTuple):
+    """One line of a table: `cells` is None where quotes do not pair."""
+
+    number: int
+    """1 = the first line of the file."""
+    text: str
+    cells: list[str] | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A file whose header has been found; `lines` reads what stands below it, once."""
+
+    encoding: str
+    delimiter: str | None
+    header: Header
+    lines: Iterator[Line]
+    position: Callable[[], int]
+    """Bytes of the file that `lines` has taken so far."""
+
+
+def open_table(path: Path, seen: Fingerprint, layouts: tuple[Layout, ...]) -> Table:
+    """Find the table of one of `layouts` in the file.
+
+    Raises:
+        FileRefused: it is empty, holds no such table, or lacks a column.
+        UnicodeDecodeError: it is not text in the encoding it looked to be in.
+        OSError: it cannot be read.
+    """
+    encoding = encoding_of(seen)
+    if encoding == SHEET:
+        return _open_workbook(path, layouts)
+    return _open_text(path, encoding, layouts)
+
+
+def _open_text(path: Path, encoding: str, layouts: tuple[Layout, ...]) -> Table:
+    with path.open(encoding=encoding) as stream:
+        top = list(islice(iter(lambda: stream.readline(1 << 20), ""), HEADER_WITHIN))
+    misses: list[NearMiss] = []
+    for delimiter in _DELIMITERS:
+        found = find_header((_split(line, delimiter) or [] for line in top), layouts)
+        if isinstance(found, Header):
+            stream = path.open(encoding=encoding)
+            lines = _text_lines(stream, delimiter, found)
+            return Table(encoding, delimiter, found, lines, stream.buffer.tell)
+        misses.append(found)
+    raise _no_header(misses)
+
+
+def _open_workbook(path: Path, layouts: tuple[Layout, ...]) -> Table:
+    misses: list[NearMiss] = []
+    for name, rows in sheets.read_workbook(path).items():
+        found = find_header(rows[:HEADER_WITHIN], layouts)
+        if isinstance(found, Header):
+            below = enumerate(islice(rows, found.row + 1, None), start=found.row + 2)
+            lines = (Line(number, "\t".join(cells), cells) for number, cells in below)
+            return Table(f"sheet {name!r}", None, found, lines, lambda: 0)
+        misses.append(found)
+    raise _no_header(misses)
+
+
+def _no_header(misses: list[NearMiss]) -> FileRefused:
+    best = max(misses, key=lambda miss: miss.found, default=NearMiss(0, "it has no sheets"))
+    code = FileReason.MISSING_HEADER_COLUMN if best.found else FileReason.NOT_A_TABLE
+    return FileRefused(code, best.missing)
+
+
+def _split(text: str, delimiter: str) -> list[str] | None:
+    """The cells of one record, or None when its quotes do not pair."""
+    try:
+        return next(
+            csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True), []
+        )
+    except csv.Error:
+        return None
+
+
+def _text_lines(stream: TextIO, delimiter: str, header: Header) -> Iterator[Line]:
+    with stream:
+        for _ in range(header.row + 1):
+            stream.readline()
+        number = header.row + 2
+        waiting: deque[str] = deque()
+        while line := (waiting.popleft() if waiting else stream.readline()):
+            try:
+                cells = next(csv.reader((line,), delimiter=delimiter, strict=True))
+            except csv.Error:
+                waiting.extend(islice(stream, _CELL_LINES - len(waiting)))
+                line, cells = _joined(line, waiting, delimiter, len(header.names))
+            yield Line(number, line.rstrip("\n"), cells)
+            number += line.count("\n") or 1
+
+
+def _joined(
+    first: str, waiting: deque[str], delimiter: str, width: int
+) -> tuple[str, list[str] | None]:
+    """A record whose quoted cell runs over several lines, taken out of `waiting`.
+
+    A lost quote looks the same and would swallow the rows below it, so the cell must not
+    itself hold as many delimiters as a row has; otherwise the first line alone is damaged.
+    """
+    text = first
+    for taken, line in enumerate(waiting, start=1):
+        text += line
+        cells = _split(text, delimiter)
+        if cells is None:
+            continue
+        if len(cells) == width and all(cell.count(delimiter) < width - 1 for cell in cells):
+            for _ in range(taken):
+                waiting.popleft()
+            return text, cells
+        break
+    return first, None

@@ -1,0 +1,242 @@
+"""The layouts in which files come: columns, date formats, vocabulary of outcomes.
+
+What belongs here: what a file's columns are called and what its words mean. What does not:
+which lender sends which layout (`registry`), finding a header in bytes (`headers`), reading
+rows (`rows`).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from repayment_platform.sources import nach
+
+
+class Outcome(StrEnum):
+    """What became of one payment, as its source says. Stored in RAW in these words."""
+
+    SUCCESS = "success"
+    FAILED = "failed"
+    RETURN = "return"
+    """A bank refused a NACH presentation (a bounce)."""
+    REJECT = "reject"
+    """A NACH item that never reached the borrower's bank."""
+    PENDING = "pending"
+    LATE_RETURN = "late_return"
+    """Reported as a success before and taken back since."""
+    REFUND = "refund"
+    WITHDRAWN = "withdrawn"
+    """The row was in a file that a later file replaced, and is not in the later one."""
+
+
+def canonical(text: str) -> str:
+    """Letters and digits of `text` in lower case: how headers and status words are compared."""
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one field of a file is found and read."""
+
+    aliases: tuple[str, ...]
+    """Header texts, compared by `canonical`; the first one present is used."""
+    required: bool = False
+    """The file is refused when none of the aliases is in its header."""
+    date_formats: tuple[str, ...] = ()
+    """Formats tried in this order; for date fields only."""
+    json_keys: tuple[str, ...] = ()
+    """The cell holds a JSON object; the first of these keys that is present is the value."""
+    pattern: str = ""
+    """For ids: a text that does not match as a whole is not an id of this kind."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One set of columns in which a source may send its files.
+
+    Fields: `loan_ref`, `loan_ref_else`, `amount`, `payment_date`, `presentation_date`,
+    `status`, `reason_code`, `reason_text`, `payment_id`, `refund_of`, `umrn`, `utr`, `method`,
+    `row_type`. The payment date is `payment_date`, or where that is empty `presentation_date`;
+    the loan is `loan_ref`, or where that is empty `loan_ref_else`. `refund_of` names the
+    payment that a refund row takes back.
+    """
+
+    name: str
+    columns: Mapping[str, Column]
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    """Status text, in `canonical` form, to outcome."""
+    reason_codes: Mapping[str, Outcome] = field(default_factory=dict)
+    """Two-digit reason code to outcome, where a code decides or refines the status."""
+    default_outcome: Outcome | None = None
+    """The outcome of every row of a layout without a status column."""
+    row_types: Mapping[str, Outcome | None] = field(default_factory=dict)
+    """Values of `row_type`: None means a payment row whose status decides."""
+    section: str = ""
+    """The table begins below the line that holds this text, and nowhere else."""
+
+
+DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d-%b-%Y", "%d-%b-%y", "%d/%m/%y", "%d.%m.%Y")
+ISO = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z")
+"""Date cells of a sheet are read in these too, so every date column that may come as XLSX
+declares them."""
+RAZORPAY_DATES = ("%d/%m/%Y %H:%M:%S", *ISO)
+RAZORPAY_LOAN_KEYS = ("loan_id", "loan_account_number", "loanId")
+RAZORPAY_PAYMENT_ID = r"pay_[A-Za-z0-9]+"
+
+NACH_OUTCOMES: dict[str, Outcome] = {
+    **{text: Outcome(nach.CODES[code][0]) for text, code in nach.CODE_OF_TEXT.items()},
+    **dict.fromkeys(
+        ("success", "successful", "paid", "accepted", "paymentsuccess", "1"), Outcome.SUCCESS
+    ),
+    **dict.fromkeys(
+        ("bounce", "bounced", "return", "returned", "failed", "failure", "paymentfailed"),
+        Outcome.RETURN,
+    ),
+    **dict.fromkeys(("reject", "rejected", "cancelled"), Outcome.REJECT),
+    **dict.fromkeys(
+        ("bankextended", "extended", "pending", "submitted", "presented"), Outcome.PENDING
+    ),
+    **dict.fromkeys(("latereturn", "reversed", "reversal"), Outcome.LATE_RETURN),
+}
+NACH_REASON_CODES = {code: Outcome(word) for code, (word, _) in nach.CODES.items()}
+
+
+def _nach(name: str, *, payment_id: tuple[str, ...] = ()) -> Layout:
+    """The columns that NACH aggregators, sponsor banks and lenders share."""
+    columns = {
+        "loan_ref": Column(
+            (
+                "Loan Account Number",
+                "Loan Account No",
+                "Loan Id",
+                "Loan No",
+                "LAN",
+                "CRN",
+                "loan_ref",
+            ),
+            required=True,
+        ),
+        "amount": Column(("Amount", "Amount (INR)", "Presented Amount"), required=True),
+        "presentation_date": Column(
+            ("Presentation Date", "Charge Date", "Trigger Date"), date_formats=DAY_FIRST + ISO
+        ),
+        "payment_date": Column(
+            ("Settlement Date", "Value Date", "Credit Date"),
+            required=True,
+            date_formats=DAY_FIRST + ISO,
+        ),
+        "status": Column(("Status", "Current Status", "Response Status"), required=True),
+        "reason_code": Column(("Return Reason Code", "Reason Code", "Response Code")),
+        "reason_text": Column(("Return Reason", "Reason", "Response Description")),
+        "umrn": Column(("UMRN", "Mandate UMRN")),
+        "utr": Column(("UTR / Txn Ref", "UTR", "UTR No")),
+    }
+    if payment_id:
+        columns["payment_id"] = Column(payment_id)
+    return Layout(name, columns, NACH_OUTCOMES, NACH_REASON_CODES)
+
+
+NACH = _nach("nach")
+NACH_WITH_REFERENCE = _nach(
+    "nach with presentation reference",
+    payment_id=("Presentation Reference", "Txn Reference", "txn_ref_id", "Transaction Reference"),
+)
+
+RAZORPAY_PAYMENTS_REPORT = Layout(
+    "razorpay payments report",
+    {
+        "payment_id": Column(("id", "Payment ID"), required=True, pattern=RAZORPAY_PAYMENT_ID),
+        "amount": Column(("amount",), required=True),
+        "status": Column(("status",), required=True),
+        "payment_date": Column(("created_at",), required=True, date_formats=RAZORPAY_DATES),
+        "loan_ref": Column(("notes",), required=True, json_keys=RAZORPAY_LOAN_KEYS),
+        "method": Column(("method",)),
+        "reason_code": Column(("error_code",)),
+        "reason_text": Column(("error_description",)),
+    },
+    {
+        "captured": Outcome.SUCCESS,
+        "refunded": Outcome.REFUND,
+        "failed": Outcome.FAILED,
+        "authorized": Outcome.PENDING,
+        "created": Outcome.PENDING,
+    },
+)
+
+RAZORPAY_SETTLEMENT_RECON = Layout(
+    "razorpay settlement recon",
+    {
+        "row_type": Column(("transaction_entity", "type"), required=True),
+        "payment_id": Column(("entity_id",), required=True, pattern=RAZORPAY_PAYMENT_ID),
+        "refund_of": Column(("payment_id",), pattern=RAZORPAY_PAYMENT_ID),
+        "amount": Column(("amount",), required=True),
+        "payment_date": Column(
+            ("payment_captured_at", "entity_created_at", "created_at"),
+            required=True,
+            date_formats=RAZORPAY_DATES,
+        ),
+        "presentation_date": Column(("entity_created_at",), date_formats=RAZORPAY_DATES),
+        "loan_ref": Column(("payment_notes", "notes"), json_keys=RAZORPAY_LOAN_KEYS),
+        "loan_ref_else": Column(("order_receipt",)),
+        "method": Column(("payment_method", "method")),
+        "utr": Column(("settlement_utr",)),
+    },
+    default_outcome=Outcome.SUCCESS,
+    row_types={"payment": None, "refund": Outcome.REFUND, "adjustment": Outcome.FAILED},
+)
+
+DMI_COLLECTION_UPDATE = Layout(
+    "collection update",
+    {
+        "loan_ref": Column(("Application ID", "Loan Id"), required=True),
+        "amount": Column(("Received Amt", "Received Amount"), required=True),
+        "payment_date": Column(
+            ("Payment Collected Date",), required=True, date_formats=DAY_FIRST + ISO
+        ),
+        "status": Column(("Status",), required=True),
+        "reason_text": Column(("Bounce Reason",)),
+        "payment_id": Column(("Unique Token No",)),
+        "umrn": Column(("UMRN",)),
+        "utr": Column(("Reference",)),
+        "method": Column(("Mode of Payment",)),
+    },
+    {
+        "clear": Outcome.SUCCESS,
+        "cleared": Outcome.SUCCESS,
+        "bounce": Outcome.RETURN,
+        "bounced": Outcome.RETURN,
+        "pending": Outcome.PENDING,
+    },
+)
+
+SHIVALIK_PAYMENTS = Layout(
+    "payments",
+    {
+        "loan_ref": Column(("Loan Account No", "Loan Number"), required=True),
+        "amount": Column(("Paid Amount", "Amount"), required=True),
+        "payment_date": Column(("Payment Date",), required=True, date_formats=DAY_FIRST + ISO),
+        "status": Column(("Payment Status", "Status"), required=True),
+        "utr": Column(("UTR",)),
+        "method": Column(("Mode", "Payment Mode")),
+    },
+    {
+        "success": Outcome.SUCCESS,
+        "paid": Outcome.SUCCESS,
+        "failed": Outcome.FAILED,
+        "pending": Outcome.PENDING,
+    },
+)
+
+VIVRITI_PAYMENTS = Layout(
+    "colending payments",
+    {
+        "loan_ref": Column(("loan_ref_id", "Loan Ref Id"), required=True),
+        "amount": Column(("amount",), required=True),
+        "payment_date": Column(("transactionDate",), required=True, date_formats=ISO),
+        "status": Column(("transactionType",), required=True),
+        "utr": Column(("instrumentNumber",)),
+        "method": Column(("instrumentType",)),
+    },
+    {"credit": Outcome.SUCCESS, "refund": Outcome.REFUND},
+)

@@ -1,0 +1,59 @@
+"""Why a value, a row or a whole file is not taken, in words that operators filter by.
+
+What belongs here: the reason codes and the two exceptions that carry them. What does not:
+deciding that something is wrong (the parsers do), storing it (`landing.quarantine`).
+"""
+
+from enum import StrEnum
+
+
+class RowReason(StrEnum):
+    """Why one row is quarantined."""
+
+    TRUNCATED_ROW = "TRUNCATED_ROW"
+    EXTRA_FIELDS = "EXTRA_FIELDS"
+    MALFORMED_ROW = "MALFORMED_ROW"
+    """Quotes that do not pair, or bytes that text cannot hold."""
+    MISSING_VALUE = "MISSING_VALUE"
+    BAD_DECIMAL = "BAD_DECIMAL"
+    BAD_DATE = "BAD_DATE"
+    AMBIGUOUS_DIRECTION = "AMBIGUOUS_DIRECTION"
+    """A negative amount where only money received makes sense."""
+    UNKNOWN_VALUE = "UNKNOWN_VALUE"
+    """A status that the source's layout does not list."""
+    CONTRADICTORY_STATUS = "CONTRADICTORY_STATUS"
+    UNSUPPORTED_ROW_TYPE = "UNSUPPORTED_ROW_TYPE"
+    ID_DAMAGED_BY_EXCEL = "ID_DAMAGED_BY_EXCEL"
+    REFERENCE_NOT_UNIQUE = "REFERENCE_NOT_UNIQUE"
+    """Rows of one file share a payment reference but not the loan or the amount."""
+
+
+class FileReason(StrEnum):
+    """Why a whole file is refused."""
+
+    UNKNOWN_SOURCE = "UNKNOWN_SOURCE"
+    UNREADABLE_FILE = "UNREADABLE_FILE"
+    EMPTY_FILE = "EMPTY_FILE"
+    NOT_A_TABLE = "NOT_A_TABLE"
+    MISSING_HEADER_COLUMN = "MISSING_HEADER_COLUMN"
+    AMBIGUOUS_HEADER = "AMBIGUOUS_HEADER"
+    CONTROL_TOTAL_MISMATCH = "CONTROL_TOTAL_MISMATCH"
+    FILE_CHANGED = "FILE_CHANGED"
+
+
+class BadValue(ValueError):
+    """A cell, or the row it stands in, cannot be read as money, date, id or outcome."""
+
+    def __init__(self, code: RowReason, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class FileRefused(ValueError):
+    """The file as a whole cannot be taken; nothing of it is landed."""
+
+    def __init__(self, code: FileReason, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
