@@ -1,0 +1,24 @@
+"""Puts one sandbox together.
+
+What belongs here: which part gets which. What does not: behaviour.
+"""
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from repayment_platform.sandbox.admin import Admin
+from repayment_platform.sandbox.api import Fineract
+from repayment_platform.sandbox.config import Config
+from repayment_platform.sandbox.faults import Faults
+from repayment_platform.sandbox.ledger import Ledger
+from repayment_platform.sandbox.wire import WireLog
+
+
+def create_app(config: Config) -> Starlette:
+    """Opens the ledger; raises sqlite3.OperationalError when another process holds it."""
+    ledger = Ledger(config.ledger)
+    faults = Faults()
+    wire = WireLog(ledger, faults)
+    admin = Admin(config, ledger, faults, wire)
+    fineract = Fineract(config, ledger, faults, wire)
+    return Starlette(routes=[*admin.routes(), Mount("/", app=fineract)])

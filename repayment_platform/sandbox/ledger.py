@@ -1,0 +1,230 @@
+"""The sandbox's books: one SQLite file that outlives a kill of the process.
+
+What belongs here: the schema, durable transactions, and plain reads and writes of loans and loan
+transactions. What does not: lending rules (`loans`), idempotency (`commands`), HTTP.
+
+One connection, used only from the event loop's thread, so transactions never interleave. WAL with
+synchronous=NORMAL: a commit is in the operating system's hands before the answer leaves, which a
+kill of the process cannot undo (a power cut could).
+"""
+
+import datetime
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS loan (
+    id INTEGER PRIMARY KEY,
+    external_id TEXT NOT NULL UNIQUE,
+    status INTEGER NOT NULL,
+    client_active INTEGER NOT NULL,
+    disbursed_on TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    principal TEXT NOT NULL,
+    balance TEXT NOT NULL,          -- what is still owed; negative when overpaid
+    settled_on TEXT                 -- the date that closed or overpaid it
+);
+CREATE TABLE IF NOT EXISTS loan_transaction (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    loan_id INTEGER NOT NULL REFERENCES loan (id),
+    external_id TEXT UNIQUE,
+    date TEXT NOT NULL,
+    amount TEXT NOT NULL,
+    principal_portion TEXT NOT NULL,
+    balance TEXT NOT NULL,          -- of the loan, after this transaction
+    submitted_on TEXT NOT NULL,
+    payment_detail TEXT,
+    reversed_on TEXT,
+    manually_reversed INTEGER NOT NULL DEFAULT 0,
+    reversal_external_id TEXT UNIQUE,
+    replays INTEGER REFERENCES loan_transaction (id),
+    request_id INTEGER
+);
+CREATE INDEX IF NOT EXISTS loan_transaction_loan ON loan_transaction (loan_id);
+CREATE INDEX IF NOT EXISTS loan_transaction_request ON loan_transaction (request_id);
+CREATE TABLE IF NOT EXISTS command (
+    id INTEGER PRIMARY KEY,
+    action TEXT NOT NULL,
+    idempotency_key TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    result TEXT,
+    result_status_code INTEGER,
+    UNIQUE (action, idempotency_key)
+);
+CREATE TABLE IF NOT EXISTS request (
+    id INTEGER PRIMARY KEY,
+    started_at REAL NOT NULL,
+    ended_at REAL,
+    method TEXT NOT NULL,
+    path TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    loan TEXT,
+    external_id TEXT,
+    idempotency_key TEXT,
+    status INTEGER,
+    faults TEXT NOT NULL DEFAULT '[]'
+);
+"""
+
+
+@dataclass(frozen=True)
+class Loan:
+    id: int
+    external_id: str
+    status: int
+    client_active: bool
+    disbursed_on: datetime.date
+    currency: str
+    principal: Decimal
+    balance: Decimal
+    settled_on: datetime.date | None
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """A repayment as stored. Of its amount, what is not principal was paid too much."""
+
+    id: int
+    loan_id: int
+    external_id: str | None
+    date: datetime.date
+    amount: Decimal
+    principal_portion: Decimal
+    balance: Decimal
+    submitted_on: datetime.date
+    payment_detail: dict[str, Any] | None
+    reversed_on: datetime.date | None
+    manually_reversed: bool
+    reversal_external_id: str | None
+    replays: int | None
+    request_id: int | None
+
+
+class Ledger:
+    """The one connection; raises sqlite3.OperationalError when another process has the file."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        # The time-out lets a predecessor that is still shutting down let go of the file.
+        self.db = sqlite3.connect(path, timeout=10, isolation_level=None)
+        self.db.row_factory = sqlite3.Row
+        self.db.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self.db.execute("PRAGMA journal_mode = WAL")
+        self.db.execute("PRAGMA synchronous = NORMAL")
+        self.db.executescript(SCHEMA)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, durable on leaving. Never await inside."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.db.execute("ROLLBACK")
+            raise
+        self.db.execute("COMMIT")
+
+    def loan(self, *, id: int | None = None, external_id: str | None = None) -> Loan | None:
+        column, value = ("id", id) if external_id is None else ("external_id", external_id)
+        sql = f"SELECT * FROM loan WHERE {column} = ?"  # noqa: S608 -- one of two literals
+        row = self.db.execute(sql, (value,)).fetchone()
+        return None if row is None else _loan(row)
+
+    def insert_loan(self, **columns: Any) -> None:
+        self._insert("loan", columns)
+
+    def update_loan(self, loan_id: int, **columns: Any) -> None:
+        self._update("loan", loan_id, columns)
+
+    def find(self, *, id: int | None = None, external_id: str | None = None) -> Transaction | None:
+        """A loan transaction, reversed or not, on whatever loan."""
+        column, value = ("id", id) if external_id is None else ("external_id", external_id)
+        sql = f"SELECT * FROM loan_transaction WHERE {column} = ?"  # noqa: S608 -- as above
+        row = self.db.execute(sql, (value,)).fetchone()
+        return None if row is None else _transaction(row)
+
+    def insert(self, **columns: Any) -> int:
+        """Add a loan transaction and return its id; sqlite3.IntegrityError on a used externalId."""
+        return self._insert("loan_transaction", columns)
+
+    def update(self, transaction_id: int, **columns: Any) -> None:
+        self._update("loan_transaction", transaction_id, columns)
+
+    def transactions_of(self, loan_id: int) -> list[Transaction]:
+        """What a loan look-up lists: rows reversed by a replay are hidden, undone ones are not."""
+        sql = (
+            "SELECT * FROM loan_transaction WHERE loan_id = ?"
+            " AND (reversed_on IS NULL OR manually_reversed) ORDER BY date, id"
+        )
+        return [_transaction(row) for row in self.db.execute(sql, (loan_id,))]
+
+    def page(self, after: int, limit: int) -> list[tuple[Transaction, Loan]]:
+        """Transactions of all loans in order of id, for listing the whole ledger."""
+        sql = "SELECT * FROM loan_transaction WHERE id > ? ORDER BY id LIMIT ?"
+        rows = [_transaction(row) for row in self.db.execute(sql, (after, limit))]
+        loans = {loan_id: self.loan(id=loan_id) for loan_id in {row.loan_id for row in rows}}
+        return [(row, loan) for row in rows if (loan := loans[row.loan_id]) is not None]
+
+    def _insert(self, table: str, columns: dict[str, Any]) -> int:
+        names = ", ".join(columns)
+        marks = ", ".join("?" * len(columns))
+        sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 -- names are ours
+        return int(self.db.execute(sql, _stored(columns.values())).lastrowid or 0)
+
+    def _update(self, table: str, row_id: int, columns: dict[str, Any]) -> None:
+        sets = ", ".join(f"{name} = ?" for name in columns)
+        sql = f"UPDATE {table} SET {sets} WHERE id = ?"  # noqa: S608 -- names are ours
+        self.db.execute(sql, (*_stored(columns.values()), row_id))
+
+
+def _stored(values: Iterable[Any]) -> list[Any]:
+    """Decimals and dates as text, payment details as JSON."""
+    return [
+        str(value)
+        if isinstance(value, Decimal | datetime.date)
+        else json.dumps(value)
+        if isinstance(value, dict)
+        else value
+        for value in values
+    ]
+
+
+def _date(text: str | None) -> datetime.date | None:
+    return None if text is None else datetime.date.fromisoformat(text)
+
+
+def _loan(row: sqlite3.Row) -> Loan:
+    return Loan(
+        **dict(row)
+        | {
+            "client_active": bool(row["client_active"]),
+            "disbursed_on": datetime.date.fromisoformat(row["disbursed_on"]),
+            "principal": Decimal(row["principal"]),
+            "balance": Decimal(row["balance"]),
+            "settled_on": _date(row["settled_on"]),
+        }
+    )
+
+
+def _transaction(row: sqlite3.Row) -> Transaction:
+    detail = row["payment_detail"]
+    return Transaction(
+        **dict(row)
+        | {
+            "date": datetime.date.fromisoformat(row["date"]),
+            "amount": Decimal(row["amount"]),
+            "principal_portion": Decimal(row["principal_portion"]),
+            "balance": Decimal(row["balance"]),
+            "submitted_on": datetime.date.fromisoformat(row["submitted_on"]),
+            "payment_detail": None if detail is None else json.loads(detail),
+            "reversed_on": _date(row["reversed_on"]),
+            "manually_reversed": bool(row["manually_reversed"]),
+        }
+    )
