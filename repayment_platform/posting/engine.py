@@ -17,7 +17,6 @@ from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import InvalidRequestError, Repayment, Unknown
 from repayment_platform.posting import verdicts
 from repayment_platform.posting.claims import Attempt, Claims
-from repayment_platform.posting.group_commit import GroupCommit
 from repayment_platform.posting.ledger import check_ledger, remember_ledger
 from repayment_platform.posting.liveness import live_run, take_over_dead_runs
 from repayment_platform.posting.model import (
@@ -34,6 +33,7 @@ from repayment_platform.posting.verdicts import Then, Verdict
 from repayment_platform.posting.work import Allowance, Connection, due_loans, queue, refresh
 from repayment_platform.posting.workers import StopSwitch, Workers
 from repayment_platform.settings import Settings
+from repayment_platform.warehouse.group_commit import GroupCommit
 
 Progress = Callable[[Summary, str], None]
 

@@ -91,34 +91,42 @@ CREATE TABLE "CORE"."CORE_RAW_CUT" (
     cut_at    timestamptz NOT NULL DEFAULT now()
 );
 
--- Which payment each observation belongs to, decided once. Append-only.
+-- Which payment each observation belongs to. Append-only: a provisional key may be followed by one
+-- proper key, when the payment's loan becomes known; a proper key is for ever.
 CREATE SEQUENCE "CORE".key_batch;
 CREATE TABLE "CORE"."CORE_PAYMENT_KEY" (
-    raw_id            bigint PRIMARY KEY,
+    raw_id            bigint NOT NULL,
     raw_table         text NOT NULL,
+    replaces_id       bigint,
     source_key        text NOT NULL,
     rule              text NOT NULL CHECK (rule IN (
-        'replaces', 'same_ref', 'same_money', 'new', 'proven_another', 'held', 'provisional'
+        'same_ref', 'replaces', 'same_money', 'new', 'proven_another', 'held', 'provisional'
     )),
-    occurrence        integer,             -- the n of the key, 0 = the formula key
+    occurrence        integer,             -- the n of a key made here, 0 = the formula key
     payment_ref       text,
     source_lender     text NOT NULL,
     loan_external_id  text,
     amount            numeric(19, 2),
     payment_date      date,
+    reports           boolean NOT NULL,    -- the row reports a successful payment
     batch             bigint NOT NULL,
-    keyed_at          timestamptz NOT NULL DEFAULT now()
+    keyed_at          timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (raw_id, batch)
 );
+CREATE UNIQUE INDEX core_payment_key_proper ON "CORE"."CORE_PAYMENT_KEY" (raw_id) WHERE rule <> 'provisional';
+CREATE UNIQUE INDEX core_payment_key_made ON "CORE"."CORE_PAYMENT_KEY" (source_key) WHERE occurrence IS NOT NULL;
 CREATE INDEX core_payment_key_source_key ON "CORE"."CORE_PAYMENT_KEY" (source_key);
 CREATE INDEX core_payment_key_ref ON "CORE"."CORE_PAYMENT_KEY" (payment_ref) WHERE payment_ref IS NOT NULL;
+CREATE INDEX core_payment_key_replaces ON "CORE"."CORE_PAYMENT_KEY" (replaces_id) WHERE replaces_id IS NOT NULL;
 CREATE INDEX core_payment_key_money ON "CORE"."CORE_PAYMENT_KEY" (source_lender, loan_external_id, amount)
 WHERE rule <> 'provisional';
 CREATE INDEX core_payment_key_batch ON "CORE"."CORE_PAYMENT_KEY" (batch);
 
--- Keys whose row of CORE is to be computed again though nothing new was observed.
+-- Keys whose row of CORE is to be computed again though nothing new was observed: a loan mapped,
+-- a model corrected. Asking again: ON CONFLICT (source_key) DO UPDATE SET batch = 0.
 CREATE TABLE "CORE"."CORE_REFOLD" (
     source_key text PRIMARY KEY,
-    batch      bigint NOT NULL,
+    batch      bigint NOT NULL DEFAULT 0, -- 0 = not yet done; the next dbt run sets its batch
     reason     text NOT NULL
 );
 CREATE INDEX core_refold_batch ON "CORE"."CORE_REFOLD" (batch);
@@ -223,6 +231,7 @@ CREATE TABLE "CORE"."CORE_POSTING_ATTEMPT" (
 CREATE UNIQUE INDEX core_posting_attempt_open_key ON "CORE"."CORE_POSTING_ATTEMPT" (source_key) WHERE settled_at IS NULL;
 CREATE UNIQUE INDEX core_posting_attempt_open_loan ON "CORE"."CORE_POSTING_ATTEMPT" (loan_external_id) WHERE settled_at IS NULL;
 CREATE UNIQUE INDEX core_posting_attempt_open_ref ON "CORE"."CORE_POSTING_ATTEMPT" (payment_ref) WHERE settled_at IS NULL AND payment_ref IS NOT NULL;
+CREATE UNIQUE INDEX core_posting_attempt_success ON "CORE"."CORE_POSTING_ATTEMPT" (source_key) WHERE outcome = 'success';
 CREATE INDEX core_posting_attempt_key ON "CORE"."CORE_POSTING_ATTEMPT" (source_key);
 CREATE INDEX core_posting_attempt_run ON "CORE"."CORE_POSTING_ATTEMPT" (run_id);
 

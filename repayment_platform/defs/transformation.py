@@ -1,0 +1,41 @@
+"""The dbt project as assets: BASE views, payment keys, CORE.
+
+What belongs here: how dbt's models appear in Dagster, and running them under the dbt lock. What
+does not: what the models say (`dbt_project`).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DbtCliResource,
+    dbt_assets,
+    get_asset_key_for_model,
+)
+
+from repayment_platform.warehouse import dbt
+from repayment_platform.warehouse.urls import DatabaseUrls
+
+
+class Translator(DagsterDbtTranslator):
+    """Groups the assets by schema: raw, base, core."""
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        return str(dbt_resource_props.get("schema") or "core").lower()
+
+
+@dbt_assets(manifest=dbt.prepare(), dagster_dbt_translator=Translator(), name="dbt")
+def dbt_models(
+    context: dg.AssetExecutionContext,
+    dbt_cli: DbtCliResource,
+    warehouse: dg.ResourceParam[DatabaseUrls],
+) -> Iterator[Any]:
+    """Builds and tests the selected models; one dbt run at a time in a database."""
+    with dbt.dbt_session(warehouse):
+        yield from dbt_cli.cli(["build"], context=context).stream()
+
+
+core_transaction_data = get_asset_key_for_model([dbt_models], "core_transaction_data")
+"""Raises while loading if the model is gone, instead of leaving a dangling key downstream."""

@@ -1,0 +1,191 @@
+"""Proofs after the fact: nothing was posted twice, and no eligible payment was forgotten.
+
+What belongs here: questions put to the database and the ledger, answered in findings that name
+the payments. What does not: preventing (indexes, `claims`), Dagster's asset checks (`defs`).
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from repayment_platform.fineract.client import FineractClient
+from repayment_platform.fineract.contract import LedgerTransaction
+from repayment_platform.posting.workers import StopSwitch, Workers
+from repayment_platform.settings import Settings
+
+FINDINGS_SHOWN = 50
+RECENT = 500
+"""How many of the latest successes are compared with the ledger when a run posted none."""
+
+
+@dataclass
+class Proof:
+    """What was looked at and what was found wrong; no findings means proven."""
+
+    checked: int = 0
+    findings: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        return not self.findings
+
+
+_TWICE = {
+    "outcomes": """
+        SELECT source_key, count(*) AS times
+        FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" WHERE status = 'success'
+        GROUP BY source_key HAVING count(*) > 1 LIMIT %(most)s""",
+    "attempts": """
+        SELECT source_key, count(*) AS times
+        FROM "CORE"."CORE_POSTING_ATTEMPT" WHERE outcome = 'success'
+        GROUP BY source_key HAVING count(*) > 1 LIMIT %(most)s""",
+    "payment references": """
+        SELECT payment_ref AS source_key, count(*) AS times
+        FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
+        WHERE status = 'success' AND payment_ref IS NOT NULL
+        GROUP BY payment_ref HAVING count(*) > 1 LIMIT %(most)s""",
+}
+# While this unique index stands the database itself refuses a second row, and counting is idle.
+_GUARDED_BY = {
+    "outcomes": "CORE_TRANSACTION_DATA_PROCESSED_pkey",
+    "attempts": "core_posting_attempt_success",
+    "payment references": "core_processed_ref",
+}
+_GUARD_STANDS = """
+SELECT EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+               JOIN pg_namespace n ON n.oid = c.relnamespace
+               WHERE n.nspname = 'CORE' AND c.relname = %s AND i.indisunique AND i.indisvalid)
+"""
+
+
+def nothing_recorded_twice(conninfo: str) -> Proof:
+    """No key has two successes, in the outcomes or the attempts, and no reference has two."""
+    proof = Proof()
+    with psycopg.connect(conninfo) as connection:
+        for what, query in _TWICE.items():
+            proof.checked += 1
+            row = connection.execute(_GUARD_STANDS, (_GUARDED_BY[what],)).fetchone()
+            if row and row[0]:
+                continue
+            proof.findings.append(f"the unique index {_GUARDED_BY[what]} is missing")
+            for key, times in connection.execute(query, {"most": FINDINGS_SHOWN}):
+                proof.findings.append(f"{key} succeeded {times} times in the {what}")
+    return proof
+
+
+_RECENTLY_POSTED = """
+WITH posted AS (
+    SELECT source_key, loan_external_id, amount, payment_date, processed_at
+    FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
+    WHERE status = 'success' AND run_id = %(run_id)s
+), recent AS (
+    SELECT source_key, loan_external_id, amount, payment_date, processed_at
+    FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
+    WHERE status = 'success' AND NOT EXISTS (SELECT FROM posted)
+    ORDER BY processed_at DESC LIMIT %(recent)s
+), looked_at AS (TABLE posted UNION ALL TABLE recent)
+SELECT loan_external_id AS loan,
+       jsonb_agg(jsonb_build_object('key', source_key, 'amount', amount::text,
+                                    'date', payment_date::text)) AS ours,
+       (SELECT array_agg(p.source_key) FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+        WHERE p.loan_external_id = l.loan_external_id AND p.status = 'success') AS all_ours
+FROM looked_at l GROUP BY loan_external_id
+"""
+
+
+async def posted_once_in_ledger(settings: Settings, conninfo: str, run_id: str) -> Proof:
+    """Each payment that the run posted (or, if it posted none, each of the latest) stands in
+    Fineract's ledger exactly once, and has no twin there that is not ours.
+
+    A twin is a live repayment of the same loan, day and amount under an external id we never used.
+    """
+    proof = Proof()
+    async with await AsyncConnection.connect(conninfo, row_factory=dict_row) as connection:
+        cursor = await connection.execute(_RECENTLY_POSTED, {"run_id": run_id, "recent": RECENT})
+        loans = await cursor.fetchall()
+
+    async def each() -> AsyncIterator[dict[str, Any]]:
+        for loan in loans:
+            yield loan
+
+    async def compare(_worker: int, client: FineractClient, loan: dict[str, Any]) -> None:
+        listing = await client.list_transactions(loan["loan"])
+        proof.checked += len(loan["ours"])
+        if isinstance(listing, tuple):
+            proof.findings.extend(_differences(loan, listing))
+        else:
+            proof.findings.append(f"loan {loan['loan']}: the ledger could not be read: {listing}")
+
+    await Workers(settings, StopSwitch()).share_out(each(), compare)
+    return proof
+
+
+def _differences(loan: dict[str, Any], listing: tuple[LedgerTransaction, ...]) -> list[str]:
+    ours = set(loan["all_ours"])
+    live = [t for t in listing if t.is_repayment and not t.reversed]
+    found = []
+    for payment in loan["ours"]:
+        times = sum(t.external_id == payment["key"] for t in live)
+        if times != 1:
+            found.append(f"{payment['key']} on loan {loan['loan']} is {times} times in the ledger")
+        twins = sum(
+            t.external_id not in ours
+            and (str(t.date), f"{t.amount:.2f}") == (payment["date"], payment["amount"])
+            for t in live
+        )
+        if twins:
+            found.append(
+                f"{payment['key']}: loan {loan['loan']} has {twins} more repayment(s) of "
+                f"{payment['amount']} rupees on {payment['date']} that we did not post"
+            )
+    return found
+
+
+# The operators' own anti-join, set against the engine's list of open work.
+_UNACCOUNTED = """
+SELECT t.source_key, t.source_lender
+FROM "CORE"."CORE_TRANSACTION_DATA" t
+LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+       ON p.source_key = t.source_key AND p.status = 'success'
+LEFT JOIN "CORE"."CORE_OPEN_WORK" w ON w.source_key = t.source_key
+WHERE t.is_success AND t.loan_external_id IS NOT NULL AND p.source_key IS NULL
+  AND w.source_key IS NULL AND t.batch <= (SELECT batch FROM "CORE"."CORE_WORK_FEED")
+LIMIT %(most)s
+"""
+_ACCOUNTED_TWICE = """
+SELECT w.source_key, w.source_lender
+FROM "CORE"."CORE_OPEN_WORK" w
+JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+  ON p.source_key = w.source_key AND p.status = 'success'
+LIMIT %(most)s
+"""
+_NO_REPAYMENT = """
+SELECT w.source_key, w.source_lender
+FROM "CORE"."CORE_OPEN_WORK" w
+LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t
+       ON t.source_key = w.source_key AND t.is_success AND t.loan_external_id IS NOT NULL
+WHERE t.source_key IS NULL AND w.state NOT IN ('sending', 'unknown', 'awaiting_approval')
+LIMIT %(most)s
+"""
+
+
+def nothing_unaccounted(conninfo: str) -> Proof:
+    """Every eligible payment of CORE is posted or on the list of open work, never both, and the
+    list holds nothing else. Reads the whole history."""
+    proof = Proof()
+    questions = {
+        _UNACCOUNTED: "is eligible, but neither posted nor on the list of open work",
+        _ACCOUNTED_TWICE: "is posted and still on the list of open work",
+        _NO_REPAYMENT: "is on the list of open work, but no repayment in CORE",
+    }
+    with psycopg.connect(conninfo) as connection:
+        for question, wrong in questions.items():
+            for key, lender in connection.execute(question, {"most": FINDINGS_SHOWN}):
+                proof.findings.append(f"{key} ({lender}) {wrong}")
+        counted = connection.execute('SELECT count(*) FROM "CORE"."CORE_OPEN_WORK"').fetchone()
+        proof.checked = counted[0] if counted else 0
+    return proof
