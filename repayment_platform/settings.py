@@ -8,6 +8,7 @@ import os
 import sys
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -122,10 +123,14 @@ class Settings(BaseSettings):
         return tuple(SecretStr(s) for s in map(str.strip, raw.split(",")) if s)
 
 
-def load_settings() -> Settings:
-    """Read the environment; raises `BadSettings` with one line that says what to set."""
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment, with some settings replaced.
+
+    Raises:
+        BadSettings: with one line that says what to set.
+    """
     try:
-        return Settings()
+        return Settings(**overrides)
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
