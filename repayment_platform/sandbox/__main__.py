@@ -25,13 +25,13 @@ def main() -> int:
         duplicate_flavour=options.duplicate_flavour,
     )
     try:
-        listener = socket.create_server((options.host, options.port), backlog=1024)
-    except OSError as error:
-        return _refuse(f"cannot listen on {options.host}:{options.port}: {error.strerror}")
-    try:
         app = create_app(config)
     except sqlite3.OperationalError as error:
         return _refuse(f"cannot open the ledger {config.ledger}: {error}")
+    try:
+        listener = socket.create_server((options.host, options.port), backlog=1024)
+    except OSError as error:
+        return _refuse(f"cannot listen on {options.host}:{options.port}: {error.strerror}")
     url = f"http://{options.host}:{listener.getsockname()[1]}{API}"
     sys.stdout.write(f"sandbox ready: {url} (ledger {config.ledger})\n")
     sys.stdout.flush()
