@@ -12,6 +12,7 @@ import io
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -61,10 +62,10 @@ def open_table(path: Path, seen: Fingerprint, layouts: tuple[Layout, ...]) -> Ta
     encoding = encoding_of(seen)
     if encoding == SHEET:
         return _open_workbook(path, layouts)
-    return _open_text(path, encoding, layouts)
+    return _open_text(path, encoding, layouts, seen.size_bytes)
 
 
-def _open_text(path: Path, encoding: str, layouts: tuple[Layout, ...]) -> Table:
+def _open_text(path: Path, encoding: str, layouts: tuple[Layout, ...], size: int) -> Table:
     with path.open(encoding=encoding) as stream:
         top = list(islice(iter(lambda: stream.readline(1 << 20), ""), HEADER_WITHIN))
     misses: list[NearMiss] = []
@@ -73,9 +74,13 @@ def _open_text(path: Path, encoding: str, layouts: tuple[Layout, ...]) -> Table:
         if isinstance(found, Header):
             stream = path.open(encoding=encoding)
             lines = _text_lines(stream, delimiter, found)
-            return Table(encoding, delimiter, found, lines, stream.buffer.tell)
+            return Table(encoding, delimiter, found, lines, partial(_position, stream, size))
         misses.append(found)
     raise _no_header(misses)
+
+
+def _position(stream: TextIO, size: int) -> int:
+    return size if stream.closed else stream.buffer.tell()
 
 
 def _open_workbook(path: Path, layouts: tuple[Layout, ...]) -> Table:

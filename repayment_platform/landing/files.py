@@ -1,0 +1,184 @@
+"""How a payment file reaches its RAW table: all of it in one transaction, or nothing.
+
+What belongs here: the order of the steps, and COPY into RAW. What does not: understanding
+the file (`sources`), the entry in the processing log (`file_log`), folders (`inbox`).
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import Connection, sql
+
+from repayment_platform.landing import file_log
+from repayment_platform.landing.quarantine import (
+    examples,
+    move_shared_references,
+    quarantine,
+    reasons,
+)
+from repayment_platform.landing.results import Arrival, Counts, FileResult, FileStatus
+from repayment_platform.sources.batches import Batch, FileRows
+from repayment_platform.sources.encodings import Fingerprint, fingerprint
+from repayment_platform.sources.formats import open_table
+from repayment_platform.sources.refusals import FileReason, FileRefused
+from repayment_platform.sources.registry import Kind, Source, UnknownSource, source_named
+
+Progress = Callable[[int, int], None]
+"""Called after each batch with the bytes read so far and the bytes of the file."""
+
+_COPY = """
+COPY {} (file_id, row_number, cells, loan_ref, payment_ref, payment_date, amount, outcome,
+         reason_code, reason_text, umrn, utr, method)
+FROM STDIN
+"""
+
+
+def ingest_file(
+    conninfo: str,
+    path: str | os.PathLike[str],
+    source_id: str,
+    *,
+    received_by: str,
+    preview: bool = False,
+    progress: Progress | None = None,
+) -> FileResult:
+    """Land a file in the RAW table of its source and enter it in the processing log.
+
+    A file that cannot be taken is entered as failed with the reason, the same bytes again as
+    a duplicate; neither lands a row. With `preview` the same is done and then undone.
+
+    Raises:
+        psycopg.Error: the database is away or refuses; nothing has landed.
+    """
+    file = Path(path)
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        undone: AbstractContextManager[Any] = nullcontext()
+        if preview:
+            undone = connection.transaction(force_rollback=True)
+        with undone:
+            landing = _Landing(connection, file, received_by, progress or (lambda *_: None))
+            return replace(landing.run(source_id), preview=preview)
+
+
+@dataclass
+class _Landing:
+    """One file on its way; the connection is in autocommit mode."""
+
+    connection: Connection[Any]
+    path: Path
+    received_by: str
+    progress: Progress
+
+    def run(self, source_id: str) -> FileResult:
+        started = time.monotonic()
+        arrival, seen, refused = _arrive(self.path, source_id, self.received_by)
+        file_log.close_interrupted(self.connection)
+        file_id = file_log.register(self.connection, arrival)
+        result = FileResult(
+            file_id=file_id,
+            name=arrival.name,
+            raw_table=arrival.source.table if arrival.source else None,
+            status=FileStatus.LANDED,
+            seconds=0,
+        )
+        try:
+            if arrival.source is None or seen is None:
+                raise refused or AssertionError("a file without trouble has a source and bytes")
+            result = self._land(result, arrival.source, seen, started)
+        except psycopg.errors.UniqueViolation as error:
+            if error.diag.constraint_name != file_log.BYTES_INDEX:
+                raise
+            first = file_log.mark_duplicate(self.connection, file_id, _since(started))
+            result = replace(result, status=FileStatus.DUPLICATE, duplicate_of=first)
+        except (FileRefused, OSError, UnicodeError, psycopg.DataError) as error:
+            reason = _reason(error)
+            file_log.fail(self.connection, file_id, reason, _since(started))
+            result = replace(result, status=FileStatus.FAILED, error=reason)
+        return replace(result, seconds=_since(started))
+
+    def _land(
+        self, result: FileResult, source: Source, seen: Fingerprint, started: float
+    ) -> FileResult:
+        """Everything of the file in one transaction, which the log entry is part of."""
+        file_id = result.file_id
+        with self.connection.transaction():
+            file_log.claim(self.connection, file_id)
+            table = open_table(self.path, seen, source.layouts)
+            rows = FileRows(source, table)
+            for batch in rows.batches():
+                self._store(source, file_id, batch)
+                self.progress(table.position(), seen.size_bytes)
+            moved = move_shared_references(self.connection, source, file_id)
+            quarantined = reasons(self.connection, file_id)
+            outcomes = Counter(rows.outcomes)
+            outcomes.subtract(moved)
+            counts = Counts(
+                encoding=table.encoding,
+                delimiter=table.delimiter,
+                layout=table.header.layout.name,
+                rows_landed=outcomes.total(),
+                rows_quarantined=sum(quarantined.values()),
+                control_totals=rows.totals.as_json(),
+                outcomes={str(outcome): count for outcome, count in outcomes.items() if count},
+            )
+            _check_unchanged(self.path, seen)
+            file_log.describe(self.connection, file_id, counts, _since(started))
+            shown = examples(self.connection, file_id)
+        return replace(result, counts=counts, quarantined=quarantined, examples=shown)
+
+    def _store(self, source: Source, file_id: int, batch: Batch) -> None:
+        statement = sql.SQL(_COPY).format(sql.Identifier("RAW", source.table))
+        with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
+            for number, cells, payment in batch.landed:
+                copy.write_row((file_id, number, cells, *payment))
+        if batch.refused:
+            quarantine(self.connection, source, file_id, batch.refused)
+
+
+def _arrive(
+    path: Path, source_id: str, received_by: str
+) -> tuple[Arrival, Fingerprint | None, Exception | None]:
+    """What can be told of a file whose source or bytes may turn out to be unusable."""
+    arrival = Arrival(path.name, received_by)
+    try:
+        arrival = replace(arrival, source=_file_source(source_id))
+        seen = fingerprint(path)
+    except (FileRefused, OSError) as error:
+        return arrival, None, error
+    return replace(arrival, sha256=seen.sha256, size_bytes=seen.size_bytes), seen, None
+
+
+def _file_source(source_id: str) -> Source:
+    try:
+        source = source_named(source_id)
+    except UnknownSource as error:
+        raise FileRefused(FileReason.UNKNOWN_SOURCE, str(error)) from error
+    if source.kind is not Kind.FILE:
+        raise FileRefused(
+            FileReason.UNKNOWN_SOURCE, f"{source.table} is filled by webhooks, not by files"
+        )
+    return source
+
+
+def _check_unchanged(path: Path, seen: Fingerprint) -> None:
+    """The rows were read in a second pass; they must be the rows of the bytes logged."""
+    if fingerprint(path) != seen:
+        raise FileRefused(FileReason.FILE_CHANGED, "the file was written to while it was read")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, FileRefused):
+        return str(error)
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"{FileReason.UNREADABLE_FILE}: {why}"
+
+
+def _since(started: float) -> float:
+    return time.monotonic() - started

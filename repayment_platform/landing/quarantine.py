@@ -1,0 +1,99 @@
+"""CORE_QUARANTINE for files: rows that are not landed, each with its reason and its text.
+
+What belongs here: putting rows there and counting them. What does not: deciding that a row
+is bad, which `sources` does, but for one fault that shows only when all rows of the file are
+there: a reference that is not one payment's.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg import Connection, sql
+
+from repayment_platform.landing.results import QuarantinedRow
+from repayment_platform.sources.batches import Refused
+from repayment_platform.sources.refusals import RowReason
+from repayment_platform.sources.registry import LENDERS, Source
+
+EXAMPLES = 100
+
+_COPY = """
+COPY "CORE"."CORE_QUARANTINE" (raw_table, file_id, row_number, reason_code, reason, original)
+FROM STDIN
+"""
+_COUNT = """
+SELECT reason_code, count(*) FROM "CORE"."CORE_QUARANTINE" WHERE file_id = %s
+GROUP BY reason_code ORDER BY 2 DESC, 1
+"""
+_EXAMPLES = """
+SELECT row_number, reason_code, reason, original FROM "CORE"."CORE_QUARANTINE"
+WHERE file_id = %s ORDER BY row_number LIMIT %s
+"""
+# Refunds are left out of the comparison: a part of a payment may be given back.
+_MOVE_SHARED_REFERENCES = """
+WITH shared AS (
+    SELECT payment_ref
+    FROM {raw_table}
+    WHERE file_id = %(file_id)s AND payment_ref IS NOT NULL AND outcome <> 'refund'
+    GROUP BY payment_ref
+    HAVING count(DISTINCT amount) > 1
+        OR count(DISTINCT coalesce(substring(upper(loan_ref) FROM %(loan)s), loan_ref)) > 1
+),
+moved AS (
+    DELETE FROM {raw_table} r USING shared s
+    WHERE r.file_id = %(file_id)s AND r.payment_ref = s.payment_ref
+    RETURNING r.row_number, r.cells, r.payment_ref, r.outcome
+),
+entered AS (
+    INSERT INTO "CORE"."CORE_QUARANTINE"
+        (raw_table, file_id, row_number, reason_code, reason, original)
+    SELECT %(table)s, %(file_id)s, row_number, %(code)s,
+        'other rows of the file have the reference ' || payment_ref
+        || ' with another loan or amount', cells::text
+    FROM moved
+)
+SELECT outcome, count(*) FROM moved GROUP BY outcome
+"""
+
+
+def quarantine(
+    connection: Connection[Any], source: Source, file_id: int, rows: Sequence[Refused]
+) -> None:
+    """Store refused rows with their reasons; inside the file's transaction."""
+    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        for row in rows:
+            copy.write_row(
+                (source.table, file_id, row.row_number, row.code.value, row.reason, row.original)
+            )
+
+
+def move_shared_references(
+    connection: Connection[Any], source: Source, file_id: int
+) -> dict[str, int]:
+    """Quarantine the landed rows of a file whose reference stands for two payments.
+
+    Such a reference is not per payment after all; downstream it would make one repayment out
+    of several. Equal rows that repeat a reference are reports of one payment and stay.
+    Returns how many rows were taken out again, by outcome.
+    """
+    statement = sql.SQL(_MOVE_SHARED_REFERENCES).format(
+        raw_table=sql.Identifier("RAW", source.table)
+    )
+    parameters = {
+        "file_id": file_id,
+        "table": source.table,
+        "code": RowReason.REFERENCE_NOT_UNIQUE.value,
+        "loan": LENDERS[source.lender].loan_id_pattern,
+    }
+    return dict(connection.execute(statement, parameters).fetchall())
+
+
+def reasons(connection: Connection[Any], file_id: int) -> dict[str, int]:
+    """Quarantined rows of a file by reason code, the most frequent first."""
+    return dict(connection.execute(_COUNT, (file_id,)).fetchall())
+
+
+def examples(connection: Connection[Any], file_id: int) -> list[QuarantinedRow]:
+    """The first `EXAMPLES` quarantined rows of a file."""
+    found = connection.execute(_EXAMPLES, (file_id, EXAMPLES)).fetchall()
+    return [QuarantinedRow(*row) for row in found]

@@ -1,0 +1,87 @@
+"""What is known of a file before, while and after it lands.
+
+What belongs here: plain values passed between the loader, the log and who asked. What does
+not: SQL, reading files.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from repayment_platform.sources.registry import Source
+
+
+class FileStatus(StrEnum):
+    LANDED = "landed"
+    DUPLICATE = "duplicate"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A file as it came, before anyone looked at its rows."""
+
+    name: str
+    received_by: str
+    source: Source | None = None
+    sha256: str | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What was in a file. `rows_read` is always the sum of the other two."""
+
+    encoding: str
+    delimiter: str | None
+    layout: str
+    rows_landed: int
+    rows_quarantined: int
+    control_totals: dict[str, object]
+    outcomes: dict[str, int]
+    """Rows landed, by outcome."""
+
+    @property
+    def rows_read(self) -> int:
+        return self.rows_landed + self.rows_quarantined
+
+
+@dataclass(frozen=True)
+class QuarantinedRow:
+    row_number: int
+    reason_code: str
+    reason: str
+    original: str
+
+
+@dataclass(frozen=True)
+class FileResult:
+    """What became of one file; in a preview, what would have become of it."""
+
+    file_id: int
+    """Its entry in CORE_FILE_LOG; in a preview that entry is gone."""
+    name: str
+    raw_table: str | None
+    status: FileStatus
+    seconds: float
+    error: str | None = None
+    """Why it failed: a code of `FileReason`, a colon, the reason."""
+    duplicate_of: int | None = None
+    counts: Counts | None = None
+    """None unless the file landed."""
+    quarantined: dict[str, int] = field(default_factory=dict)
+    """Rows quarantined, by reason code."""
+    examples: list[QuarantinedRow] = field(default_factory=list)
+    """The first of the quarantined rows."""
+    preview: bool = False
+
+    @property
+    def rows_read(self) -> int:
+        return self.counts.rows_read if self.counts else 0
+
+    @property
+    def rows_landed(self) -> int:
+        return self.counts.rows_landed if self.counts else 0
+
+    @property
+    def rows_quarantined(self) -> int:
+        return self.counts.rows_quarantined if self.counts else 0
