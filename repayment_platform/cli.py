@@ -1,0 +1,49 @@
+"""The commands of `./run`: their names, options and help.
+
+What belongs here: assembling the commands and what all of them share. What does not: what a
+command does (`commands`), and imports that take long: they belong inside the command.
+"""
+
+import signal
+import sys
+from types import FrameType
+
+import typer
+
+from repayment_platform.commands.sql import sql
+from repayment_platform.warehouse import WarehouseUnavailable
+
+app = typer.Typer(
+    name="./run",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(sql)
+
+
+@app.callback()
+def _platform() -> None:
+    """Lands loan repayments, unifies them and posts each to Apache Fineract exactly once.
+
+    Besides the commands below there are `./run test PYTEST-ARGUMENTS` and `./run lint`.
+    """
+
+
+def main() -> None:
+    """Run one command; what a user can put right ends it with one line."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
+    try:
+        app(prog_name="./run")
+    except WarehouseUnavailable as error:
+        sys.exit(str(error))
+
+
+def _leave(number: int, _frame: FrameType | None) -> None:
+    """Unwind instead of dying at once, so that what was started is stopped."""
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    main()
