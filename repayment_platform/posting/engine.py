@@ -24,6 +24,7 @@ from repayment_platform.posting.model import (
     PostingStopped,
     QueueLine,
     Selection,
+    State,
     Summary,
 )
 from repayment_platform.posting.results import Result, Results
@@ -143,7 +144,7 @@ class _Run:
         await self._look_up(await self._doubts())
         await self._post_due(allowance)
         for _ in range(SETTLE_ROUNDS):
-            open_ends = await self._doubts()
+            open_ends = [d for d in await self._doubts() if d.state is State.UNKNOWN]
             if not open_ends or self.switch.is_set:
                 return
             wait = max(doubt.seconds_left for doubt in open_ends)

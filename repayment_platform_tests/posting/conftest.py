@@ -1,0 +1,123 @@
+"""A bench for posting: payments in CORE, loans in a real sandbox, runs of the real engine."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from repayment_platform.posting.model import PostingStopped, Selection, Summary
+from repayment_platform.posting.runner import run_posting
+from repayment_platform.settings import Settings
+from repayment_platform_tests.conftest import Sandbox
+
+DAY = date(2025, 11, 20)
+AUTOMATED = Selection(("ARTHMATE", "DMI", "IKF", "SHIVALIK"))
+
+# What the engine reads of the table that dbt builds.
+CORE = """
+CREATE TABLE "CORE"."CORE_TRANSACTION_DATA" (
+    source_key text PRIMARY KEY, source_lender text NOT NULL, loan_external_id text,
+    payment_date date, amount numeric(19, 2), is_success boolean NOT NULL, recon_source text,
+    payment_ref text, not_repayment_reason text, batch bigint NOT NULL)
+"""
+
+
+@dataclass
+class Bench:
+    connection: psycopg.Connection[Any]
+    settings: Settings
+    sandbox: Sandbox
+    conninfo: str
+    batch: int = 0
+    runs: int = field(default=0)
+
+    def loans(self, *names: str, **facts: Any) -> None:
+        body = [{"externalId": name, **facts} for name in names]
+        httpx.post(f"{self.sandbox.root_url}/sandbox/loans", json=body).raise_for_status()
+
+    def payment(
+        self,
+        loan: str = "LN-1",
+        amount: str = "100.00",
+        day: date = DAY,
+        *,
+        lender: str = "ARTHMATE",
+        n: str = "",
+        **columns: Any,
+    ) -> str:
+        """Put a payment into CORE; returns its key."""
+        key = hashlib.md5(f"{lender}{loan}{day}{amount}{n}".encode()).hexdigest()  # noqa: S324
+        self.batch += 1
+        row = {
+            "source_key": key,
+            "source_lender": lender,
+            "loan_external_id": loan,
+            "payment_date": day,
+            "amount": Decimal(amount),
+            "is_success": True,
+            "recon_source": None,
+            "payment_ref": None,
+            "batch": self.batch,
+        } | columns
+        names = ", ".join(row)
+        values = ", ".join(f"%({name})s" for name in row)
+        changes = ", ".join(f"{name} = EXCLUDED.{name}" for name in row)
+        self.connection.execute(
+            f'INSERT INTO "CORE"."CORE_TRANSACTION_DATA" ({names}) VALUES ({values}) '  # noqa: S608
+            f"ON CONFLICT (source_key) DO UPDATE SET {changes}",
+            row,
+        )
+        return key
+
+    def post(self, selection: Selection = AUTOMATED, **settings: Any) -> Summary:
+        self.runs += 1
+        changed = self.settings.model_copy(update=settings)
+        return run_posting(changed, self.conninfo, selection, f"run-{self.runs}")
+
+    def post_stopped(self, selection: Selection = AUTOMATED, **settings: Any) -> Summary:
+        with pytest.raises(PostingStopped) as stopped:
+            self.post(selection, **settings)
+        return stopped.value.summary
+
+    def ledger(self) -> list[tuple[str, str, str]]:
+        """(external id, loan, amount) of every live transaction."""
+        rows = httpx.get(f"{self.sandbox.root_url}/sandbox/ledger").json()
+        rows = rows["transactions"] if isinstance(rows, dict) else rows
+        return sorted(
+            (row["externalId"], row["loanExternalId"], row["amount"])
+            for row in rows
+            if not row["reversed"]
+        )
+
+    def faults(self, *rules: dict[str, Any], seed: int = 1) -> None:
+        plan = {"seed": seed, "rules": list(rules)}
+        httpx.post(f"{self.sandbox.root_url}/sandbox/faults", json=plan).raise_for_status()
+
+    def states(self) -> dict[str, str]:
+        """State of every payment by key, the outcome where it is settled."""
+        rows = self.connection.execute(
+            'SELECT source_key, state FROM "CORE"."CORE_OPEN_WORK" UNION ALL '
+            'SELECT source_key, status FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" '
+            "WHERE status = 'success'"
+        ).fetchall()
+        assert len(rows) == len(dict(rows)), "a payment in two states"
+        return dict(rows)
+
+    def one(self, query: str, *parameters: Any) -> Any:
+        return self.connection.execute(query, parameters).fetchone()
+
+
+@pytest.fixture
+def bench(
+    connection: psycopg.Connection[Any],
+    settings: Settings,
+    sandbox: Sandbox,
+    database_urls: Any,
+) -> Bench:
+    connection.execute(CORE)
+    return Bench(connection, settings, sandbox, database_urls.psycopg)
