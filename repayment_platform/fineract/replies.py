@@ -26,6 +26,9 @@ from repayment_platform.fineract.contract import (
 from repayment_platform.fineract.errors import FineractError, Meaning, meaning_of, read_error
 from repayment_platform.fineract.wire import Answer
 
+REFUSED_IN_PATHS = frozenset("/\\;%")
+"""Tomcat and Spring's firewall take these in no path by default, however they are quoted."""
+
 
 def read_reply(answer: Answer, repayment: Repayment, today: date) -> Reply:
     """The outcome of posting `repayment`; `today` is the calendar date in Asia/Kolkata."""
@@ -36,7 +39,7 @@ def read_reply(answer: Answer, repayment: Repayment, today: date) -> Reply:
     error = read_error(answer.status, answer.json())
     if error is not None:
         return _read_error(answer.status, error, repayment, today)
-    return _read_foreign(answer)
+    return _read_foreign(answer, repayment)
 
 
 def _read_success(answer: Answer, repayment: Repayment) -> Reply:
@@ -98,18 +101,20 @@ def _read_error(status: int, error: FineractError, repayment: Repayment, today: 
     return Refused(code, error.text, status)
 
 
-def _read_foreign(answer: Answer) -> Reply:
+def _read_foreign(answer: Answer, repayment: Repayment) -> Reply:
     """An answer that Fineract's own code did not write: its servlet container, or a gateway."""
     status = answer.status
-    code, said = f"http.{status}", f"HTTP {status} ({answer.content_type or 'no content type'})"
+    code = f"http.{status}"
     if status == 429:
         return Transient(code, "Too many requests", retry_after_seconds(answer))
+    if status in (400, 404) and not REFUSED_IN_PATHS.isdisjoint(repayment.loan_external_id):
+        # One odd loan id must not look like a fault of the system and stop every run.
+        return Refused(code, "Fineract's server takes no such loan id in a path", status)
     fault = foreign_fault(answer)
     if fault is not None:
         return fault
-    if status == 400 and is_servlet_error(answer):
-        return Refused(code, "The request was refused before Fineract read it", status)
-    return Unknown(f"{said} not written by Fineract", server_trouble=True)
+    kind = answer.content_type or "no content type"
+    return Unknown(f"HTTP {status} ({kind}) not written by Fineract", server_trouble=True)
 
 
 def foreign_fault(answer: Answer) -> SystemFault | None:
@@ -118,8 +123,8 @@ def foreign_fault(answer: Answer) -> SystemFault | None:
     code = f"http.{status}"
     if 300 <= status < 400:
         return SystemFault(code, "Fineract's address redirects elsewhere; that is never followed")
-    if status == 400 and "www-authenticate" in answer.headers:
-        return SystemFault(code, "Fineract does not know the tenant")
+    if status == 400 and is_servlet_error(answer):
+        return SystemFault(code, "Fineract's server refuses the request; is the tenant right?")
     if status == 401:
         return SystemFault(code, "Fineract refuses the user name or the password")
     if status in (404, 405):
@@ -128,8 +133,9 @@ def foreign_fault(answer: Answer) -> SystemFault | None:
 
 
 def is_servlet_error(answer: Answer) -> bool:
-    """Spring Boot's error JSON or Tomcat's page: refused at the door, as for a path or a header
-    that Tomcat or its firewall will not have."""
+    """Refused by a filter before Fineract's own code ran: Spring Boot's JSON or Tomcat's page."""
+    if "www-authenticate" in answer.headers:
+        return True
     body = answer.json()
     if isinstance(body, Mapping):
         return {"timestamp", "status", "error"} <= body.keys()
