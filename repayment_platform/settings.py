@@ -48,7 +48,14 @@ class Settings(BaseSettings):
     fineract_settle_seconds: float | None = Field(None, gt=0)
     posting_workers: int = Field(20, ge=1, le=200)
 
+    webhook_host: str = "127.0.0.1"
+    """Where the receiver listens; a proxy with TLS stands before it."""
     webhook_port: int = Field(8081, ge=1, le=65535)
+    webhook_max_age_hours: float = Field(25, gt=0)
+    """How old a signed Cashfree delivery may be. Its dashboard sends a payment's webhook again
+    for 24 hours, and that delivery has retries of its own."""
+    webhook_rate_per_second: float = Field(5000, gt=0)
+    """Deliveries of one address; far more than a provider sends from one, for floods only."""
     ops_port: int = Field(8082, ge=1, le=65535)
     dagster_port: int = Field(3000, ge=1, le=65535)
     sandbox_port: int = Field(8099, ge=1, le=65535)

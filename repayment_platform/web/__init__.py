@@ -1,0 +1,1 @@
+"""What answers HTTP: the webhook receiver and the operations UI. No posting logic."""
