@@ -1,6 +1,7 @@
 """`python -m repayment_platform.sandbox`: serve one ledger until told to stop."""
 
 import argparse
+import os
 import socket
 import sqlite3
 import sys
@@ -26,12 +27,14 @@ def main() -> int:
     )
     try:
         app = create_app(config)
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
         return _refuse(f"cannot open the ledger {config.ledger}: {error}")
     try:
         listener = socket.create_server((options.host, options.port), backlog=1024)
     except OSError as error:
-        return _refuse(f"cannot listen on {options.host}:{options.port}: {error.strerror}")
+        return _refuse(
+            f"cannot listen on {options.host}:{options.port}: {os.strerror(error.errno or 0)}"
+        )
     url = f"http://{options.host}:{listener.getsockname()[1]}{API}"
     sys.stdout.write(f"sandbox ready: {url} (ledger {config.ledger})\n")
     sys.stdout.flush()

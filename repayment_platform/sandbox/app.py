@@ -15,7 +15,7 @@ from repayment_platform.sandbox.wire import WireLog
 
 
 def create_app(config: Config) -> Starlette:
-    """Opens the ledger; raises sqlite3.OperationalError when another process holds it."""
+    """Opens the ledger; raises sqlite3.DatabaseError when it is another's or no ledger."""
     ledger = Ledger(config.ledger)
     faults = Faults()
     wire = WireLog(ledger, faults)
