@@ -1,0 +1,190 @@
+{#
+    Decides the postable observations whose turn it is. The rules, in this order:
+
+    same_ref         its reference already names a payment
+    replaces         it stands for a row that already belongs to a payment
+    same_money       another source of its match group reported the same loan and amount within
+                     match_days; exactly one such payment lacks a report of this source and bears
+                     no other reference of this namespace
+    new              nobody holds the formula key
+    proven_another   every holder of the formula bears another reference of the same namespace
+    held             equal money that nothing tells apart: the next key, and a person decides
+#}
+{% macro key_one_round() %}
+        WITH turn AS (
+            DELETE FROM waiting w
+            WHERE w.is_postable
+                AND NOT EXISTS (SELECT FROM waiting b WHERE b.place = w.before_of_money)
+                AND NOT EXISTS (SELECT FROM waiting b WHERE b.place = w.before_of_ref)
+                AND NOT EXISTS (SELECT FROM waiting b WHERE b.place = w.before_of_row)
+            RETURNING *
+        ), evidence AS (
+            SELECT t.*,
+                by_ref.source_key AS ref_key,
+                by_row.source_key AS row_key,
+                coalesce(money.keys, '{}') AS money_keys,
+                twins.last_n,
+                twins.all_bear_another_ref,
+                twins.first_key
+            FROM turn t
+            LEFT JOIN LATERAL (
+                SELECT k.source_key FROM "CORE"."CORE_PAYMENT_KEY" k
+                WHERE k.payment_ref = t.payment_ref AND k.rule <> 'provisional'
+                LIMIT 1
+            ) by_ref ON true
+            LEFT JOIN LATERAL (
+                {{ key_of_row('t') }}
+            ) by_row ON true
+            LEFT JOIN LATERAL (
+                {{ keys_of_same_money('t') }}
+            ) money ON true
+            LEFT JOIN LATERAL (
+                SELECT max(k.occurrence) AS last_n,
+                    min(k.source_key) FILTER (WHERE k.occurrence = 0) AS first_key,
+                    bool_and(EXISTS (
+                        SELECT FROM "CORE"."CORE_PAYMENT_KEY" other
+                        WHERE other.source_key = k.source_key AND other.rule <> 'provisional'
+                            AND {{ namespace('other.payment_ref') }} = {{ namespace('t.payment_ref') }}
+                    )) AS all_bear_another_ref
+                FROM "CORE"."CORE_PAYMENT_KEY" k
+                WHERE k.source_lender = t.source_lender AND k.loan_external_id = t.loan_external_id
+                    AND k.amount = t.amount AND k.payment_date = t.payment_date
+                    AND k.rule <> 'provisional' AND k.occurrence IS NOT NULL
+            ) twins ON true
+        ), judged AS (
+            SELECT *,
+                CASE
+                    WHEN ref_key IS NOT NULL THEN 'same_ref'
+                    WHEN row_key IS NOT NULL THEN 'replaces'
+                    WHEN cardinality(money_keys) = 1 THEN 'same_money'
+                    WHEN cardinality(money_keys) > 1 THEN 'held'
+                    WHEN last_n IS NULL THEN 'new'
+                    WHEN all_bear_another_ref THEN 'proven_another'
+                    ELSE 'held'
+                END AS rule,
+                coalesce(last_n + 1, 0) AS n
+            FROM evidence
+        ), decided AS (
+            SELECT *,
+                CASE rule
+                    WHEN 'same_ref' THEN ref_key
+                    WHEN 'replaces' THEN row_key
+                    WHEN 'same_money' THEN money_keys[1]
+                    ELSE {{ source_key('source_lender', 'loan_external_id', 'payment_date', 'amount', 'n') }}
+                END AS source_key
+            FROM judged
+        ), held AS (
+            INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
+            SELECT source_key, 'possible_duplicate',
+                format('equal to payment %s, and nothing proves that it is another', equal_to.source_key),
+                jsonb_build_object('loan', loan_external_id, 'amount', amount, 'date', payment_date,
+                    'other_key', equal_to.source_key)
+            FROM decided
+            CROSS JOIN LATERAL (SELECT coalesce(first_key, money_keys[1]) AS source_key) equal_to
+            WHERE rule = 'held'
+            ON CONFLICT DO NOTHING
+        )
+        INSERT INTO "CORE"."CORE_PAYMENT_KEY" (raw_id, raw_table, replaces_id, source_key, rule, occurrence,
+            payment_ref, source_lender, loan_external_id, amount, payment_date, reports, batch)
+        SELECT raw_id, raw_table, replaces_id, source_key, rule,
+            CASE WHEN rule IN ('new', 'proven_another', 'held') THEN n END,
+            payment_ref, source_lender, loan_external_id, amount, payment_date, reports, this_batch
+        FROM decided;
+{% endmacro %}
+
+
+{# The proper key of the row that a row stands for, or of another that stands for it. #}
+{% macro key_of_row(row) -%}
+    SELECT k.source_key FROM (
+        SELECT raw_id, source_key FROM "CORE"."CORE_PAYMENT_KEY"
+        WHERE raw_id = {{ row }}.replaces_id AND rule <> 'provisional'
+        UNION ALL
+        SELECT raw_id, source_key FROM "CORE"."CORE_PAYMENT_KEY"
+        WHERE replaces_id = {{ chain(row) }} AND rule <> 'provisional'
+    ) k
+    ORDER BY k.raw_id
+    LIMIT 1
+{%- endmacro %}
+
+
+{#
+    The payments that other sources of the match group reported with this loan and amount, and
+    this source did not. A row that was replaced, or withdrawn since, reports nothing.
+#}
+{% macro keys_of_same_money(row) -%}
+    SELECT array_agg(DISTINCT k.source_key) AS keys
+    FROM "CORE"."CORE_MATCH_GROUP" mine
+    JOIN "CORE"."CORE_MATCH_GROUP" theirs
+        ON theirs.match_group = mine.match_group AND theirs.raw_table <> mine.raw_table
+    JOIN "CORE"."CORE_PAYMENT_KEY" k ON k.raw_table = theirs.raw_table
+    WHERE mine.raw_table = {{ row }}.raw_table
+        AND k.source_lender = {{ row }}.source_lender
+        AND k.loan_external_id = {{ row }}.loan_external_id
+        AND k.amount = {{ row }}.amount
+        AND abs(k.payment_date - {{ row }}.payment_date) <= mine.match_days
+        AND k.rule <> 'provisional' AND k.reports AND {{ stands('k', row) }}
+        AND NOT EXISTS (
+            SELECT FROM "CORE"."CORE_PAYMENT_KEY" known
+            WHERE known.source_key = k.source_key AND known.rule <> 'provisional'
+                AND (
+                    known.raw_table = {{ row }}.raw_table AND known.reports AND {{ stands('known', row) }}
+                    OR {{ namespace('known.payment_ref') }} = {{ namespace(row ~ '.payment_ref') }}
+                )
+        )
+{%- endmacro %}
+
+{# Whether no row that arrived before `row` has replaced this one. #}
+{% macro stands(key, row) -%}
+    NOT EXISTS (
+        SELECT FROM "CORE"."CORE_PAYMENT_KEY" later
+        WHERE later.replaces_id = {{ chain(key) }} AND later.raw_id > {{ key }}.raw_id
+    ) AND NOT EXISTS (
+        SELECT FROM waiting later
+        WHERE later.replaces_id = {{ chain(key) }} AND later.raw_id > {{ key }}.raw_id
+            AND later.place < {{ row }}.place
+    )
+{%- endmacro %}
+
+
+{#
+    Gives observations that cannot be posted (failed, refunded, withdrawn, without a loan) the key
+    of the payment they speak of, where it has a proper one. Run until nothing is left to attach:
+    what attaches by its reference may lend its key to a row that it replaces.
+#}
+{% macro attach_unpostable_observations() %}
+        WITH attached AS (
+            DELETE FROM waiting w
+            USING (
+                SELECT loose.place, by_ref.source_key AS ref_key, by_row.source_key AS row_key
+                FROM waiting loose
+                LEFT JOIN LATERAL (
+                    SELECT k.source_key FROM "CORE"."CORE_PAYMENT_KEY" k
+                    WHERE k.payment_ref = loose.payment_ref AND k.rule <> 'provisional'
+                    LIMIT 1
+                ) by_ref ON true
+                LEFT JOIN LATERAL (
+                    {{ key_of_row('loose') }}
+                ) by_row ON true
+            ) found
+            WHERE found.place = w.place AND coalesce(found.ref_key, found.row_key) IS NOT NULL
+            RETURNING w.*, found.ref_key, found.row_key
+        )
+        INSERT INTO "CORE"."CORE_PAYMENT_KEY" (raw_id, raw_table, replaces_id, source_key, rule,
+            payment_ref, source_lender, loan_external_id, amount, payment_date, reports, batch)
+        SELECT raw_id, raw_table, replaces_id, coalesce(ref_key, row_key),
+            CASE WHEN ref_key IS NOT NULL THEN 'same_ref' ELSE 'replaces' END,
+            payment_ref, source_lender, loan_external_id, amount, payment_date, reports, this_batch
+        FROM attached;
+{% endmacro %}
+
+
+{# What is left waits under a provisional key, which can never be posted. #}
+{% macro key_the_rest_provisionally() %}
+    INSERT INTO "CORE"."CORE_PAYMENT_KEY" (raw_id, raw_table, replaces_id, source_key, rule,
+        payment_ref, source_lender, loan_external_id, amount, payment_date, reports, batch)
+    SELECT raw_id, raw_table, replaces_id,
+        md5('provisional:' || coalesce(payment_ref, coalesce(replaces_id, raw_id)::text)), 'provisional',
+        payment_ref, source_lender, loan_external_id, amount, payment_date, reports, this_batch
+    FROM waiting w
+    WHERE NOT EXISTS (SELECT FROM "CORE"."CORE_PAYMENT_KEY" k WHERE k.raw_id = w.raw_id);
+{% endmacro %}

@@ -1,0 +1,110 @@
+{#
+    One observation per Cashfree event about a payment. What is where differs by event:
+
+    PAYMENT_*_WEBHOOK          data.payment and data.order
+    SUBSCRIPTION_PAYMENT_*     data itself; `payment_type` AUTH is the mandate's test debit
+    PAYMENT_LINK_EVENT         data.order is the payment made on the link; link_amount_paid is a
+                               running total and never posted
+    …REFUND_STATUS…            data.refund (payments) or data itself (subscriptions)
+
+    A link's event does not carry cf_payment_id, and whether its transaction_id is that id is
+    documented nowhere. Its order id (`CFPay_…`) is made for the one payment, and the payment's own
+    webhook carries it too, so both name the payment by its order, in a namespace of its own. Were
+    that wrong, the second would be held for a person and not posted twice.
+#}
+{% macro cashfree_payments(table) -%}
+{%- set raw = source('RAW', table) -%}
+{%- set about = registered(table) -%}
+{%- set type = at('type') -%}
+{%- set order_id = 'coalesce(' ~ at('data.order.order_id') ~ ', ' ~ at('data.refund.order_id') ~ ')' -%}
+{%- set cf_payment_id -%}
+    coalesce({{ at('data.payment.cf_payment_id') }}, {{ at('data.refund.cf_payment_id') }}, {{ at('data.cf_payment_id') }})
+{%- endset -%}
+{%- set refund_status -%}
+    coalesce({{ at('data.refund.refund_status') }}, {{ at('data.refund_status') }})
+{%- endset -%}
+{%- set is_refund = type ~ " IN ('REFUND_STATUS_WEBHOOK', 'SUBSCRIPTION_REFUND_STATUS')" -%}
+{%- set status -%}
+    coalesce(
+        {{ at('data.payment.payment_status') }},
+        {{ at('data.order.transaction_status') }},
+        {{ at('data.payment_status') }}
+    )
+{%- endset -%}
+{%- set umrn_methods = "('enach', 'pnach', 'nach')" -%}
+{%- call observations(table) %}
+    SELECT
+        id AS raw_id,
+        landed_at,
+        replaces_id,
+        {{ loan_id_columns(about, 'data') }},
+        CASE
+            WHEN {{ type }} = 'PAYMENT_LINK_EVENT' THEN {{ ist_date(at('event_time')) }}
+            WHEN {{ type }} LIKE 'SUBSCRIPTION\_%'
+                THEN coalesce(
+                    {{ ist_date(at('data.payment_initiated_date')) }},
+                    {{ ist_date(at('data.payment_schedule_date')) }}
+                )
+            ELSE {{ ist_date(at('data.payment.payment_time')) }}
+        END AS payment_date,
+        CASE
+            WHEN {{ is_refund }} THEN null
+            WHEN {{ type }} = 'PAYMENT_LINK_EVENT' THEN {{ money(at('data.order.order_amount'), about.unit) }}
+            WHEN {{ type }} LIKE 'SUBSCRIPTION\_%' THEN {{ money(at('data.payment_amount'), about.unit) }}
+            ELSE {{ money(at('data.payment.payment_amount'), about.unit) }}
+        END AS amount,
+        CASE
+            WHEN {{ is_refund }} THEN 'refund'
+            WHEN {{ status }} = 'SUCCESS' THEN 'success'
+            WHEN {{ status }} IN ('FAILED', 'USER_DROPPED', 'CANCELLED', 'VOID') THEN 'failed'
+            ELSE 'pending'
+        END AS outcome,
+        CASE
+            WHEN
+                {{ at('data.payment_type') }} = 'AUTH' OR {{ type }} = 'SUBSCRIPTION_AUTH_STATUS'
+                OR {{ at('data.payment_id') }} = {{ at('data.authorization_details.payment_id') }}
+                THEN 'the authorisation of a mandate, not an instalment'
+            WHEN coalesce({{ at('data.payment.payment_currency') }}, {{ at('data.payment_currency') }}, 'INR') <> 'INR'
+                THEN 'not paid in INR'
+        END AS objection,
+        coalesce(
+            {{ at('data.error_details.error_description') }},
+            {{ at('data.failure_details.failure_reason') }},
+            {{ at('data.failureDetails.failureReason') }},
+            {{ at('data.payment.payment_message') }}
+        ) AS failure_reason,
+        CASE
+            WHEN {{ order_id }} LIKE 'CFPay\_%' THEN '{{ about.ref_namespace }}-order:' || {{ order_id }}
+            ELSE '{{ about.ref_namespace }}:' || {{ cf_payment_id }}
+        END AS payment_ref,
+        coalesce({{ at('data.payment.payment_group') }}, {{ at('data.authorization_details.payment_group') }})
+        AS method,
+        {{ at('data.payment.bank_reference') }} AS utr,
+        CASE
+            WHEN {{ at('data.authorization_details.payment_group') }} IN {{ umrn_methods }}
+                THEN {{ at('data.authorization_details.authorization_reference') }}
+        END AS umrn,
+        CASE
+            WHEN {{ is_refund }}
+                THEN coalesce(
+                    {{ money(at('data.refund.refund_amount'), about.unit) }},
+                    {{ money(at('data.refund_amount'), about.unit) }}
+                )
+        END AS refunded_amount
+    FROM {{ raw }}
+    WHERE
+        ({{ cf_payment_id }} IS NOT NULL OR {{ order_id }} LIKE 'CFPay\_%')
+        AND (
+            {{ type }} IN (
+                'PAYMENT_SUCCESS_WEBHOOK', 'PAYMENT_FAILED_WEBHOOK', 'PAYMENT_USER_DROPPED_WEBHOOK',
+                'PAYMENT_LINK_EVENT', 'SUBSCRIPTION_AUTH_STATUS', 'SUBSCRIPTION_PAYMENT_SUCCESS',
+                'SUBSCRIPTION_PAYMENT_FAILED', 'SUBSCRIPTION_PAYMENT_CANCELLED'
+            )
+            -- Of refunds only those that happened, or that Cashfree is making by itself.
+            OR {{ is_refund }} AND (
+                {{ refund_status }} = 'SUCCESS'
+                OR {{ at('data.refund.refund_type') }} LIKE '%AUTO_REFUND' AND {{ refund_status }} IN ('PENDING', 'ONHOLD')
+            )
+        )
+{%- endcall %}
+{%- endmacro %}

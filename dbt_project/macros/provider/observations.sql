@@ -1,0 +1,57 @@
+{#
+    The columns that every BASE view has, from those that a provider's macro reads.
+
+    The caller's query gives raw_id, landed_at, replaces_id, loan_external_id, loan_id_found_in,
+    payment_date, amount (rupees), outcome, payment_ref, method, utr, umrn, refunded_amount and
+        objection       why a success is no repayment (a mandate's authorisation, say), or null
+        failure_reason  the provider's words for a failure, or null
+    Nothing here may raise for any payload, and nothing may keep PostgreSQL from using the RAW
+    table's primary key: no window, DISTINCT, aggregate, set-returning or volatile function.
+#}
+{% macro observations(table) -%}
+{%- set about = registered(table) -%}
+SELECT
+    raw_id,
+    {{ literal(table) }}::text AS raw_table,
+    landed_at,
+    replaces_id,
+    {{ literal(about.lender) }}::text AS source_lender,
+    loan_external_id,
+    loan_id_found_in,
+    payment_date,
+    amount,
+    outcome,
+    outcome = 'success' AND objection IS NULL AND coalesce(amount > 0, false)
+    AND payment_date IS NOT NULL AS is_success,
+    CASE outcome
+        WHEN 'pending' THEN 10
+        WHEN 'success' THEN 30
+        WHEN 'refund' THEN 40
+        WHEN 'late_return' THEN 40
+        WHEN 'withdrawn' THEN 50
+        ELSE 20
+    END::smallint AS status_rank,
+    payment_ref,
+    {{ literal(about.reports) if about.posting == 'recon' else 'null' }}::text AS recon_source,
+    method,
+    utr,
+    umrn,
+    CASE
+        WHEN outcome = 'success' AND objection IS NOT NULL THEN objection
+        WHEN outcome = 'success' AND amount IS NULL THEN 'the amount is missing or unreadable'
+        WHEN outcome = 'success' AND amount <= 0
+            THEN 'the amount is zero: a mandate was registered'
+        WHEN outcome = 'success' AND payment_date IS NULL
+            THEN 'the payment date is missing or unreadable'
+        WHEN outcome = 'success' THEN null
+        WHEN outcome = 'pending' THEN 'the outcome is not known yet'
+        WHEN outcome = 'refund' THEN 'refunded'
+        WHEN outcome = 'late_return' THEN 'returned after it had been reported as paid'
+        WHEN outcome = 'withdrawn' THEN 'not in the file that replaced its file'
+        ELSE coalesce(failure_reason, outcome)
+    END AS not_repayment_reason,
+    refunded_amount
+FROM (
+{{ caller() }}
+) read
+{%- endmacro %}

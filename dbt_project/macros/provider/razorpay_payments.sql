@@ -1,0 +1,52 @@
+{#
+    One observation per Razorpay event with a payment in it, whatever the event: payment.*,
+    order.paid, payment_link.paid, subscription.charged, virtual_account.credited, refund.*.
+    All facts come from the payment entity: `captured` contradicts `status` in some events, and
+    a payment link's own created_at is that of the link. Disputes say nothing of a repayment yet.
+#}
+{% macro razorpay_payments(table) -%}
+{%- set raw = source('RAW', table) -%}
+{%- set about = registered(table) -%}
+{%- set payment = 'payload.payment.entity.' -%}
+{%- set amount = money(at(payment ~ 'amount'), about.unit) -%}
+{%- set refunded = money(at(payment ~ 'amount_refunded'), about.unit) -%}
+{%- call observations(table) %}
+    SELECT
+        id AS raw_id,
+        landed_at,
+        replaces_id,
+        {{ loan_id_columns(about, 'payload') }},
+        {{ ist_date_of_epoch(at(payment ~ 'created_at')) }} AS payment_date,
+        {{ amount }} AS amount,
+        CASE
+            WHEN {{ refunded }} > 0 THEN 'refund'
+            WHEN {{ at(payment ~ 'status') }} = 'captured' THEN 'success'
+            WHEN {{ at(payment ~ 'status') }} = 'refunded' THEN 'refund'
+            WHEN {{ at(payment ~ 'status') }} = 'failed' THEN 'failed'
+            ELSE 'pending'
+        END AS outcome,
+        CASE
+            WHEN {{ at(payment ~ 'currency') }} <> 'INR'
+                THEN 'paid in ' || {{ at(payment ~ 'currency') }}
+        END AS objection,
+        coalesce(
+            nullif({{ at(payment ~ 'error_reason') }}, ''),
+            nullif({{ at(payment ~ 'error_description') }}, '')
+        ) AS failure_reason,
+        '{{ about.ref_namespace }}:' || {{ at(payment ~ 'id') }} AS payment_ref,
+        {{ at(payment ~ 'method') }} AS method,
+        coalesce(
+            {{ at('payload.bank_transfer.entity.bank_reference') }},
+            {{ at(payment ~ 'acquirer_data.rrn') }},
+            {{ at(payment ~ 'acquirer_data.bank_transaction_id') }},
+            {{ at(payment ~ 'acquirer_data.upi_transaction_id') }}
+        ) AS utr,
+        null::text AS umrn,
+        coalesce({{ refunded }}, CASE WHEN {{ at(payment ~ 'status') }} = 'refunded' THEN {{ amount }} END)
+        AS refunded_amount
+    FROM {{ raw }}
+    WHERE
+        {{ at(payment ~ 'id') }} IS NOT NULL
+        AND coalesce({{ at('event') }}, '') NOT LIKE 'payment.dispute.%'
+{%- endcall %}
+{%- endmacro %}

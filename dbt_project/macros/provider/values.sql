@@ -1,0 +1,49 @@
+{# Readings of text that a provider sent. Each gives null, and never raises, for nonsense. #}
+
+{# Rupees with at most two decimals; more digits than numeric(19, 2) holds are nonsense. #}
+{% macro rupees(text) -%}
+    CASE WHEN {{ text }} ~ '^-?\d{1,17}(\.\d{1,2}0*)?$' THEN ({{ text }})::numeric(19, 2) END
+{%- endmacro %}
+
+{# Whole paise, as rupees. #}
+{% macro paise(text) -%}
+    CASE WHEN {{ text }} ~ '^-?\d{1,17}(\.0+)?$' THEN (({{ text }})::numeric / 100)::numeric(19, 2) END
+{%- endmacro %}
+
+{% macro money(text, unit) -%}
+    {{ paise(text) if unit == 'paise' else rupees(text) }}
+{%- endmacro %}
+
+{# The day in Kolkata of seconds since 1970; twelve digits would leave the calendar. #}
+{% macro ist_date_of_epoch(text) -%}
+    CASE
+        WHEN {{ text }} ~ '^\d{1,11}$'
+            THEN (to_timestamp(({{ text }})::bigint) AT TIME ZONE 'Asia/Kolkata')::date
+    END
+{%- endmacro %}
+
+{#
+    The day in Kolkata of an ISO 8601 date or timestamp; one without an offset is Kolkata's own
+    (Cashfree's link_created_at and bare dates). The length of the month is checked by hand,
+    because casting 31 February raises.
+#}
+{% macro ist_date(text) -%}
+    CASE
+        WHEN {{ text }} !~ '^[12]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])([ T]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?(Z|[+-](0\d|1[0-4]):?[0-5]\d)?)?$'
+            THEN null
+        WHEN substr({{ text }}, 9, 2)::integer > extract(
+            DAY FROM (left({{ text }}, 7) || '-01')::date + interval '1 month - 1 day'
+        ) THEN null
+        WHEN {{ text }} ~ '(Z|[+-]\d\d:?\d\d)$' AND length({{ text }}) > 10
+            THEN (({{ text }})::timestamptz AT TIME ZONE 'Asia/Kolkata')::date
+        ELSE left({{ text }}, 10)::date
+    END
+{%- endmacro %}
+
+{#
+    The loan id in a text such as `ugro-ln-000123/EMI5`, in Fineract's spelling, or null. An id
+    that runs on into other letters or digits is another id, so it is not taken.
+#}
+{% macro loan_external_id(pattern, text) -%}
+    substring(upper({{ text }}) FROM {{ literal('(?<![A-Z0-9])(' ~ pattern ~ ')(?![A-Z0-9])') }})
+{%- endmacro %}

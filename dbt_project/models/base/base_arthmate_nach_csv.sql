@@ -1,0 +1,1 @@
+{{ file_payments('RAW_ARTHMATE_NACH_CSV') }}

@@ -1,0 +1,1 @@
+{{ file_payments('RAW_DMI_PAYMENT_CSV') }}

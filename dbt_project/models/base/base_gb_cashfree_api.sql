@@ -1,0 +1,1 @@
+{{ cashfree_payments('RAW_GB_CASHFREE_API') }}

@@ -1,0 +1,1 @@
+{{ file_payments('RAW_GB_NACH_CSV') }}

@@ -1,0 +1,1 @@
+{{ file_payments('RAW_IKF_NACH_CSV') }}

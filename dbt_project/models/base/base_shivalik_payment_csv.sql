@@ -1,0 +1,1 @@
+{{ file_payments('RAW_SHIVALIK_PAYMENT_CSV') }}

@@ -1,0 +1,1 @@
+{{ cashfree_payments('RAW_UGRO_CASHFREE_API') }}

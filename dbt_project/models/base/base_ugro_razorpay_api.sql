@@ -1,0 +1,1 @@
+{{ razorpay_payments('RAW_UGRO_RAZORPAY_API') }}

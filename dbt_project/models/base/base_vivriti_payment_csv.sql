@@ -1,0 +1,1 @@
+{{ file_payments('RAW_VIVRITI_PAYMENT_CSV') }}

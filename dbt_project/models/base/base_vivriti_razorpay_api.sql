@@ -1,0 +1,1 @@
+{{ razorpay_payments('RAW_VIVRITI_RAZORPAY_API') }}

@@ -1,0 +1,132 @@
+{#
+    One row per payment: what all its observations say together. See core.yml for the columns.
+
+    Only keys with something new since the last run are computed, from all their observations, so
+    a run costs what is new. `since` is a literal: with it the planner knows how little that is.
+#}
+{%- set since = last_batch() -%}
+-- depends_on: {{ ref('core_observation') }}, {{ ref('core_match_group') }}
+WITH touched AS (
+    SELECT source_key, max(batch) AS batch
+    FROM (
+        SELECT source_key, batch FROM {{ source('CORE', 'CORE_PAYMENT_KEY') }}
+        UNION ALL
+        SELECT source_key, batch FROM {{ source('CORE', 'CORE_REFOLD') }}
+        UNION ALL
+        -- A payment that lost a row to another payment, by a correction that names the other.
+        SELECT lost.source_key, correction.batch
+        FROM {{ source('CORE', 'CORE_PAYMENT_KEY') }} correction
+        INNER JOIN {{ source('CORE', 'CORE_PAYMENT_KEY') }} lost ON lost.raw_id = correction.replaces_id
+    ) news
+    WHERE batch > {{ since }}
+    GROUP BY source_key
+),
+
+observed AS (
+    SELECT
+        k.source_key,
+        k.rule,
+        k.occurrence,
+        k.batch AS keyed_in,
+        touched.batch,
+        {{ chain('k') }} AS chain,
+        EXISTS (
+            SELECT FROM {{ source('CORE', 'CORE_PAYMENT_KEY') }} later
+            WHERE later.replaces_id = {{ chain('k') }} AND later.raw_id > k.raw_id
+        ) AS is_replaced,
+        coalesce(mapping.loan_external_id, observation.loan_external_id) AS loan,
+        observation.*
+    FROM touched
+    INNER JOIN {{ source('CORE', 'CORE_PAYMENT_KEY') }} k ON k.source_key = touched.source_key
+    CROSS JOIN {{ observation_of('k') }} observation
+    LEFT JOIN {{ source('CORE', 'CORE_LOAN_MAPPING') }} mapping
+        ON mapping.payment_ref = observation.payment_ref
+    WHERE {{ is_current('k') }}
+),
+
+-- A correction stands where the row stood that it replaces. When all rows of a payment have
+-- been replaced by rows of other payments, the old ones are what is left to tell of it.
+placed AS (
+    SELECT
+        *,
+        min(landed_at) OVER (PARTITION BY source_key, chain) AS arrived_at,
+        bool_and(is_replaced) OVER (PARTITION BY source_key) AS is_moved,
+        min(raw_id) OVER (PARTITION BY source_key) AS first_raw_id,
+        max(raw_id) OVER (PARTITION BY source_key) AS last_raw_id,
+        min(landed_at) OVER (PARTITION BY source_key) AS first_landed_at,
+        max(landed_at) OVER (PARTITION BY source_key) AS last_landed_at
+    FROM observed
+),
+
+ranked AS (
+    SELECT
+        *,
+        row_number() OVER arrival AS arrival,
+        row_number() OVER (
+            PARTITION BY source_key
+            ORDER BY status_rank DESC, is_success DESC, arrived_at ASC, raw_table ASC, chain ASC
+        ) AS best
+    FROM placed
+    WHERE NOT is_replaced OR is_moved
+    WINDOW arrival AS (PARTITION BY source_key ORDER BY arrived_at ASC, raw_table ASC, chain ASC)
+),
+
+folded AS (
+    SELECT
+        source_key,
+        (array_agg(source_lender ORDER BY arrival))[1] AS source_lender,
+        {{ first_known('loan', 'arrival') }} AS loan,
+        {{ first_known('payment_date', 'best') }} AS payment_date,
+        {{ first_known('amount', 'best') }} AS amount,
+        (array_agg(is_success ORDER BY best))[1] AND NOT bool_or(is_moved) AS is_success,
+        (array_agg(recon_source ORDER BY arrival))[1] AS recon_source,
+        {{ first_known('payment_ref', 'arrival') }} AS payment_ref,
+        CASE WHEN bool_or(is_moved) THEN 'withdrawn' ELSE (array_agg(outcome ORDER BY best))[1] END AS outcome,
+        CASE
+            WHEN bool_or(is_moved) THEN 'its row was corrected and is of another payment'
+            ELSE (array_agg(not_repayment_reason ORDER BY best))[1]
+        END AS not_repayment_reason,
+        coalesce(max(refunded_amount), 0)::numeric(19, 2) AS refunded_amount,
+        {{ first_known('method', 'best') }} AS method,
+        {{ first_known('utr', 'best') }} AS utr,
+        {{ first_known('umrn', 'best') }} AS umrn,
+        {{ first_known('loan_id_found_in', 'arrival') }} AS loan_id_found_in,
+        coalesce(max(rule) FILTER (WHERE occurrence IS NOT NULL), min(rule)) AS key_rule,
+        count(*)::integer AS observations,
+        array_agg(DISTINCT raw_table ORDER BY raw_table) AS sources,
+        min(first_raw_id) AS first_raw_id,
+        max(last_raw_id) AS last_raw_id,
+        min(first_landed_at) AS first_landed_at,
+        max(last_landed_at) AS last_landed_at,
+        max(batch) AS batch
+    FROM ranked
+    GROUP BY source_key
+)
+
+SELECT
+    source_key,
+    source_lender,
+    -- A success under a provisional key has no loan, whatever BASE may read by now: only a
+    -- proper key can be posted.
+    CASE WHEN NOT (key_rule = 'provisional' AND is_success) THEN loan END AS loan_external_id,
+    payment_date,
+    amount,
+    is_success,
+    recon_source,
+    payment_ref,
+    outcome,
+    not_repayment_reason,
+    refunded_amount,
+    method,
+    utr,
+    umrn,
+    loan_id_found_in,
+    key_rule,
+    observations,
+    sources,
+    first_raw_id,
+    last_raw_id,
+    first_landed_at,
+    last_landed_at,
+    batch
+FROM folded

@@ -1,0 +1,78 @@
+"""How far each RAW table is complete, and one dbt run at a time.
+
+What belongs here: the dbt lock, and advancing CORE_RAW_CUT so that CORE never skips a row that
+commits late. What does not: reading the rows (dbt), landing them.
+
+A row's id is drawn before its transaction commits, so a greater id may be visible first. For an
+instant each table is locked in SHARE mode: that waits for every writer, and no new one starts,
+so the greatest id is then one below which nothing can still appear.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import Connection, sql
+
+from repayment_platform.warehouse.urls import DatabaseUrls
+
+log = logging.getLogger(__name__)
+
+LOCK_TIMEOUT = "2s"
+"""Writers wait this long at most for a cut; webhooks must be answered within 5 s."""
+_DBT_LOCK = int.from_bytes(b"dbt run")
+
+
+@contextmanager
+def dbt_lock(urls: DatabaseUrls) -> Iterator[None]:
+    """The lock around a dbt run: two at once would break each other's tables."""
+    with psycopg.connect(urls.psycopg, autocommit=True) as connection:
+        if not _try_lock(connection):
+            log.info("another dbt run is going on; waiting for it to end")
+            connection.execute("SELECT pg_advisory_lock(%s)", (_DBT_LOCK,))
+        yield  # the server drops the lock with the connection
+
+
+def advance_cuts(urls: DatabaseUrls) -> None:
+    """Move the cut of every RAW table that has new rows; a busy table keeps its old one."""
+    with psycopg.connect(urls.psycopg, autocommit=True) as connection:
+        for table in _tables_with_news(connection):
+            _advance(connection, table)
+
+
+def _try_lock(connection: Connection[Any]) -> bool:
+    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_DBT_LOCK,)).fetchone()
+    return bool(row and row[0])
+
+
+def _tables_with_news(connection: Connection[Any]) -> list[str]:
+    cuts = connection.execute('SELECT raw_table, cut_id FROM "CORE"."CORE_RAW_CUT"').fetchall()
+    questions = [
+        sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {} WHERE id > {})").format(
+            sql.Literal(table), sql.Identifier("RAW", table), sql.Literal(cut)
+        )
+        for table, cut in cuts
+    ]
+    if not questions:
+        return []
+    return [table for (table,) in connection.execute(sql.SQL(" UNION ALL ").join(questions))]
+
+
+def _advance(connection: Connection[Any], table: str) -> None:
+    name = sql.Identifier("RAW", table)
+    try:
+        with connection.transaction():
+            connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(LOCK_TIMEOUT))
+            connection.execute(sql.SQL("LOCK TABLE {} IN SHARE MODE").format(name))
+            connection.execute(
+                sql.SQL(
+                    'UPDATE "CORE"."CORE_RAW_CUT" '
+                    "SET cut_id = newest.id, cut_at = clock_timestamp() "
+                    "FROM (SELECT max(id) AS id FROM {}) newest "
+                    "WHERE raw_table = {} AND cut_id < newest.id"
+                ).format(name, sql.Literal(table))
+            )
+    except psycopg.errors.LockNotAvailable:
+        log.warning("%s is being written to; its new rows wait for the next run", table)
