@@ -1,0 +1,96 @@
+"""`./run sample-data`: a folder of made-up payments for trying the platform out.
+
+What belongs here: options, the check of the folder, the summary. What does not: making the
+payments (`sample_data`).
+"""
+
+import shutil
+import sys
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+if TYPE_CHECKING:
+    from repayment_platform.sample_data.folder import Folder
+
+
+def sample_data(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write it.")],
+    payments: Annotated[int, typer.Option(min=14, help="How many payments, at least 14.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, other payments.")] = 1,
+    on: Annotated[
+        datetime | None,
+        typer.Option("--date", formats=["%Y-%m-%d"], help="The day it is; today unless given."),
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Replace the sample that is in DIR.")] = False,
+) -> None:
+    """Write made-up payments of all sources, the sandbox's loans and the truth to DIR.
+
+    The same payments, seed and date give the same bytes on every machine.
+    """
+    from repayment_platform.sample_data.generate import generate
+
+    today = on.date() if on else datetime.now(ZoneInfo("Asia/Kolkata")).date()
+    _make_room(directory, force)
+    folder = _with_progress(payments, lambda done: generate(directory, payments, seed, today, done))
+    _show(folder, today)
+
+
+def _make_room(directory: Path, force: bool) -> None:
+    """Make the folder, and remove from it what an earlier sample left; nothing else."""
+    from repayment_platform.sample_data.folder import LOANS, SECRETS, TRUTH
+    from repayment_platform.sources.registry import SOURCES
+
+    directory.mkdir(parents=True, exist_ok=True)
+    if force:
+        for table in SOURCES:
+            shutil.rmtree(directory / table, ignore_errors=True)
+        for name in (LOANS, SECRETS, TRUTH):
+            (directory / name).unlink(missing_ok=True)
+    elif any(directory.iterdir()):
+        sys.exit(f"{directory} is not empty; --force replaces the sample that is in it")
+
+
+def _with_progress(payments: int, make: "Callable[[Callable[[int], None]], Folder]") -> "Folder":
+    from rich.progress import Progress
+
+    with Progress(transient=True) as progress:
+        task = progress.add_task("Inventing payments", total=payments)
+
+        def show(done: int) -> None:
+            if done % 500 == 0 or done == payments:
+                progress.update(task, completed=done)
+
+        return make(show)
+
+
+def _show(folder: "Folder", today: date) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from repayment_platform.sample_data.folder import LOANS, SECRETS, TRUTH
+    from repayment_platform.sample_data.model import State
+
+    console = Console()
+    sent = Table("RAW table", title=f"What was written to {folder.root}, as of {today}")
+    for heading in ("files", "rows or events", "to be quarantined", "deliveries"):
+        sent.add_column(heading, justify="right")
+    for table, source in folder.sent().items():
+        numbers = (source.files, source.landed, source.quarantined, source.deliveries)
+        sent.add_row(table, *(f"{number:,}" if number else "" for number in numbers))
+    console.print(sent)
+
+    truth = Table("lender", title="What must become of the payments")
+    for state in State:
+        truth.add_column(state.value.replace("_", " "), justify="right")
+    for lender, states in folder.totals().items():
+        counts = (states.get(state.value, {}).get("count") for state in State)
+        truth.add_row(lender, *(f"{count:,}" if count else "" for count in counts))
+    console.print(truth)
+    console.print(
+        f"{TRUTH} names every payment, {LOANS} the sandbox's loans, {SECRETS} the secrets."
+    )

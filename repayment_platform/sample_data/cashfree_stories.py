@@ -1,0 +1,125 @@
+"""Stories of payments through Cashfree, as GB's and UGRO's webhooks tell them.
+
+What belongs here: which events one payment sends. What does not: what is in an event
+(`cashfree`).
+"""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from repayment_platform.sample_data import cashfree, nach
+from repayment_platform.sample_data.model import Due, Sink, State
+from repayment_platform.sample_data.nach import lender_of
+from repayment_platform.sample_data.world import World
+
+FIRST_PAYMENT_ID = 5_114_900_000_000
+
+
+def payment_id(world: World) -> int:
+    """Ten apart, so that the ids of a subscription's parts fit between."""
+    return FIRST_PAYMENT_ID + 10 * world.serial()
+
+
+def attempt(
+    sink: Sink,
+    table: str,
+    due: Due,
+    number: int,
+    status: str,
+    *,
+    loan_known: bool = True,
+    version: str = cashfree.CURRENT_VERSION,
+    copies: int = 1,
+) -> None:
+    """One attempt at an order. Its loan is in the order's tags and in the order's id."""
+    order_id = f"{due.loan}_EMI{due.instalment}_1" if loan_known else f"walkin_{number}"
+    tags = {"loan_id": due.loan} if loan_known else None
+    data = cashfree.payment(due, number, order_id, tags, status)
+    kind = f"PAYMENT_{status}_WEBHOOK"
+    sink.event(cashfree.event(table, kind, data, due, version), copies)
+
+
+def paid(world: World, sink: Sink, table: str) -> None:
+    due = world.due(lender_of(table))
+    number = payment_id(world)
+    attempt(sink, table, due, number, "SUCCESS")
+    if world.chance(0.05):
+        data = cashfree.settlement(due, number)
+        sink.event(cashfree.event(table, "SETTLEMENT_SUCCESS", data, due))
+    sink.payment(due, due.paid)
+
+
+def delivered_twice_in_two_versions(world: World, sink: Sink, table: str) -> None:
+    """Two subscribed versions of one webhook, one with the id as a number; one came twice."""
+    due = world.due(lender_of(table))
+    number = payment_id(world)
+    attempt(sink, table, due, number, "SUCCESS", copies=2)
+    attempt(sink, table, due, number, "SUCCESS", version=cashfree.OLD_VERSION)
+    sink.payment(due, due.paid)
+
+
+def failed_then_paid(world: World, sink: Sink, table: str) -> None:
+    """Each attempt at an order has an id of its own; the first one is no payment."""
+    due = world.due(lender_of(table))
+    attempt(sink, table, due, payment_id(world), "FAILED")
+    attempt(sink, table, due, payment_id(world), "SUCCESS")
+    sink.payment(due, due.paid)
+
+
+def dropped(world: World, sink: Sink, table: str) -> None:
+    due = world.due(lender_of(table))
+    attempt(sink, table, due, payment_id(world), "USER_DROPPED")
+    sink.payment(due, State.NOT_A_PAYMENT)
+
+
+def partly_by_link(world: World, sink: Sink, table: str) -> None:
+    due = world.due(lender_of(table))
+    number = payment_id(world)
+    data = cashfree.link(due, number, f"CFPay_{number}", still_due=Decimal(2500))
+    sink.event(cashfree.event(table, "PAYMENT_LINK_EVENT", data, due))
+    sink.payment(due, due.paid)
+
+
+def charged(world: World, sink: Sink, table: str) -> None:
+    due = world.due(lender_of(table))
+    data = cashfree.subscription(due, payment_id(world), "CHARGE", "SUCCESS")
+    sink.event(cashfree.event(table, "SUBSCRIPTION_PAYMENT_SUCCESS", data, due))
+    sink.payment(due, due.paid)
+
+
+def charge_failed(world: World, sink: Sink, table: str) -> None:
+    due = world.due(lender_of(table))
+    data = cashfree.subscription(due, payment_id(world), "CHARGE", "FAILED")
+    sink.event(cashfree.event(table, "SUBSCRIPTION_PAYMENT_FAILED", data, due))
+    sink.payment(due, State.NOT_A_PAYMENT)
+
+
+def mandate_registered(world: World, sink: Sink, table: str) -> None:
+    """The rupee that proves an account is a successful payment of the kind AUTH."""
+    due = replace(world.due(lender_of(table)), amount=Decimal(1))
+    data = cashfree.subscription(due, payment_id(world), "AUTH", "SUCCESS")
+    sink.event(cashfree.event(table, "SUBSCRIPTION_PAYMENT_SUCCESS", data, due))
+    sink.payment(due, State.NOT_A_PAYMENT)
+
+
+def two_equal(world: World, sink: Sink, table: str) -> None:
+    due = world.due(lender_of(table))
+    for _ in range(2):
+        attempt(sink, table, due, payment_id(world), "SUCCESS")
+        sink.payment(due, due.paid)
+
+
+def no_loan(world: World, sink: Sink, table: str) -> None:
+    due = world.due(lender_of(table))
+    attempt(sink, table, due, payment_id(world), "SUCCESS", loan_known=False)
+    sink.payment(due, State.NO_LOAN)
+
+
+def also_by_nach(world: World, sink: Sink, table: str) -> None:
+    """A debit of the same day and amount: nothing says whether it is the same money."""
+    due = world.due(lender_of(table))
+    attempt(sink, table, due, payment_id(world), "SUCCESS")
+    debit = nach.result(nach.presentation(world, due), "paid")
+    sink.row(f"RAW_{due.lender}_NACH_CSV", due.period, debit)
+    sink.payment(due, due.paid)
+    sink.payment(due, State.HELD)
