@@ -8,21 +8,18 @@ import fcntl
 import os
 import shutil
 import socket
-import subprocess
-import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from psycopg import sql
 
+from repayment_platform.sandbox.process import running_sandbox
 from repayment_platform.settings import API_PATH, SANDBOX, Settings
 from repayment_platform.warehouse.embedded import embedded_postgres
 from repayment_platform.warehouse.migrate import migrate
@@ -95,8 +92,6 @@ class Sandbox:
     """A running sandbox process."""
 
     port: int
-    ledger_file: Path
-    process: "subprocess.Popen[bytes]"
 
     @property
     def root_url(self) -> str:
@@ -109,32 +104,12 @@ class Sandbox:
 
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
-    """A sandbox with an empty ledger."""
+    """A sandbox with an empty ledger; code under test joins it as any command would."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    ledger = tmp_path / "ledger.sqlite"
-    module = (sys.executable, "-m", "repayment_platform.sandbox")
-    process = subprocess.Popen((*module, "--port", str(port), "--ledger", str(ledger)))
-    started = Sandbox(port, ledger, process)
-    try:
-        _wait_for(started)
-        yield started
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait_for(sandbox: Sandbox) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and sandbox.process.poll() is None:
-        try:
-            httpx.get(f"{sandbox.root_url}/sandbox/health").raise_for_status()
-        except httpx.TransportError:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail("the sandbox did not start")
+    with running_sandbox(tmp_path / "home", port):
+        yield Sandbox(port)
 
 
 @pytest.fixture

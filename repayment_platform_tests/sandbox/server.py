@@ -62,7 +62,10 @@ class Server:
         return self.api.get(f"/loans/external-id/{loan}/transactions/external-id/{external_id}")
 
     def loan(self, loan: str) -> dict[str, Any]:
-        return self.api.get(f"/loans/external-id/{loan}?associations=transactions").json()
+        shown: dict[str, Any] = self.api.get(
+            f"/loans/external-id/{loan}?associations=transactions"
+        ).json()
+        return shown
 
     def ledger_of(self, loan: str) -> list[dict[str, Any]]:
         rows = self.admin.get("/sandbox/ledger").json()

@@ -89,8 +89,8 @@ def test_a_restart_keeps_keys_and_forgets_the_switches(tmp_path: Path) -> None:
 
 
 def test_the_duplicate_flavour_latency_and_credentials_can_be_chosen(tmp_path: Path) -> None:
-    options = ("--duplicate-flavour", "mysql", "--latency-ms", "50")
-    options += ("--user", "bank", "--password", "secret", "--tenant", "india")
+    options = ["--duplicate-flavour", "mysql", "--latency-ms", "50"]
+    options += ["--user", "bank", "--password", "secret", "--tenant", "india"]
     with serving(tmp_path / "ledger.sqlite", *options) as server:
         server.api = server.client(
             auth=("bank", "secret"), headers={"Fineract-Platform-TenantId": "india"}

@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -47,7 +48,7 @@ def test_without_a_key_every_request_stands_for_itself(server: Server) -> None:
         {"paymentTypeId": 99},
     ],
 )
-def test_a_refused_command_burns_its_key(server: Server, changed: dict[str, object]) -> None:
+def test_a_refused_command_burns_its_key(server: Server, changed: dict[str, Any]) -> None:
     loan, key = server.new_loan(), f"burnt-{next(iter(changed))}"
     refused = server.repay(loan, key=key, **changed)
     corrected = server.repay(loan, key=key)
