@@ -78,10 +78,15 @@ def dbt_session(urls: DatabaseUrls) -> Iterator[dict[str, str]]:
 
 
 def run_dbt(urls: DatabaseUrls, args: Sequence[str]) -> int:
-    """Run one dbt command under the lock; returns its exit code. Its output is not captured."""
+    """Run one dbt command under the lock; returns its exit code. Its output is not captured.
+
+    It writes its artifacts to a folder of its own: others may be reading the manifest.
+    """
     prepare()
+    target = ("--target-path", str(MANIFEST.parent / "cli"))
     with dbt_session(urls) as env:
-        return subprocess.run([EXECUTABLE, *args, *_PLACES], env=env, check=False).returncode
+        command = [EXECUTABLE, *args, *_PLACES, *target]
+        return subprocess.run(command, env=env, check=False).returncode
 
 
 def _manifest_is_stale() -> bool:

@@ -76,11 +76,11 @@
         ), held AS (
             INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
             SELECT source_key, 'possible_duplicate',
-                format('equal to payment %s, and nothing proves that it is another', equal_to.source_key),
+                format('equal to payment %s, and nothing proves that it is another', equal_to.other_key),
                 jsonb_build_object('loan', loan_external_id, 'amount', amount, 'date', payment_date,
-                    'other_key', equal_to.source_key)
+                    'other_key', equal_to.other_key)
             FROM decided
-            CROSS JOIN LATERAL (SELECT coalesce(first_key, money_keys[1]) AS source_key) equal_to
+            CROSS JOIN LATERAL (SELECT coalesce(first_key, money_keys[1]) AS other_key) equal_to
             WHERE rule = 'held'
             ON CONFLICT DO NOTHING
         )

@@ -15,7 +15,7 @@
         amount,
         outcome,
         null::text AS objection,
-        concat_ws(' ', reason_code, reason_text) AS failure_reason,
+        nullif(concat_ws(' ', reason_code, reason_text), '') AS failure_reason,
         payment_ref,
         method,
         utr,

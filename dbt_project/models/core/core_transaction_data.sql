@@ -86,7 +86,7 @@ folded AS (
             WHEN bool_or(is_moved) THEN 'its row was corrected and is of another payment'
             ELSE (array_agg(not_repayment_reason ORDER BY best))[1]
         END AS not_repayment_reason,
-        coalesce(max(refunded_amount), 0)::numeric(19, 2) AS refunded_amount,
+        coalesce(max(refunded_amount), 0) AS refunded_amount,
         {{ first_known('method', 'best') }} AS method,
         {{ first_known('utr', 'best') }} AS utr,
         {{ first_known('umrn', 'best') }} AS umrn,
@@ -110,13 +110,13 @@ SELECT
     -- proper key can be posted.
     CASE WHEN NOT (key_rule = 'provisional' AND is_success) THEN loan END AS loan_external_id,
     payment_date,
-    amount,
+    amount::numeric(19, 2) AS amount,
     is_success,
     recon_source,
     payment_ref,
     outcome,
     not_repayment_reason,
-    refunded_amount,
+    refunded_amount::numeric(19, 2) AS refunded_amount,
     method,
     utr,
     umrn,
