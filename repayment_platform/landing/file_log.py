@@ -54,15 +54,15 @@ WHERE id IN (
 
 def register(connection: Connection[Any], arrival: Arrival) -> int:
     """Enter the file as `landing`; returns the id of its entry."""
-    source = arrival.source
+    source, seen = arrival.source, arrival.seen
     row = connection.execute(
         _REGISTER,
         (
             source.table if source else None,
             source.lender if source else None,
             arrival.name,
-            arrival.sha256,
-            arrival.size_bytes,
+            seen.sha256 if seen else None,
+            seen.size_bytes if seen else None,
             arrival.received_by,
         ),
     ).fetchone()

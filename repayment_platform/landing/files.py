@@ -7,9 +7,10 @@ the file (`sources`), the entry in the processing log (`file_log`), folders (`in
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from repayment_platform.landing.quarantine import (
     reasons,
 )
 from repayment_platform.landing.results import Arrival, Counts, FileResult, FileStatus
-from repayment_platform.sources.batches import Batch, FileRows
 from repayment_platform.sources.encodings import Fingerprint, fingerprint
+from repayment_platform.sources.file_rows import FileRows, Landed, Refused
 from repayment_platform.sources.formats import open_table
 from repayment_platform.sources.refusals import FileReason, FileRefused
 from repayment_platform.sources.registry import Kind, Source, UnknownSource, source_named
@@ -33,6 +34,8 @@ from repayment_platform.sources.registry import Kind, Source, UnknownSource, sou
 Progress = Callable[[int, int], None]
 """Called after each batch with the bytes read so far and the bytes of the file."""
 
+BATCH_ROWS = 50_000
+"""Rows of one COPY: refused rows wait that long for their own."""
 _COPY = """
 COPY {} (file_id, row_number, cells, loan_ref, payment_ref, payment_date, amount, outcome,
          reason_code, reason_text, umrn, utr, method)
@@ -78,7 +81,7 @@ class _Landing:
 
     def run(self, source_id: str) -> FileResult:
         started = time.monotonic()
-        arrival, seen, refused = _arrive(self.path, source_id, self.received_by)
+        arrival = _arrive(self.path, source_id, self.received_by)
         file_log.close_interrupted(self.connection)
         file_id = file_log.register(self.connection, arrival)
         result = FileResult(
@@ -89,9 +92,7 @@ class _Landing:
             seconds=0,
         )
         try:
-            if arrival.source is None or seen is None:
-                raise refused or AssertionError("a file without trouble has a source and bytes")
-            result = self._land(result, arrival.source, seen, started)
+            result = self._land(result, arrival, started)
         except psycopg.errors.UniqueViolation as error:
             if error.diag.constraint_name != file_log.BYTES_INDEX:
                 raise
@@ -103,22 +104,21 @@ class _Landing:
             result = replace(result, status=FileStatus.FAILED, error=reason)
         return replace(result, seconds=_since(started))
 
-    def _land(
-        self, result: FileResult, source: Source, seen: Fingerprint, started: float
-    ) -> FileResult:
+    def _land(self, result: FileResult, arrival: Arrival, started: float) -> FileResult:
         """Everything of the file in one transaction, which the log entry is part of."""
-        file_id = result.file_id
+        source, seen, file_id = arrival.source, arrival.seen, result.file_id
+        if source is None or seen is None:
+            raise arrival.problem or AssertionError("an arrival is complete or has a problem")
         with self.connection.transaction():
             file_log.claim(self.connection, file_id)
             table = open_table(self.path, seen, source.layouts)
             rows = FileRows(source, table)
-            for batch in rows.batches():
-                self._store(source, file_id, batch)
+            remaining = iter(rows)
+            while self._store(source, file_id, islice(remaining, BATCH_ROWS)):
                 self.progress(table.position(), seen.size_bytes)
-            moved = move_shared_references(self.connection, source, file_id)
-            quarantined = reasons(self.connection, file_id)
             outcomes = Counter(rows.outcomes)
-            outcomes.subtract(moved)
+            outcomes.subtract(move_shared_references(self.connection, source, file_id))
+            quarantined = reasons(self.connection, file_id)
             counts = Counts(
                 encoding=table.encoding,
                 delimiter=table.delimiter,
@@ -126,33 +126,38 @@ class _Landing:
                 rows_landed=outcomes.total(),
                 rows_quarantined=sum(quarantined.values()),
                 control_totals=rows.totals.as_json(),
-                outcomes={str(outcome): count for outcome, count in outcomes.items() if count},
+                outcomes={outcome: count for outcome, count in outcomes.items() if count},
             )
             _check_unchanged(self.path, seen)
             file_log.describe(self.connection, file_id, counts, _since(started))
             shown = examples(self.connection, file_id)
         return replace(result, counts=counts, quarantined=quarantined, examples=shown)
 
-    def _store(self, source: Source, file_id: int, batch: Batch) -> None:
+    def _store(self, source: Source, file_id: int, rows: Iterable[Landed | Refused]) -> int:
+        """Store rows while they are being read; returns how many there were."""
         statement = sql.SQL(_COPY).format(sql.Identifier("RAW", source.table))
+        refused: list[Refused] = []
+        landed = 0
         with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
-            for number, cells, payment in batch.landed:
-                copy.write_row((file_id, number, cells, *payment))
-        if batch.refused:
-            quarantine(self.connection, source, file_id, batch.refused)
+            for row in rows:
+                if isinstance(row, Refused):
+                    refused.append(row)
+                else:
+                    copy.write_row((file_id, row.row_number, row.cells, *row.payment))
+                    landed += 1
+        if refused:
+            quarantine(self.connection, source, file_id, refused)
+        return landed + len(refused)
 
 
-def _arrive(
-    path: Path, source_id: str, received_by: str
-) -> tuple[Arrival, Fingerprint | None, Exception | None]:
+def _arrive(path: Path, source_id: str, received_by: str) -> Arrival:
     """What can be told of a file whose source or bytes may turn out to be unusable."""
     arrival = Arrival(path.name, received_by)
     try:
         arrival = replace(arrival, source=_file_source(source_id))
-        seen = fingerprint(path)
-    except (FileRefused, OSError) as error:
-        return arrival, None, error
-    return replace(arrival, sha256=seen.sha256, size_bytes=seen.size_bytes), seen, None
+        return replace(arrival, seen=fingerprint(path))
+    except (FileRefused, OSError) as problem:
+        return replace(arrival, problem=problem)
 
 
 def _file_source(source_id: str) -> Source:

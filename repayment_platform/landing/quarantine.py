@@ -11,7 +11,7 @@ from typing import Any
 from psycopg import Connection, sql
 
 from repayment_platform.landing.results import QuarantinedRow
-from repayment_platform.sources.batches import Refused
+from repayment_platform.sources.file_rows import Refused
 from repayment_platform.sources.refusals import RowReason
 from repayment_platform.sources.registry import LENDERS, Source
 
@@ -29,12 +29,20 @@ _EXAMPLES = """
 SELECT row_number, reason_code, reason, original FROM "CORE"."CORE_QUARANTINE"
 WHERE file_id = %s ORDER BY row_number LIMIT %s
 """
-# Refunds are left out of the comparison: a part of a payment may be given back.
+# References that stand alone, nearly all, are set aside before anything is compared. Refunds
+# are left out of the comparison: a part of a payment may be given back.
 _MOVE_SHARED_REFERENCES = """
-WITH shared AS (
+WITH repeated AS (
     SELECT payment_ref
     FROM {raw_table}
     WHERE file_id = %(file_id)s AND payment_ref IS NOT NULL AND outcome <> 'refund'
+    GROUP BY payment_ref
+    HAVING count(*) > 1
+),
+shared AS (
+    SELECT payment_ref
+    FROM {raw_table} JOIN repeated USING (payment_ref)
+    WHERE file_id = %(file_id)s AND outcome <> 'refund'
     GROUP BY payment_ref
     HAVING count(DISTINCT amount) > 1
         OR count(DISTINCT coalesce(substring(upper(loan_ref) FROM %(loan)s), loan_ref)) > 1

@@ -7,6 +7,8 @@ not: SQL, reading files.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from repayment_platform.sources.encodings import Fingerprint
+from repayment_platform.sources.refusals import FileReason, FileRefused
 from repayment_platform.sources.registry import Source
 
 
@@ -23,8 +25,9 @@ class Arrival:
     name: str
     received_by: str
     source: Source | None = None
-    sha256: str | None = None
-    size_bytes: int | None = None
+    seen: Fingerprint | None = None
+    problem: FileRefused | OSError | None = None
+    """Why there is no source or no fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,11 @@ class FileResult:
     examples: list[QuarantinedRow] = field(default_factory=list)
     """The first of the quarantined rows."""
     preview: bool = False
+
+    @property
+    def reason_code(self) -> FileReason | None:
+        """Why it failed, in one word."""
+        return FileReason(self.error.partition(":")[0]) if self.error else None
 
     @property
     def rows_read(self) -> int:

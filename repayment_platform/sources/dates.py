@@ -53,7 +53,7 @@ def _read(text: str, formats: tuple[str, ...]) -> date | None:
                 return datetime.fromtimestamp(int(text), KOLKATA).date()
             continue
         try:
-            return kolkata_date(datetime.strptime(text, form))
+            return kolkata_date(datetime.strptime(text, form))  # noqa: DTZ007 - naive is Indian
         except (ValueError, OverflowError):
             continue
     serial = _EXCEL_SERIAL.fullmatch(text)

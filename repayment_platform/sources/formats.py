@@ -104,9 +104,7 @@ def _no_header(misses: list[NearMiss]) -> FileRefused:
 def _split(text: str, delimiter: str) -> list[str] | None:
     """The cells of one record, or None when its quotes do not pair."""
     try:
-        return next(
-            csv.reader(text.splitlines(keepends=True), delimiter=delimiter, strict=True), []
-        )
+        return next(csv.reader(io.StringIO(text), delimiter=delimiter, strict=True), [])
     except csv.Error:
         return None
 
@@ -118,6 +116,7 @@ def _text_lines(stream: TextIO, delimiter: str, header: Header) -> Iterator[Line
         number = header.row + 2
         waiting: deque[str] = deque()
         while line := (waiting.popleft() if waiting else stream.readline()):
+            cells: list[str] | None
             try:
                 cells = next(csv.reader((line,), delimiter=delimiter, strict=True))
             except csv.Error:

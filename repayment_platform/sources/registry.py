@@ -270,3 +270,10 @@ def webhook_source(provider: str, lender: str) -> Source | None:
         if source.kind == provider.lower() and source.lender == lender.upper():
             return source
     return None
+
+
+def automated_lenders() -> tuple[str, ...]:
+    """Codes of the lenders whose payments the pipeline posts by itself."""
+    return tuple(
+        code for code, lender in LENDERS.items() if lender.posting is PostingMode.AUTOMATED
+    )

@@ -1,7 +1,7 @@
 """From the text cells of one row to the values that RAW stores beside them.
 
 What belongs here: reading the fields of a layout out of one row. What does not: where the
-row came from (`formats`), summing rows up (`batches`), the loan id's final spelling, which
+row came from (`formats`), summing rows up (`file_rows`), the loan id's final spelling, which
 BASE gives it.
 """
 
@@ -23,6 +23,8 @@ from repayment_platform.sources.registry import PAISE, Source
 
 _SCIENTIFIC = re.compile(r"[0-9](\.[0-9]+)?E\+?[0-9]+", re.IGNORECASE)
 _UMRN = re.compile(r"[A-Za-z]{4}[0-9]{16}")
+Texts = dict[str, str]
+"""Field of the layout to the text of its cell."""
 _TAKEN_BACK = (Outcome.REFUND, Outcome.LATE_RETURN)
 
 
@@ -46,103 +48,99 @@ class RowReader:
     """Reads the rows of one file: knows its source, its layout and where each field stands."""
 
     def __init__(self, source: Source, layout: Layout, fields: Mapping[str, int]) -> None:
-        self._source = source
+        self._namespace = source.ref_namespace
         self._columns = layout.columns
         self._coded = bool(layout.reason_codes)
-        self._at = fields
+        self._places = tuple(fields.items())
         self._nulls = frozenset(source.null_texts)
+        self._longest_null = max(map(len, source.null_texts), default=0)
         self._parse_amount = parse_paise if source.unit == PAISE else parse_rupees
         self._outcome = lru_cache(maxsize=4096)(partial(resolve_outcome, layout))
 
-    def text(self, cells: Sequence[str], field: str) -> str | None:
-        """The cell of a field without what surrounds it; None where it says "nothing".
+    def texts(self, cells: Sequence[str]) -> Texts:
+        """The fields' texts without what surrounds them; those that say "nothing" are absent.
 
         One leading apostrophe is Excel's mark for text and no part of the value.
         """
-        index = self._at.get(field)
-        if index is None:
-            return None
-        value = cells[index].strip()
-        if value[:1] == "'":
-            value = value[1:].strip()
-        return None if value.lower() in self._nulls else value
+        texts: Texts = {}
+        for field, place in self._places:
+            value = cells[place].strip()
+            if value[:1] == "'":
+                value = value[1:].strip()
+            if len(value) > self._longest_null or value.lower() not in self._nulls:
+                texts[field] = value
+        return texts
 
-    def amount(self, cells: Sequence[str]) -> Decimal:
+    def amount(self, texts: Texts) -> Decimal:
         """The row's amount in rupees, with its sign.
 
         Raises:
             BadValue: BAD_DECIMAL or MISSING_VALUE.
         """
-        text = self.text(cells, "amount")
-        if text is None:
+        if "amount" not in texts:
             raise BadValue(RowReason.MISSING_VALUE, "no amount")
-        return self._parse_amount(text)
+        return self._parse_amount(texts["amount"])
 
-    def payment(self, cells: Sequence[str], amount: Decimal) -> Payment:
+    def payment(self, texts: Texts, amount: Decimal) -> Payment:
         """All values of the row, `amount` having been read before.
 
         Raises:
             BadValue: the first thing that cannot be read, with its reason code.
         """
-        text = partial(self.text, cells)
-        code, reason = text("reason_code"), text("reason_text")
+        code, reason = texts.get("reason_code"), texts.get("reason_text")
         if self._coded:
             code = nach.code_in(code) or nach.code_in(reason) or code
-        outcome = self._outcome(text("row_type"), text("status"), code, reason)
-        umrn, utr = self._id(cells, "umrn"), self._id(cells, "utr")
+        outcome = self._outcome(texts.get("row_type"), texts.get("status"), code, reason)
         return Payment(
-            self._loan(cells),
-            self._reference(cells, outcome, umrn, utr),
-            self._date(cells),
+            self._loan(texts),
+            self._reference(texts, outcome),
+            self._date(texts),
             _directed(amount, outcome),
             outcome,
             code,
             reason,
-            umrn,
-            utr,
-            text("method"),
+            self._id(texts, "umrn"),
+            self._id(texts, "utr"),
+            texts.get("method"),
         )
 
-    def _date(self, cells: Sequence[str]) -> date:
+    def _date(self, texts: Texts) -> date:
         for field in ("payment_date", "presentation_date"):
-            text = self.text(cells, field)
-            if text is not None:
-                return parse_date(text, self._columns[field].date_formats)
+            if field in texts:
+                return parse_date(texts[field], self._columns[field].date_formats)
         raise BadValue(RowReason.MISSING_VALUE, "no payment date")
 
-    def _id(self, cells: Sequence[str], field: str) -> str | None:
+    def _id(self, texts: Texts, field: str) -> str | None:
         """An id as text; one that Excel rounded is refused, for its digits are lost."""
-        value = self.text(cells, field)
+        value = texts.get(field)
         if value is None or value == "0":
             return None
-        if value[0].isdigit() and _SCIENTIFIC.fullmatch(value):
+        if _SCIENTIFIC.fullmatch(value):
             raise BadValue(
                 RowReason.ID_DAMAGED_BY_EXCEL, f"{field} {value!r}: Excel cut off its digits"
             )
         pattern = self._columns[field].pattern
         return value if not pattern or re.fullmatch(pattern, value) else None
 
-    def _loan(self, cells: Sequence[str]) -> str | None:
+    def _loan(self, texts: Texts) -> str | None:
         for field in ("loan_ref", "loan_ref_else"):
-            if field in self._at and (keys := self._columns[field].json_keys):
-                value = _from_json(self.text(cells, field), keys)
+            if field in texts and (keys := self._columns[field].json_keys):
+                value = _from_json(texts[field], keys)
             else:
-                value = self._id(cells, field)
+                value = self._id(texts, field)
             if value is not None:
                 return value
         return None
 
-    def _reference(
-        self, cells: Sequence[str], outcome: Outcome, umrn: str | None, utr: str | None
-    ) -> str | None:
+    def _reference(self, texts: Texts, outcome: Outcome) -> str | None:
         """`namespace:id` of the one payment; a UTR or a bare UMRN covers many and is none."""
-        value = self._id(cells, "refund_of") if outcome is Outcome.REFUND else None
-        value = value or self._id(cells, "payment_id")
-        if value is None or self._source.ref_namespace is None:
+        value = self._id(texts, "refund_of") if outcome is Outcome.REFUND else None
+        value = value or self._id(texts, "payment_id")
+        if value is None or self._namespace is None:
             return None
-        if value in (umrn, utr) or _UMRN.fullmatch(value):
+        if value in (texts.get("umrn"), texts.get("utr")) or _UMRN.fullmatch(value):
             return None
-        return f"{self._source.ref_namespace}:{''.join(value.split())}"
+        return f"{self._namespace}:{''.join(value.split())}"
 
 
 def _directed(amount: Decimal, outcome: Outcome) -> Decimal:
@@ -154,10 +152,8 @@ def _directed(amount: Decimal, outcome: Outcome) -> Decimal:
     return abs(amount)
 
 
-def _from_json(text: str | None, keys: tuple[str, ...]) -> str | None:
+def _from_json(text: str, keys: tuple[str, ...]) -> str | None:
     """The first of `keys` in a cell of JSON notes; a cell that is no JSON speaks for itself."""
-    if text is None:
-        return None
     try:
         notes = json.loads(text)
     except (ValueError, RecursionError):

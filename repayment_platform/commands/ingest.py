@@ -1,0 +1,92 @@
+"""`./run ingest`: land one file by hand.
+
+What belongs here: the command's options, its progress bar and its summary. What does not:
+landing (`landing.files`).
+"""
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from repayment_platform.settings import load_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from repayment_platform.landing.results import FileResult
+
+SHOWN_ROWS = 10
+
+
+def ingest(
+    file: Annotated[Path, typer.Argument(help="CSV, TXT, XLSX or XLS file.", show_default=False)],
+    source: Annotated[str, typer.Option(help="Its RAW table, such as RAW_DMI_NACH_CSV.")],
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Show what would land; change nothing.")
+    ] = False,
+) -> None:
+    """Land a payment file in the RAW table of its source.
+
+    Exits with 0 when it landed or had landed before, with 2 when it cannot be taken.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from repayment_platform.landing.files import ingest_file
+    from repayment_platform.warehouse.migrate import migrate
+    from repayment_platform.warehouse.server import warehouse
+
+    console = Console()
+    with warehouse(load_settings()) as urls:
+        migrate(urls)
+        with Progress(console=console, transient=True) as progress:
+            task = progress.add_task(f"reading {file.name}", total=None)
+            result = ingest_file(
+                urls.psycopg,
+                file,
+                source,
+                received_by=f"cli:{getpass.getuser()}",
+                preview=preview,
+                progress=lambda done, total: progress.update(task, completed=done, total=total),
+            )
+    _show(console, result)
+    if result.error:
+        raise typer.Exit(2)
+
+
+def _show(console: "Console", result: "FileResult") -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    if result.error:
+        console.print(Text(f"{result.name} failed: {result.error}"), style="red")
+        return
+    if result.duplicate_of is not None:
+        console.print(
+            Text(f"{result.name} is a duplicate of file {result.duplicate_of}; nothing landed")
+        )
+        return
+    assert result.counts is not None  # noqa: S101 - it landed
+    facts = Table(box=box.SIMPLE, show_header=False)
+    verb = "would land" if result.preview else "landed"
+    for name, value in (
+        ("file", result.name if result.preview else f"{result.name} (file {result.file_id})"),
+        ("table", result.raw_table),
+        ("layout", f"{result.counts.layout}, {result.counts.encoding}"),
+        ("rows read", f"{result.rows_read:,}"),
+        (f"rows {verb}", f"{result.rows_landed:,}"),
+        *((f"  {outcome}", f"{count:,}") for outcome, count in result.counts.outcomes.items()),
+        ("rows quarantined", f"{result.rows_quarantined:,}"),
+        *((f"  {code}", f"{count:,}") for code, count in result.quarantined.items()),
+        ("success, rupees", result.counts.control_totals["amount_success"]),
+        ("seconds", f"{result.seconds:.2f}"),
+    ):
+        facts.add_row(Text(str(name)), Text(str(value)))
+    console.print(facts)
+    for row in result.examples[:SHOWN_ROWS]:
+        console.print(Text(f"line {row.row_number}: {row.reason_code}: {row.reason}"))
+    if result.rows_quarantined > SHOWN_ROWS:
+        console.print(f"… and {result.rows_quarantined - SHOWN_ROWS:,} more in CORE_QUARANTINE")

@@ -1,0 +1,107 @@
+"""The inbox: a folder per source where finished files are dropped and taken from.
+
+What belongs here: knowing which files are finished, landing each, moving it out of the way.
+What does not: watching the folders (Dagster does), landing itself (`files`).
+
+`<home>/inbox/<RAW_TABLE>/` holds what is to be landed; landed files and duplicates move to
+its `.landed/`, files that cannot be taken to its `.failed/`. A process may die at any point:
+a file that had landed but was not moved yet is found again and is a duplicate then.
+"""
+
+import fcntl
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from repayment_platform.landing.files import ingest_file
+from repayment_platform.landing.results import FileResult, FileStatus
+from repayment_platform.sources.refusals import FileReason
+from repayment_platform.sources.registry import SOURCES, Kind
+
+SETTLED_SECONDS = 5.0
+"""A file that was written to within these seconds may still be growing."""
+UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".tmp", ".swp", "~")
+"""Endings that browsers, SFTP clients and editors give to files they are still writing."""
+
+
+@dataclass(frozen=True)
+class WaitingFile:
+    path: Path
+    source_id: str
+    """The name of the folder it lies in."""
+
+
+def inbox_of(home: Path) -> Path:
+    """The inbox of this platform, with a folder for every source that sends files."""
+    inbox = home / "inbox"
+    for source in SOURCES.values():
+        if source.kind is Kind.FILE:
+            (inbox / source.table).mkdir(parents=True, exist_ok=True)
+    return inbox
+
+
+def waiting_files(home: Path) -> list[WaitingFile]:
+    """Finished files, the oldest of each source first. Changes nothing."""
+    found = []
+    for folder in sorted(inbox_of(home).iterdir()):
+        if folder.is_dir() and not folder.name.startswith("."):
+            paths = [path for path in folder.iterdir() if _is_finished(path)]
+            paths.sort(key=lambda path: (path.stat().st_mtime, path.name))
+            found += [WaitingFile(path, folder.name) for path in paths]
+    return found
+
+
+def land_inbox(
+    conninfo: str,
+    home: Path,
+    *,
+    received_by: str,
+    sources: Collection[str] | None = None,
+) -> list[FileResult]:
+    """Land every finished file, of these sources if given; one process at a time does it.
+
+    Raises:
+        psycopg.Error: the database is away; files not landed yet stay where they are.
+    """
+    with _alone(inbox_of(home)):
+        return [
+            _land(conninfo, waiting, received_by)
+            for waiting in waiting_files(home)
+            if sources is None or waiting.source_id in sources
+        ]
+
+
+def _land(conninfo: str, waiting: WaitingFile, received_by: str) -> FileResult:
+    result = ingest_file(conninfo, waiting.path, waiting.source_id, received_by=received_by)
+    if result.reason_code is not FileReason.FILE_CHANGED:  # that one was not finished after all
+        done = ".failed" if result.status is FileStatus.FAILED else ".landed"
+        _move(waiting.path, waiting.path.parent / done, result.file_id)
+    return result
+
+
+def _is_finished(path: Path) -> bool:
+    if path.name.startswith(".") or path.name.lower().endswith(UNFINISHED) or not path.is_file():
+        return False
+    return abs(time.time() - path.stat().st_mtime) >= SETTLED_SECONDS
+
+
+def _move(path: Path, folder: Path, file_id: int) -> None:
+    """Move without ever overwriting: a name in use gets the file's id in the log."""
+    folder.mkdir(exist_ok=True)
+    target = folder / path.name
+    try:
+        target.touch(exist_ok=False)
+    except FileExistsError:
+        target = folder / f"{path.stem}.{file_id}{path.suffix}"
+        target.touch(exist_ok=False)
+    path.replace(target)
+
+
+@contextmanager
+def _alone(inbox: Path) -> Iterator[None]:
+    """Hold the inbox's lock; the operating system frees it when the process ends."""
+    with (inbox / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
