@@ -10,7 +10,13 @@ from types import FrameType
 
 import typer
 
+from repayment_platform.commands.demo import demo
+from repayment_platform.commands.pipeline import pipeline
+from repayment_platform.commands.sample_data import sample_data
 from repayment_platform.commands.sql import sql
+from repayment_platform.commands.status import status
+from repayment_platform.commands.up import up
+from repayment_platform.commands.webhooks import webhooks
 from repayment_platform.warehouse import WarehouseUnavailable
 
 app = typer.Typer(
@@ -19,7 +25,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(sql)
+for command in (demo, up, pipeline, status, sql, sample_data, webhooks):
+    app.command()(command)
 
 
 @app.callback()

@@ -19,7 +19,12 @@ SANDBOX = "sandbox"
 """The value of FINERACT_BASE_URL that asks for the sandbox by name."""
 API_PATH = "/fineract-provider/api/v1"
 ROOT = Path(__file__).resolve().parent.parent
-ENV_FILE = ROOT / ".env"
+
+
+def env_file() -> Path:
+    """The file that settings are read from besides the environment: `.env` unless
+    REPAYMENT_ENV_FILE names another."""
+    return Path(os.environ.get("REPAYMENT_ENV_FILE") or ROOT / ".env")
 
 
 class BadSettings(SystemExit):
@@ -33,7 +38,7 @@ class BadSettings(SystemExit):
 class Settings(BaseSettings):
     """One instance per process; see README for the table of names, defaults and meanings."""
 
-    model_config = SettingsConfigDict(env_file=ENV_FILE, env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
 
     database_url: SecretStr | None = None
     repayment_home: Path = ROOT / ".data"
@@ -126,7 +131,7 @@ class Settings(BaseSettings):
     def webhook_secrets(self, provider: str, lender: str) -> tuple[SecretStr, ...]:
         """Active secrets, newest first, of `<PROVIDER>_WEBHOOK_SECRETS_<LENDER>`."""
         name = f"{provider}_WEBHOOK_SECRETS_{lender}".upper()
-        raw = os.environ.get(name) or dotenv_values(ENV_FILE).get(name) or ""
+        raw = os.environ.get(name) or dotenv_values(env_file()).get(name) or ""
         return tuple(SecretStr(s) for s in map(str.strip, raw.split(",")) if s)
 
 
@@ -137,7 +142,7 @@ def load_settings(**overrides: Any) -> Settings:
         BadSettings: with one line that says what to set.
     """
     try:
-        return Settings(**overrides)
+        return Settings(_env_file=env_file(), **overrides)
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()

@@ -21,14 +21,12 @@ from repayment_platform.posting.model import (
 )
 from repayment_platform.posting.runner import inspect_queue, run_posting
 from repayment_platform.settings import Settings
-from repayment_platform.sources.registry import LENDERS, PostingMode
+from repayment_platform.sources.registry import automated_lenders
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 POOL = "fineract_posting"
 """Shared by everything that posts; its limit of one keeps posting runs in line."""
-AUTOMATED = tuple(
-    code for code, lender in LENDERS.items() if lender.posting is PostingMode.AUTOMATED
-)
+AUTOMATED = automated_lenders()
 
 
 class PostingConfig(dg.Config):

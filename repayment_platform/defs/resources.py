@@ -63,8 +63,8 @@ def defs() -> dg.Definitions:
             "warehouse": WarehouseResource(),
             "fineract": FineractResource(),
             "dbt_cli": DbtCliResource(
-                project_dir=os.fspath(dbt.PROJECT_DIR),
-                profiles_dir=os.fspath(dbt.PROJECT_DIR),
+                project_dir=os.fspath(dbt.PROJECT),
+                profiles_dir=os.fspath(dbt.PROJECT),
                 # Not every process has the environment's bin directory on its PATH.
                 dbt_executable=os.fspath(Path(sys.executable).with_name("dbt")),
             ),

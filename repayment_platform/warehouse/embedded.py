@@ -101,14 +101,19 @@ class EmbeddedServer:
         # Closed and opened anew: a child may share this one, and converting it would take
         # the lock away from the child as well.
         os.close(lock)
-        mine = os.open(self.home / "pg.lock", os.O_RDWR)
+        self.stop_if_unused()
+
+    def stop_if_unused(self) -> bool:
+        """Stop the server unless somebody uses it; returns whether nobody does."""
+        mine = os.open(self.home / "pg.lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._stop()
         except BlockingIOError:
-            return
+            return False
         finally:
             os.close(mine)
+        return True
 
     def urls(self) -> DatabaseUrls:
         """The address of the running server, on its socket."""

@@ -1,0 +1,83 @@
+"""`./run up`: the whole platform on one machine.
+
+What belongs here: which processes run, in which order they start and stop. What does not: the
+processes themselves.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import typer
+
+from repayment_platform.commands.platform import platform
+from repayment_platform.commands.services import HOST, Service, running_services
+from repayment_platform.settings import ROOT, Settings, load_settings
+
+
+def up() -> None:
+    """Start everything and print where it is; Ctrl-C stops all of it.
+
+    PostgreSQL and the sandbox are started where DATABASE_URL and FINERACT_BASE_URL are unset;
+    then Dagster's webserver and daemon, and the webhook receiver.
+    """
+    settings = load_settings()
+    with ExitStack() as stack:
+        stack.enter_context(platform(settings))
+        if settings.uses_sandbox:
+            from repayment_platform.sandbox.process import running_sandbox
+
+            latency = settings.sandbox_latency_ms
+            stack.enter_context(running_sandbox(settings.home, settings.sandbox_port, latency))
+        from repayment_platform.warehouse.dbt import prepare
+
+        typer.echo("Starting; the first time this takes half a minute.")
+        prepare()
+        logs = settings.home / "logs"
+        running = stack.enter_context(running_services(services(settings), logs, os.environ))
+        _say_where(settings)
+        raise SystemExit(_watch(running))
+
+
+def services(settings: Settings) -> tuple[Service, ...]:
+    """What `up` runs beside PostgreSQL and the sandbox."""
+    bin_dir = Path(sys.executable).parent
+    workspace = ("--workspace", str(ROOT / "workspace.yaml"))
+    port = str(settings.dagster_port)
+    webserver = (str(bin_dir / "dagster-webserver"), "--host", HOST, "--port", port, *workspace)
+    cli = (sys.executable, "-m", "repayment_platform.cli")
+    return (
+        Service("webhooks", (*cli, "webhooks"), settings.webhook_port),
+        Service("dagster-webserver", webserver, settings.dagster_port),
+        Service("dagster-daemon", (str(bin_dir / "dagster-daemon"), "run", *workspace)),
+    )
+
+
+def _watch(running: Mapping[str, "subprocess.Popen[bytes]"]) -> int:
+    """Wait for Ctrl-C; one service that ends by itself ends them all."""
+    try:
+        while True:
+            for name, process in running.items():
+                if process.poll() is not None:
+                    typer.echo(f"{name} ended with code {process.returncode}", err=True)
+                    return 1
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _say_where(settings: Settings) -> None:
+    typer.echo(f"Dagster        http://{HOST}:{settings.dagster_port}")
+    typer.echo(f"Webhooks       http://{HOST}:{settings.webhook_port}/webhooks/PROVIDER/LENDER")
+    typer.echo(f"Inboxes        {settings.home / 'inbox'}/RAW_TABLE/")
+    if settings.uses_sandbox:
+        ledger = f"http://{HOST}:{settings.sandbox_port}/sandbox/ledger"
+        typer.echo(f"Fineract       the built-in SANDBOX, its ledger: {ledger}")
+    else:
+        typer.echo(f"Fineract       {settings.base_url}")
+    typer.echo(f"Logs           {settings.home / 'logs'}")
+    typer.echo("Ctrl-C stops everything.")
