@@ -166,7 +166,7 @@ class Fineract:
         return await self.commands.execute(
             action,
             exchange.idempotency_key,
-            exchange.body.decode(),
+            exchange.body.decode(errors="replace"),
             exchange.hits,
             work,
             lambda: self._delay(exchange),

@@ -111,7 +111,10 @@ def adjust(
 def undo(
     ledger: Ledger, old: Transaction, today: date, reversal_external_id: str | None = None
 ) -> None:
-    """Reverse a transaction. It keeps its externalId, which stays used up for ever."""
+    """Reverse a transaction. It keeps its externalId, which stays used up for ever.
+
+    A second undo is refused; the code of that refusal is the sandbox's own.
+    """
     if old.reversed_on is not None:
         code = "error.msg.loan.transaction.already.reversed"
         raise domain_rule(code, "The transaction is already reversed.", old.id)
@@ -183,9 +186,9 @@ def _refuse_date(loan: Loan, when: date, today: date) -> None:
 
 
 def _post(ledger: Ledger, loan: Loan, entry: Entry, now: Circumstances) -> int:
-    amount = rounded(entry.amount, loan.currency)
-    if amount >= _AMOUNT_LIMIT or len(entry.external_id or "") > 100:
+    if entry.amount >= _AMOUNT_LIMIT or len(entry.external_id or "") > 100:
         raise _unknown_integrity_issue()
+    amount = rounded(entry.amount, loan.currency)
     balance = loan.balance - amount
     detail = {"paymentType": entry.payment_type, **entry.details} if entry.payment_type else None
     try:

@@ -85,14 +85,16 @@ def _validate(body: Body | None, supported: frozenset[str], zero_allowed: bool) 
     ]
     if errors or when is None or amount is None:
         raise invalid(*errors)
-    details = {name: text for name in PAYMENT_DETAILS if (text := _text(body, name))}
+    # Without a payment type Fineract drops the other payment details without a word.
+    named = PAYMENT_DETAILS if payment_type else ()
+    details = {name: text for name in named if (text := _text(body, name))}
     return Entry(
         date=when,
         amount=amount,
         external_id=_text(body, "externalId"),
         reversal_external_id=_text(body, "reversalExternalId"),
         payment_type=payment_type,
-        details=details if payment_type else {},
+        details=details,
         note=_text(body, "note"),
         changes=_changes(body, payment_type, details),
     )
@@ -226,4 +228,4 @@ def _changes(body: Body, payment_type: int | None, details: dict[str, str]) -> d
     if payment_type is not None:
         changes["paymentTypeId"] = payment_type
     changes |= {name: text for name in ("note", "externalId") if (text := _text(body, name))}
-    return changes | (details if payment_type is not None else {})
+    return changes | details

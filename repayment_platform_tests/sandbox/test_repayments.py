@@ -235,7 +235,10 @@ def test_amounts_are_rounded_half_to_even_in_the_loans_currency(
     assert [row["amount"] for row in server.ledger_of(loan)] == [posted]
 
 
-@pytest.mark.parametrize("changed", [{"externalId": "e" * 101}, {"transactionAmount": 10**13}])
+@pytest.mark.parametrize(
+    "changed",
+    [{"externalId": "e" * 101}, {"transactionAmount": 10**13}, {"transactionAmount": 10**40}],
+)
 def test_what_does_not_fit_the_column_is_an_integrity_issue(
     server: Server, changed: dict[str, Any]
 ) -> None:
