@@ -157,10 +157,9 @@ class EmbeddedServer:
             if not any("shared memory block" in line for line in tail):
                 break
             time.sleep(0.5)
-        reasons = [line for line in (*tail, started.stdout.strip()) if "FATAL" in line] or tail
-        raise WarehouseUnavailable(
-            f"PostgreSQL did not start: {' '.join(reasons[-1:])} ({self._log})"
-        )
+        fatal = [line.partition("FATAL: ")[2].strip() for line in tail if "FATAL: " in line]
+        reason = (fatal or [started.stdout.strip()])[-1]
+        raise WarehouseUnavailable(f"PostgreSQL did not start: {reason}; see {self._log}")
 
     def _stop(self) -> None:
         if not Postmaster(self.data).alive():
@@ -235,7 +234,7 @@ class EmbeddedServer:
 
 
 def _make_private(directory: Path, user: ServerUser) -> None:
-    """Make a directory of mode 0700 for the user, in a place where anybody may make one."""
+    """Make an empty directory of mode 0700 for the user, where anybody may make one."""
     try:
         directory.mkdir(mode=0o700)
         os.chown(directory, user.uid, user.gid)
@@ -245,6 +244,9 @@ def _make_private(directory: Path, user: ServerUser) -> None:
             raise WarehouseUnavailable(
                 f"{directory} is not a private directory of {user.name}: remove it"
             ) from None
+        # A killed server's socket, and a lock file whose process id may be another's by now.
+        for left_over in directory.iterdir():
+            left_over.unlink()
 
 
 def _program(name: str) -> str:
