@@ -100,7 +100,6 @@ class Wire:
             trust_env=False,
             transport=httpx.AsyncHTTPTransport(
                 verify=tls or default_tls(),
-                trust_env=False,
                 http1=True,
                 http2=False,
                 retries=0,

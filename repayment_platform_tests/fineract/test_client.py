@@ -8,7 +8,7 @@ from decimal import Decimal
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from repayment_platform.fineract.client import FineractClient, repayment_body
@@ -79,6 +79,7 @@ def test_the_spelling_of_a_decimal_does_not_matter(amount: str) -> None:
 
 
 @given(IDS, IDS)
+@example("A/B C;D", "../%2e?#&é")
 @settings(max_examples=25, deadline=None)
 def test_any_id_arrives_whole_and_never_changes_the_path(loan: str, external_id: str) -> None:
     async def send() -> list:

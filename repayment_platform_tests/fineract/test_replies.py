@@ -44,7 +44,7 @@ CACHED = {"x_served_from_cache": "true"}
 ROW_FAULTS = [
     (404, NOT_FOUND, "error.msg.loan.external.id.invalid"),
     (404, NOT_FOUND, "error.msg.payment.type.invalid"),
-    (404, NOT_FOUND, "error.msg.something.else.invalid"),
+    (404, NOT_FOUND, "error.msg.some.other.invalid"),
     (400, VALIDATION, f"{TRANSACTION}.transactionDate.cannot.be.blank"),
     (400, VALIDATION, f"{TRANSACTION}.transactionAmount.cannot.be.blank"),
     (400, VALIDATION, f"{TRANSACTION}.transactionAmount.not.greater.than.zero"),
@@ -74,7 +74,9 @@ SYSTEM_FAULTS = [
     (400, VALIDATION, "validation.msg.missing.dateFormat.parameter"),
     (400, VALIDATION, "validation.msg.missing.locale.parameter"),
     (400, VALIDATION, "validation.msg.invalid.locale.format"),
+    (401, "error.msg.invalid.tenant.identifier", "error.msg.invalid.tenant.identifier"),
     (405, "error.msg.invalid.instance.type", "error.msg.invalid.instance.type"),
+    (503, "error.msg.platform.service.unavailable", "error.msg.some.new.rule"),
     (
         503,
         "error.msg.platform.service.unavailable",
@@ -146,7 +148,12 @@ async def test_a_success_that_contradicts_the_request_is_unknown(
 
 
 @pytest.mark.parametrize(
-    "body", ["", "{", "[]", "null", '"ok"', GATEWAY_PAGE, '{"resourceId": NaN}', "[" * 100_000]
+    "body",
+    [
+        *("", "{", "[]", "null", '"ok"', GATEWAY_PAGE, "[" * 100_000),
+        json.dumps(SUCCESS | {"officeId": float("nan")}),
+        json.dumps(SUCCESS)[:-1] + ', "officeId": 1e99999999999999999999}',
+    ],
 )
 async def test_a_success_without_a_json_object_is_unknown(post, body: str) -> None:
     reply = await post(http(200, body))
@@ -203,6 +210,18 @@ async def test_a_documented_fault_of_the_payment_is_refused_in_fineracts_words(
 ) -> None:
     reply = await post(http(status, error(status, top, code)))
     assert reply == Refused(code, f"user: {code}", status)
+
+
+@pytest.mark.parametrize(("status", "_top", "code"), ROW_FAULTS + SYSTEM_FAULTS + DUPLICATES)
+async def test_a_documented_code_decides_without_the_general_one_above_it(
+    post, status: int, _top: str, code: str
+) -> None:
+    reply = await post(http(status, error(status, code)))
+    if "some" in code:
+        assert isinstance(reply, Unknown)
+    else:
+        assert reply == await post(http(status, error(status, code, code)))
+        assert not isinstance(reply, Unknown) or reply.already_there
 
 
 async def test_all_that_is_wrong_is_told_once_and_on_one_line(post) -> None:
@@ -291,6 +310,7 @@ async def test_unreadable_json_is_our_own_fault(post) -> None:
         http(401, SERVLET_401, **REALM),
         http(401, "", None, **REALM),
         http(400, SERVLET_400, **REALM),
+        http(400, "", None, **REALM),
         http(400, SERVLET_400),
         http(400, TOMCAT_400, "text/html"),
         http(404, TOMCAT_404, "text/html"),
@@ -353,6 +373,7 @@ async def test_a_server_error_is_unknown_and_counts_as_trouble(
         (403, error(403, DOMAIN_RULE, errors={"a": "b"})),
         (400, error(400, DOMAIN_RULE, "error.msg.loan.transaction.cannot.be.a.future.date")),
         (404, error(404, "error.msg.never.heard.of")),
+        (403, error(403, "error.msg.new", "error.msg.client.not.active.exception", "error.msg.x")),
         (409, error(409, "error.msg.never.heard.of")),
         (409, ""),
         (408, ""),
