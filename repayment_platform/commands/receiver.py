@@ -16,7 +16,8 @@ from repayment_platform.warehouse.server import warehouse
 from repayment_platform.web.patience import ImpatientProtocol
 from repayment_platform.web.receiver import create_app
 
-KEEP_ALIVE_SECONDS = 15
+KEEP_ALIVE_SECONDS = 75
+"""Longer than a proxy keeps an idle connection: a request never meets a closing one."""
 SHUTDOWN_SECONDS = 12
 """Longer than a body may take to arrive and its row to be committed."""
 

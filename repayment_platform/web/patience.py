@@ -9,7 +9,7 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-HEAD_SECONDS = 10.0
+HEAD_SECONDS = 5.0
 LONGEST_HEAD = 64 * 1024
 """Bytes from one request's end to the end of the next one's headers."""
 

@@ -42,8 +42,8 @@ from repayment_platform.web.rate_limit import RateLimit
 log = logging.getLogger(__name__)
 
 LARGEST_BODY = 1024 * 1024
-BODY_SECONDS = 10.0
-"""A provider sends a body in one go; who takes longer than this is not one."""
+BODY_SECONDS = 5.0
+"""A provider sends a body in one go, and waits no longer than this for an answer."""
 RETRY_AFTER = {"Retry-After": "5"}
 CLOSE = {"Connection": "close"}
 READY_SECONDS = 1.0
