@@ -112,6 +112,10 @@ class DatabaseUrls:
         else:
             host = f"[{self.host}]" if ":" in self.host else quote(self.host, safe="")
             place = f"{host}:{self.port}"
+        path = self.dbname
+        if quote(path, safe="") != path:  # SQLAlchemy does not decode a path
+            path = ""
+            query["dbname"] = self.dbname
         # quote(), not quote_plus(): libpq takes a plus sign for itself, not for a space.
         pairs = "&".join(f"{quote(key)}={quote(value, safe='')}" for key, value in query.items())
-        return f"{scheme}://{user}@{place}/{quote(self.dbname, safe='')}" + (pairs and f"?{pairs}")
+        return f"{scheme}://{user}@{place}/{path}" + (pairs and f"?{pairs}")

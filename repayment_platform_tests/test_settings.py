@@ -1,0 +1,118 @@
+"""Settings: what a missing or wrong value says, and what stays secret."""
+
+from pathlib import Path
+
+import pytest
+
+from repayment_platform.settings import API_PATH, BadSettings, Settings, load_settings
+
+LEDGER = f"https://ledger.example.com{API_PATH}"
+
+
+@pytest.fixture(autouse=True)
+def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty `.env`, and no setting in the environment."""
+    for field in Settings.model_fields:
+        monkeypatch.delenv(field.upper(), raising=False)
+    path = tmp_path / ".env"
+    path.touch()
+    monkeypatch.setenv("REPAYMENT_ENV_FILE", str(path))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"POSTING_WORKERS": "many"}, "POSTING_WORKERS: "),
+        ({"POSTING_WORKERS": "0"}, "POSTING_WORKERS: "),
+        ({"OPS_PORT": "70000"}, "OPS_PORT: "),
+        ({"FINERACT_TIMEOUT_SECONDS": "-1"}, "FINERACT_TIMEOUT_SECONDS: "),
+        ({"FINERACT_BASE_URL": "https://ledger.example.com"}, "FINERACT_BASE_URL must "),
+        ({"FINERACT_BASE_URL": f"ftp://ledger.example.com{API_PATH}"}, "FINERACT_BASE_URL must "),
+        ({"FINERACT_BASE_URL": LEDGER}, "FINERACT_ALLOWED_HOSTS must name ledger.example.com"),
+        ({"FINERACT_SETTLE_SECONDS": "1"}, "FINERACT_SETTLE_SECONDS (1) must be greater than "),
+        ({"DATABASE_URL": "postgresql://u@h/d"}, "FINERACT_BASE_URL must be set when DATABASE_URL"),
+    ],
+)
+def test_a_wrong_value_is_exactly_one_line_that_names_the_variable(
+    wrong: dict[str, str],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in wrong.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(BadSettings) as stop:
+        load_settings()
+    output = capsys.readouterr()
+    assert output.err.startswith(f"settings: {says}")
+    assert output.err.count("\n") == 1
+    assert output.out == ""
+    assert stop.value.code == 2
+
+
+def test_without_any_setting_the_platform_uses_its_own_database_and_sandbox() -> None:
+    settings = load_settings()
+    assert settings.database_url is None
+    assert settings.uses_sandbox
+    assert settings.ledger_url == "sandbox"
+    assert (settings.timeout_seconds, settings.settle_seconds) == (1.5, 2)
+
+
+def test_a_real_fineract_gets_time_to_settle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINERACT_BASE_URL", LEDGER)
+    monkeypatch.setenv("FINERACT_ALLOWED_HOSTS", "other.example.com, ledger.example.com")
+    settings = load_settings()
+    assert (settings.timeout_seconds, settings.settle_seconds) == (20, 60)
+    assert settings.ledger_url == LEDGER
+
+
+def test_the_sandbox_may_be_asked_for_beside_a_database_of_ones_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u@h/d")
+    monkeypatch.setenv("FINERACT_BASE_URL", "sandbox")
+    assert load_settings().uses_sandbox
+
+
+def test_the_env_file_feeds_settings_and_the_environment_wins(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file.write_text("OPS_PORT=9001\nWEBHOOK_PORT=9002\nDAGSTER_PORT=\n")
+    monkeypatch.setenv("WEBHOOK_PORT", "9003")
+    settings = load_settings()
+    assert (settings.ops_port, settings.webhook_port, settings.dagster_port) == (9001, 9003, 3000)
+
+
+def test_webhook_secrets_come_newest_first_from_the_env_file_or_the_environment(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env_file.write_text(
+        "CASHFREE_WEBHOOK_SECRETS_GB=fresh, stale ,\nRAZORPAY_WEBHOOK_SECRETS_UGRO=a\n"
+    )
+    monkeypatch.setenv("RAZORPAY_WEBHOOK_SECRETS_UGRO", "b")
+    settings = load_settings()
+
+    def secrets(provider: str, lender: str) -> list[str]:
+        return [s.get_secret_value() for s in settings.webhook_secrets(provider, lender)]
+
+    assert secrets("cashfree", "gb") == ["fresh", "stale"]
+    assert secrets("razorpay", "ugro") == ["b"]
+    assert secrets("razorpay", "vivriti") == []
+
+
+def test_no_secret_is_in_the_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://u:hidden@h/d")
+    monkeypatch.setenv("FINERACT_BASE_URL", "sandbox")
+    monkeypatch.setenv("FINERACT_PASSWORD", "hidden")
+    settings = load_settings()
+    assert "hidden" not in repr(settings) + str(settings)
+
+
+def test_the_default_home_stands_beside_the_code_wherever_one_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = load_settings().home
+    monkeypatch.chdir(tmp_path)
+    assert load_settings().home == before
+    assert (before.parent / "run").is_file()
