@@ -89,9 +89,9 @@ def _show(settings: Settings, urls: "DatabaseUrls", payments: int, seed: int) ->
     _ingest(urls, sample)
 
     _say("4. The pipeline", "dbt, then posting: the job that the schedule starts")
-    _pipeline(urls, "First run")
+    _pipeline(settings, urls, "First run")
     _say("5. The same again", "nothing may be posted twice")
-    again = _pipeline(urls, "Second run")
+    again = _pipeline(settings, urls, "Second run")
     wrong = compare(read(sample / TRUTH), _sandbox(settings, "GET", "/sandbox/ledger"))
     return [*wrong, *([f"the second run posted {again} payments"] if again else [])]
 
@@ -135,22 +135,25 @@ def _ingest(urls: "DatabaseUrls", sample: Path) -> None:
     rows = []
     for source in SOURCES.values():
         files = sorted((sample / source.table).iterdir()) if source.kind is Kind.FILE else []
-        for file in files:
-            done = ingest_file(urls.psycopg, file, source.table, received_by="demo")
-            read = (done.rows_read, done.rows_landed, done.rows_quarantined)
-            rows.append((source.table, done.name, done.status.value, *read))
-    header = ("RAW table", "file", "status", "rows read", "landed", "quarantined")
+        done = [ingest_file(urls.psycopg, f, source.table, received_by="demo") for f in files]
+        counts = [(r.rows_read, r.rows_landed, r.rows_quarantined) for r in done]
+        if done:
+            rows.append((source.table, len(done), *map(sum, zip(*counts, strict=True))))
+    header = ("RAW table", "files", "rows read", "landed", "quarantined")
     table("Files", header, rows, "none")
 
 
-def _pipeline(urls: "DatabaseUrls", title: str) -> int:
+def _pipeline(settings: Settings, urls: "DatabaseUrls", title: str) -> int:
     """Run the pipeline and print what it did; returns how many payments it posted."""
+    from repayment_platform.commands.progress import showing
     from repayment_platform.commands.tables import print_run
-    from repayment_platform.defs.in_process import run_pipeline
     from repayment_platform.posting.report import run_report
 
     started = time.monotonic()
-    ended = run_pipeline(urls)
+    with showing(urls.psycopg, "dbt, then posting", settings.home / "logs" / "pipeline.log"):
+        from repayment_platform.defs.in_process import run_pipeline
+
+        ended = run_pipeline(urls)
     if not ended.succeeded:
         raise SystemExit("\n".join(["demo: the pipeline failed", *ended.errors]))
     report = run_report(urls.psycopg, ended.run_id)

@@ -53,14 +53,18 @@ def _show_queue(lenders: Sequence[str]) -> None:
 
 
 def _run(skip_dbt: bool, lenders: Sequence[str], limit: int | None) -> int:
+    from repayment_platform.commands.progress import showing
     from repayment_platform.commands.tables import print_run
     from repayment_platform.posting.report import run_report
 
     started = time.monotonic()
-    with platform(load_settings()) as urls:
-        from repayment_platform.defs.in_process import run_pipeline
+    settings = load_settings()
+    doing = "posting" if skip_dbt else "dbt, then posting"
+    with platform(settings) as urls:
+        with showing(urls.psycopg, doing, settings.home / "logs" / "pipeline.log"):
+            from repayment_platform.defs.in_process import run_pipeline
 
-        ended = run_pipeline(urls, skip_dbt=skip_dbt, lenders=lenders, limit=limit)
+            ended = run_pipeline(urls, skip_dbt=skip_dbt, lenders=lenders, limit=limit)
         title = f"Run {ended.run_id}, {time.monotonic() - started:.1f} s"
         print_run(title, run_report(urls.psycopg, ended.run_id))
     for error in ended.errors:

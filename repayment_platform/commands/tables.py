@@ -3,6 +3,7 @@
 What belongs here: showing reports in a terminal. What does not: making them.
 """
 
+import sys
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
@@ -13,7 +14,8 @@ from rich.table import Table
 from repayment_platform.posting.model import QueueLine
 from repayment_platform.posting.report import LenderReport
 
-console = Console()
+# What is no terminal, a file or a pipe, has room for wide tables.
+console = Console() if sys.stdout.isatty() else Console(width=160)
 
 
 def rupees(amount: Decimal) -> str:

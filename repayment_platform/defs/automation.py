@@ -30,21 +30,18 @@ NO_RETRIES = {"dagster/max_retries": "0"}
 repayment_pipeline = dg.define_asset_job(
     "repayment_pipeline",
     selection=dg.AssetSelection.assets(dbt_models, posted_repayments),
-    executor_def=dg.in_process_executor,
     tags=NO_RETRIES,
     description="dbt, then post every due payment of the automated lenders.",
 )
 post_repayments = dg.define_asset_job(
     "post_repayments",
     selection=dg.AssetSelection.assets(posted_repayments),
-    executor_def=dg.in_process_executor,
     tags=NO_RETRIES,
     description="Post without running dbt first.",
 )
 land_inbox = dg.define_asset_job(
     "land_inbox",
     selection=dg.AssetSelection.assets(landed_files),
-    executor_def=dg.in_process_executor,
     tags=NO_RETRIES,
     description="Read the files waiting in the inboxes into RAW.",
 )

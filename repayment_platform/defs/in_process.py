@@ -34,7 +34,10 @@ def run_pipeline(
     from repayment_platform.definitions import defs
 
     config: dict[str, Any] = {"lenders": list(lenders)} | ({"limit": limit} if limit else {})
-    run_config = {"ops": {"posted_repayments": {"config": config}}}
+    run_config = {
+        "ops": {"posted_repayments": {"config": config}},
+        "loggers": {"console": {"config": {"log_level": "INFO"}}},
+    }
     job = defs().resolve_job_def("post_repayments" if skip_dbt else "repayment_pipeline")
     with dg.DagsterInstance.get() as instance:
         run = execute_in_process(job, instance, urls, run_config)

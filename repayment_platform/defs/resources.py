@@ -59,6 +59,8 @@ class FineractResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 @dg.definitions
 def defs() -> dg.Definitions:
     return dg.Definitions(
+        # A process for each step takes longer to start than most steps take to run.
+        executor=dg.in_process_executor,
         resources={
             "warehouse": WarehouseResource(),
             "fineract": FineractResource(),
@@ -68,5 +70,5 @@ def defs() -> dg.Definitions:
                 # Not every process has the environment's bin directory on its PATH.
                 dbt_executable=os.fspath(Path(sys.executable).with_name("dbt")),
             ),
-        }
+        },
     )
