@@ -19,14 +19,18 @@ if TYPE_CHECKING:
 
 
 def sample_data(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write it.")],
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", file_okay=False, help="Where to write it.")
+    ],
     payments: Annotated[int, typer.Option(min=14, help="How many payments, at least 14.")] = 400,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other payments.")] = 1,
     on: Annotated[
         datetime | None,
         typer.Option("--date", formats=["%Y-%m-%d"], help="The day it is; today unless given."),
     ] = None,
-    force: Annotated[bool, typer.Option(help="Replace the sample that is in DIR.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the sample that is in DIR.")
+    ] = False,
 ) -> None:
     """Write made-up payments of all sources, the sandbox's loans and the truth to DIR.
 
@@ -76,8 +80,9 @@ def _show(folder: "Folder", today: date) -> None:
     from repayment_platform.sample_data.model import State
 
     console = Console()
-    sent = Table("RAW table", title=f"What was written to {folder.root}, as of {today}")
-    for heading in ("files", "rows or events", "to be quarantined", "deliveries"):
+    sent = Table(title=f"What was written to {folder.root}, as of {today}")
+    sent.add_column("RAW table", no_wrap=True)
+    for heading in ("files", "to land", "to quarantine", "deliveries"):
         sent.add_column(heading, justify="right")
     for table, source in folder.sent().items():
         numbers = (source.files, source.landed, source.quarantined, source.deliveries)

@@ -166,7 +166,7 @@ def _by_loan_and_amount(
 
 
 def _differences(expected: list[_Posting], posted: list[_Posting]) -> Iterator[str]:
-    """Pair off what agrees; each payment with several dates is alone with its loan and amount."""
+    """Pair off what agrees. Equal sums of one loan are of one day or of days far apart."""
     missing = sorted(expected, key=lambda payment: len(payment.dates))
     for row in posted:
         payment = next((p for p in missing if row.dates[0] in p.dates), None)
