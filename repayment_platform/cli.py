@@ -10,7 +10,9 @@ from types import FrameType
 
 import typer
 
+from repayment_platform.commands.dbt import CONTEXT, dbt
 from repayment_platform.commands.demo import demo
+from repayment_platform.commands.ingest import ingest
 from repayment_platform.commands.pipeline import pipeline
 from repayment_platform.commands.sample_data import sample_data
 from repayment_platform.commands.sql import sql
@@ -25,8 +27,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, up, pipeline, status, sql, sample_data, webhooks):
+for command in (demo, up, ingest, pipeline, status, sql, sample_data, webhooks):
     app.command()(command)
+app.command(context_settings=CONTEXT)(dbt)
 
 
 @app.callback()

@@ -204,6 +204,6 @@ class LookupFailed:
     """As in `Unknown`."""
 
 
-Lookup = Found | Absent | Elsewhere | LookupFailed
+Lookup = Found | Absent | Elsewhere | UnknownLoan | LookupFailed
 LoanLookup = Loan | UnknownLoan | LookupFailed
 Listing = tuple[LedgerTransaction, ...] | UnknownLoan | LookupFailed

@@ -55,7 +55,7 @@ def read_transaction_lookup(answer: Answer, external_id: str) -> Lookup:
     other_loan = _says(answer, TRANSACTION_ON_OTHER_LOAN)
     if other_loan is not None:
         return Elsewhere(TRANSACTION_ON_OTHER_LOAN, other_loan.text)
-    return _failed(answer)
+    return _no_loan(answer)
 
 
 def read_loan_lookup(answer: Answer, external_id: str) -> LoanLookup:

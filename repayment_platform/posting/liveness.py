@@ -6,13 +6,14 @@ runs left open. What does not: what becomes of it then (`settlement`).
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from psycopg import AsyncConnection
 
 from repayment_platform.posting.work import Connection
 
 # A half-dead network must not keep a dead run's lock: the server and we both notice within seconds.
-_KEEPALIVE = {
+_KEEPALIVE: dict[str, Any] = {
     "keepalives": 1,
     "keepalives_idle": 5,
     "keepalives_interval": 2,

@@ -98,25 +98,33 @@ def of_lookup(attempt: Attempt, state: State, answer: fineract.Lookup, *, due: b
             return _of_found(attempt, transaction)
         case fineract.Elsewhere(text=text):
             return _held(attempt, "ledger_differs", f"Fineract has it on another loan: {text}")
-        case fineract.Absent() if due and state is not State.AWAITING_APPROVAL:
-            result = Result(
-                attempt.id,
-                Settled.NOT_APPLIED,
-                State.WAITING,
-                "not in the ledger; to be sent again",
-                by="lookup",
-                http_status=404,
-            )
-            return Verdict(result, Then.NEXT)
-        case fineract.Absent():
-            why = "not in the ledger yet; too early to be sure"
-            if state is State.AWAITING_APPROVAL:
-                why = "awaiting approval in Fineract"
-            return Verdict(Result(attempt.id, None, state, why), Then.LEAVE_LOAN)
+        case fineract.Absent() | fineract.UnknownLoan():
+            return _of_absence(attempt, state, isinstance(answer, fineract.UnknownLoan), due)
         case fineract.LookupFailed(why=why, system_fault=system_fault, server_trouble=trouble):
             then = Then.STOP if system_fault else Then.LEAVE_LOAN
             result = Result(attempt.id, None, state, f"look-up failed: {why}")
             return Verdict(result, then, trouble)
+
+
+def _of_absence(attempt: Attempt, state: State, no_loan: bool, due: bool) -> Verdict:
+    """Absence proves something only after the settle time, and nothing where a person in Fineract
+    has yet to approve. A loan that Fineract does not have holds no repayment either; sending again
+    then ends in its refusal, and could not post twice even if the loan had only been renamed."""
+    where = "Fineract has no such loan" if no_loan else "not in the ledger"
+    if due and state is not State.AWAITING_APPROVAL:
+        result = Result(
+            attempt.id,
+            Settled.NOT_APPLIED,
+            State.WAITING,
+            f"{where}; to be sent again",
+            by="lookup",
+            http_status=404,
+        )
+        return Verdict(result, Then.NEXT)
+    why = f"{where} yet; too early to be sure"
+    if state is State.AWAITING_APPROVAL:
+        why = "awaiting approval in Fineract"
+    return Verdict(Result(attempt.id, None, state, why), Then.LEAVE_LOAN)
 
 
 def not_sendable(attempt: Attempt, error: fineract.InvalidRequestError) -> Verdict:

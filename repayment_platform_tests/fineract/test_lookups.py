@@ -72,7 +72,6 @@ async def test_only_the_404_that_names_the_transaction_proves_absence(find) -> N
 @pytest.mark.parametrize(
     ("status", "body", "headers"),
     [
-        (404, LOAN_UNKNOWN, {}),
         (404, error(404, NOT_FOUND), {}),
         (404, error(404, "error.msg.never.heard.of"), {}),
         (404, ABSENT, {"x_served_from_cache": "true"}),
@@ -89,6 +88,12 @@ async def test_no_other_answer_proves_absence(
     find, status: int, body: str, headers: dict[str, str]
 ) -> None:
     assert isinstance(await find(http(status, body, **headers)), LookupFailed)
+
+
+async def test_a_transaction_of_an_unknown_loan_is_told_apart_from_an_absent_one(find) -> None:
+    assert await find(http(404, LOAN_UNKNOWN)) == UnknownLoan(
+        "user: error.msg.loan.external.id.invalid"
+    )
 
 
 async def test_a_transaction_on_another_loan_is_elsewhere(find) -> None:

@@ -51,7 +51,7 @@ class Bench:
         **columns: Any,
     ) -> str:
         """Put a payment into CORE; returns its key."""
-        key = hashlib.md5(f"{lender}{loan}{day}{amount}{n}".encode()).hexdigest()  # noqa: S324
+        key = hashlib.md5(f"{lender}{loan}{day}{amount}{n}".encode()).hexdigest()
         self.batch += 1
         row = {
             "source_key": key,
@@ -68,7 +68,7 @@ class Bench:
         values = ", ".join(f"%({name})s" for name in row)
         changes = ", ".join(f"{name} = EXCLUDED.{name}" for name in row)
         self.connection.execute(
-            f'INSERT INTO "CORE"."CORE_TRANSACTION_DATA" ({names}) VALUES ({values}) '  # noqa: S608
+            f'INSERT INTO "CORE"."CORE_TRANSACTION_DATA" ({names}) VALUES ({values}) '
             f"ON CONFLICT (source_key) DO UPDATE SET {changes}",
             row,
         )

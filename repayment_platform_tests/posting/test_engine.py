@@ -118,7 +118,7 @@ def test_a_lost_reply_is_settled_by_looking_it_up_not_by_sending_again(bench: Be
 
     assert bench.ledger() == [(key, "LN-1", "100.00")]
     assert bench.states() == {key: "success"}
-    assert (summary.total("posted"), summary.total("settled"), summary.total("unknown")) == (1, 1, 0)
+    assert [summary.total(name) for name in ("posted", "settled", "unknown")] == [1, 1, 0]
     assert bench.one('SELECT count(*) FROM "CORE"."CORE_POSTING_ATTEMPT"') == (1,)
 
 
@@ -216,7 +216,7 @@ def test_a_database_that_has_posted_to_one_ledger_refuses_another(bench: Bench) 
 def test_a_transaction_undone_in_fineract_is_held_not_posted_again(bench: Bench) -> None:
     bench.loans("LN-1")
     key = bench.payment("LN-1")
-    bench.faults({"kind": "reset_after_commit", "rate": 1.0}, {"kind": "operator_undo", "rate": 1.0})
+    bench.faults({"kind": "reset_after_commit"}, {"kind": "operator_undo"})
 
     bench.post()
 
@@ -259,3 +259,12 @@ def test_the_amounts_posted_are_those_of_core_to_the_paisa(bench: Bench) -> None
     assert [amount for _, _, amount in sorted(bench.ledger(), key=lambda row: float(row[2]))] == [
         "0.01", "10000.05", "99999999.99",
     ]  # fmt: skip
+
+
+def test_doubt_about_a_loan_that_fineract_does_not_have_ends_in_its_refusal(bench: Bench) -> None:
+    key = bench.payment("LN-MISSING")
+    bench.faults({"kind": "reset_before_work", "times": 1})
+
+    bench.post()
+
+    assert bench.states() == {key: "failed"}
