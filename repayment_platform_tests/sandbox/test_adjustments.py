@@ -93,3 +93,14 @@ def test_a_replay_moves_the_external_id_to_a_new_number(server: Server) -> None:
     hidden = server.api.get(f"/loans/external-id/{loan}/transactions/{old}").json()
     assert "externalId" not in hidden
     assert hidden["manuallyReversed"] is False
+
+
+def test_a_transaction_that_is_not_there_leaves_the_key_unused(server: Server) -> None:
+    loan = server.new_loan()
+    path = f"/loans/external-id/{loan}/transactions/external-id/later?command=undo"
+    body, headers = repayment(externalId=None, transactionAmount=0), {"Idempotency-Key": "later"}
+    missing = server.api.post(path, json=body, headers=headers)
+    expected = "error.msg.loan.transaction.external.id.invalid"
+    assert (missing.status_code, code(missing)) == (404, expected)
+    server.repay(loan, externalId="later")
+    assert server.api.post(path, json=body, headers=headers).status_code == 200
