@@ -91,6 +91,7 @@ def test_a_locked_table_is_503_in_time_and_holds_up_no_other_table(
         assert time.monotonic() - began < 1
         assert waiting.result().status_code == 503
         assert time.monotonic() - began < 5
+    assert "deliveries cannot land: canceling statement due to statement timeout" in receiver.log
     assert receiver.razorpay(payment(1), "evt_1").status_code == 200
     assert landed(connection) == ["evt_1"]
 
