@@ -38,9 +38,7 @@ def parse_date(text: str, formats: tuple[str, ...]) -> date:
     """
     value = _read(text.strip(), formats)
     if value is None or value.year not in _YEARS:
-        raise BadValue(
-            RowReason.BAD_DATE, f"date {text!r}: not a date in {', '.join(formats) or 'any format'}"
-        )
+        raise BadValue(RowReason.BAD_DATE, f"date {text!r}: not a date in a format of its column")
     return value
 
 

@@ -79,7 +79,7 @@ CODE_OF_TEXT: dict[str, str] = {
 """Reason text on letters and digits to code, for files that send the text alone."""
 
 _CODE = re.compile(r"[0-9]{1,2}(?:\.0)?")
-_CODE_IN_TEXT = re.compile(r"(?:/|\)\s*/|-)\s*([0-9]{1,2})\s*$")
+_CODE_AT_END = re.compile(r"[A-Za-z)]\s*/\s*([0-9]{1,2})$")
 
 
 def code_in(text: str | None) -> str | None:
@@ -89,7 +89,7 @@ def code_in(text: str | None) -> str | None:
         return None
     if _CODE.fullmatch(text):
         return text.removesuffix(".0").zfill(2)
-    inside = _CODE_IN_TEXT.search(text)
+    inside = _CODE_AT_END.search(text)
     if inside:
         return inside[1].zfill(2)
     return CODE_OF_TEXT.get(re.sub(r"[^a-z0-9]", "", text.lower()))

@@ -78,7 +78,8 @@ class Source:
     unit: str
     """`paise` or `rupees`: a property of the format, never guessed from a number."""
     ref_namespace: str | None = None
-    """Prefix of this source's `payment_ref`; None where it names no single payment."""
+    """Prefix of this source's `payment_ref`; None where it names no single payment. Two sources
+    share one only when they report the ids of one issuer: equal refs are the same payment."""
     loan_id_in: tuple[str, ...] = ()
     """Webhooks: JSON paths below `payload` (Razorpay) or `data` (Cashfree), first hit wins."""
     layouts: tuple[Layout, ...] = ()
@@ -174,16 +175,28 @@ _SOURCES = (
         Kind.FILE,
         "NACH",
         RUPEES,
-        "nach",
+        "nach-dmi",
         layouts=(NACH_WITH_REFERENCE,),
         match_group="dmi",
         match_days=3,
     ),
     Source(
-        "RAW_GB_NACH_CSV", "GB", Kind.FILE, "NACH", RUPEES, "nach", layouts=(NACH_WITH_REFERENCE,)
+        "RAW_GB_NACH_CSV",
+        "GB",
+        Kind.FILE,
+        "NACH",
+        RUPEES,
+        "nach-gb",
+        layouts=(NACH_WITH_REFERENCE,),
     ),
     Source(
-        "RAW_IKF_NACH_CSV", "IKF", Kind.FILE, "NACH", RUPEES, "nach", layouts=(NACH_WITH_REFERENCE,)
+        "RAW_IKF_NACH_CSV",
+        "IKF",
+        Kind.FILE,
+        "NACH",
+        RUPEES,
+        "nach-ikf",
+        layouts=(NACH_WITH_REFERENCE,),
     ),
     Source(
         "RAW_SHIVALIK_NACH_CSV",
@@ -191,7 +204,7 @@ _SOURCES = (
         Kind.FILE,
         "NACH",
         RUPEES,
-        "nach",
+        "nach-shivalik",
         layouts=(NACH_WITH_REFERENCE,),
         match_group="shivalik",
         match_days=3,
@@ -202,7 +215,7 @@ _SOURCES = (
         Kind.FILE,
         "NACH",
         RUPEES,
-        "nach",
+        "nach-ugro",
         layouts=(NACH_WITH_REFERENCE,),
     ),
     Source(

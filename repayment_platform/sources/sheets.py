@@ -36,13 +36,16 @@ def read_workbook(path: Path) -> dict[str, list[list[str]]]:
 
 
 def _text(value: Any) -> str:
-    """A cell as Excel shows it: 15 significant digits, dates in ISO form."""
+    """A cell's text: dates in ISO form, and 15 digits of a number, which is all Excel keeps.
+
+    A longer number comes out as `5.30112345678901E+17`, and is known for damaged by that.
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return str(value).upper()
-    if isinstance(value, float):
-        return "" if value != value else f"{value:.15g}"
+    if isinstance(value, int | float):
+        return f"{value:.15G}"
     if isinstance(value, datetime):
         return value.date().isoformat() if value.time() == time() else f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, date):
