@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import pytest
 from repayment_platform.warehouse import WarehouseUnavailable
 from repayment_platform.warehouse.embedded import EmbeddedServer, embedded_postgres
 from repayment_platform.warehouse.postmaster import Postmaster
+from repayment_platform.warehouse.server_user import server_user
 from repayment_platform_tests.warehouse.users import User
 
 
@@ -127,14 +129,23 @@ def test_a_killed_server_is_started_again_with_what_was_committed(home: Path) ->
     reader.leave()
 
 
-def test_a_pid_file_whose_number_another_process_has_does_not_stop_the_start(home: Path) -> None:
+@pytest.mark.faults
+def test_a_number_in_left_over_files_that_another_process_has_by_now_does_not_stop_the_start(
+    home: Path,
+) -> None:
     user = User(home).joined()
-    stale = (home / "pgdata" / "postmaster.pid").read_text().splitlines()
+    killed = server_pid(home)
+    sockets = Path(EmbeddedServer(home).urls().host)
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: not is_up(home))
     user.leave()
-    stale[0] = str(os.getpid())
-    (home / "pgdata" / "postmaster.pid").write_text("\n".join(stale) + "\n")
-    with embedded_postgres(home) as urls:
-        psycopg.connect(urls.psycopg).close()
+    as_server = server_user(home / "pgdata").uid
+    with subprocess.Popen(("sleep", "60"), user=as_server) as other:
+        for file in (home / "pgdata" / "postmaster.pid", *sockets.glob("*.lock")):
+            file.write_text(file.read_text().replace(str(killed), str(other.pid), 1))
+        with embedded_postgres(home) as urls:
+            psycopg.connect(urls.psycopg).close()
+        other.kill()
 
 
 @pytest.mark.faults
