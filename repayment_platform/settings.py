@@ -32,7 +32,11 @@ class BadSettings(SystemExit):
 
     def __init__(self, message: str) -> None:
         super().__init__(2)
+        self.message = message
         sys.stderr.write(f"settings: {message}\n")
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class Settings(BaseSettings):

@@ -15,7 +15,7 @@ from dagster_dbt import DbtCliResource
 from pydantic import Field
 
 from repayment_platform.sandbox.process import running_sandbox
-from repayment_platform.settings import Settings, load_settings
+from repayment_platform.settings import BadSettings, Settings, load_settings
 from repayment_platform.warehouse import dbt
 from repayment_platform.warehouse.server import warehouse
 from repayment_platform.warehouse.urls import DatabaseUrls
@@ -48,7 +48,10 @@ class FineractResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             asked["fineract_base_url"] = self.base_url
         if self.workers:
             asked["posting_workers"] = self.workers
-        settings = load_settings(**asked)
+        try:
+            settings = load_settings(**asked)
+        except BadSettings as bad:
+            raise dg.Failure(f"fineract: {bad}", allow_retries=False) from None
         if not settings.uses_sandbox:
             yield settings
             return

@@ -39,3 +39,13 @@ def dbt_models(
 
 core_transaction_data = get_asset_key_for_model([dbt_models], "core_transaction_data")
 """Raises while loading if the model is gone, instead of leaving a dangling key downstream."""
+
+application_tables = [
+    dg.AssetSpec(
+        ["CORE", table],
+        group_name="core",
+        kinds={"postgres"},
+        description=f"{what} Written by the application, read by dbt.",
+    )
+    for table, what in dbt.APPLICATION_TABLES.items()
+]

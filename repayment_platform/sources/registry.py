@@ -8,7 +8,6 @@ reading files (`formats`), checking signatures, SQL, Dagster.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
 
 from repayment_platform.sources.layouts import (
     DMI_COLLECTION_UPDATE,
@@ -32,8 +31,8 @@ __all__ = [
     "PostingMode",
     "Source",
     "UnknownSource",
+    "automated_lenders",
     "source_named",
-    "webhook_source",
 ]
 
 
@@ -275,14 +274,6 @@ def source_named(name: str) -> Source:
         known = ", ".join(sorted(SOURCES))
         raise UnknownSource(f"unknown source {name!r}; the sources are: {known}") from None
 
-
-@cache
-def webhook_source(provider: str, lender: str) -> Source | None:
-    """The source that a provider's webhook for a lender fills, or None where there is none."""
-    for source in SOURCES.values():
-        if source.kind == provider.lower() and source.lender == lender.upper():
-            return source
-    return None
 
 
 def automated_lenders() -> tuple[str, ...]:
