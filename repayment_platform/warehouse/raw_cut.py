@@ -50,7 +50,8 @@ def _try_lock(connection: Connection[Any]) -> bool:
 def _tables_with_news(connection: Connection[Any]) -> list[str]:
     cuts = connection.execute('SELECT raw_table, cut_id FROM "CORE"."CORE_RAW_CUT"').fetchall()
     questions = [
-        sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {} WHERE id > {})").format(
+        # The greatest id comes from the primary key; EXISTS (… id > cut) may scan the table.
+        sql.SQL("SELECT {} WHERE (SELECT max(id) FROM {}) > {}").format(
             sql.Literal(table), sql.Identifier("RAW", table), sql.Literal(cut)
         )
         for table, cut in cuts

@@ -11,12 +11,15 @@ import pytest
 from psycopg import sql
 
 from repayment_platform.sources.registry import SOURCES
-from repayment_platform.warehouse.dbt import run_dbt
+from repayment_platform.warehouse.dbt import prepare
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.urls import DatabaseUrls
-from repayment_platform_tests.transformation.warehouse import Warehouse
+from repayment_platform_tests.transformation.warehouse import (
+    TEMPLATE,
+    Warehouse,
+    run_in_process,
+)
 
-TEMPLATE = "template_with_models"
 EMPTIED = ("CORE_PAYMENT_KEY", "CORE_HOLD", "CORE_REFOLD", "CORE_LOAN_MAPPING",
            "CORE_TRANSACTION_DATA")  # fmt: skip
 
@@ -32,7 +35,8 @@ def models_template(server: DatabaseUrls) -> str:
             with psycopg.connect(server.psycopg, autocommit=True) as admin:
                 admin.execute(f'CREATE DATABASE "{TEMPLATE}"')
             migrate(urls)
-            assert run_dbt(urls, ["run", "--quiet"]) == 0
+            prepare()
+            assert run_in_process(urls, "run").success
             (home / "models.made").touch()
     return TEMPLATE
 

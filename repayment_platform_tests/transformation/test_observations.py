@@ -14,11 +14,12 @@ from repayment_platform_tests.transformation.warehouse import Row, Warehouse
 SAMPLES = Path(__file__).parents[1] / "samples" / "webhooks"
 RAZORPAY, CASHFREE, FILE = "RAW_UGRO_RAZORPAY_API", "RAW_GB_CASHFREE_API", "RAW_DMI_NACH_CSV"
 NOVEMBER_19 = date(2025, 11, 19)
-COLUMNS = (
-    "raw_id raw_table landed_at replaces_id source_lender loan_external_id loan_id_found_in"
-    " payment_date amount outcome is_success status_rank payment_ref recon_source method utr umrn"
-    " not_repayment_reason refunded_amount"
-).split()
+COLUMNS = [
+    "raw_id", "raw_table", "landed_at", "replaces_id", "source_lender", "loan_external_id",
+    "loan_id_found_in", "payment_date", "amount", "outcome", "is_success", "status_rank",
+    "payment_ref", "recon_source", "method", "utr", "umrn", "not_repayment_reason",
+    "refunded_amount",
+]  # fmt: skip
 
 
 def sample(name: str) -> Any:
@@ -81,9 +82,7 @@ def test_razorpay_paise_become_rupees_and_its_epoch_a_day_in_kolkata(models: War
 @pytest.mark.parametrize(
     ("epoch", "day"), [(1763490599, date(2025, 11, 18)), (1763490600, NOVEMBER_19)]
 )
-def test_the_day_changes_at_midnight_in_kolkata(
-    models: Warehouse, epoch: int, day: date
-) -> None:
+def test_the_day_changes_at_midnight_in_kolkata(models: Warehouse, epoch: int, day: date) -> None:
     assert observe(models, RAZORPAY, razorpay(created_at=epoch))["payment_date"] == day
 
 
@@ -149,9 +148,7 @@ def test_a_success_that_is_no_repayment_says_why(
     assert row["not_repayment_reason"]
 
 
-@pytest.mark.parametrize(
-    "name", ["razorpay_settlement_processed", "razorpay_token_confirmed"]
-)
+@pytest.mark.parametrize("name", ["razorpay_settlement_processed", "razorpay_token_confirmed"])
 def test_razorpay_events_without_a_payment_are_left_out(models: Warehouse, name: str) -> None:
     models.event(RAZORPAY, sample(name))
     dispute = sample("razorpay_payment_captured") | {"event": "payment.dispute.created"}
@@ -335,6 +332,8 @@ def test_no_garbage_in_any_field_stops_dbt(
     ) as copy:
         for number, event in enumerate(events):
             copy.write_row((f"garbage_{number}", b"", json.dumps(event), "{}", 1))
-    [observed] = models.rows(f'SELECT count(*) AS rows FROM "BASE"."{table.replace("RAW", "BASE")}"')
+    [observed] = models.rows(
+        f'SELECT count(*) AS rows FROM "BASE"."{table.replace("RAW", "BASE")}"'
+    )
     assert observed["rows"] > 1000
     assert models.assign_keys() == observed["rows"]

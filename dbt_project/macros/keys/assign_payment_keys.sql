@@ -12,7 +12,11 @@
 #}
 {% macro make_assign_payment_keys() %}
 CREATE OR REPLACE FUNCTION "CORE".assign_payment_keys() RETURNS bigint
-LANGUAGE plpgsql AS $function$
+LANGUAGE plpgsql
+-- Plans are made while the tables that are filled here may still be empty; a scan that looks
+-- cheap then would be repeated for each of a million observations.
+SET enable_seqscan = off
+AS $function$
 DECLARE
     this_batch bigint;
     keyed bigint := 0;

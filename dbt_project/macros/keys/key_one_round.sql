@@ -93,7 +93,7 @@
 {% endmacro %}
 
 
-{# The proper key of the row that a row stands for, or of another that stands for it. #}
+{# The proper key of the row that a row stands for, or of the last one that stands for it. #}
 {% macro key_of_row(row) -%}
     SELECT k.source_key FROM (
         SELECT raw_id, source_key FROM "CORE"."CORE_PAYMENT_KEY"
@@ -102,7 +102,7 @@
         SELECT raw_id, source_key FROM "CORE"."CORE_PAYMENT_KEY"
         WHERE replaces_id = {{ chain(row) }} AND rule <> 'provisional'
     ) k
-    ORDER BY k.raw_id
+    ORDER BY k.raw_id DESC
     LIMIT 1
 {%- endmacro %}
 

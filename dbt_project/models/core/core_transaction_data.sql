@@ -27,7 +27,6 @@ observed AS (
         k.source_key,
         k.rule,
         k.occurrence,
-        k.batch AS keyed_in,
         touched.batch,
         {{ chain('k') }} AS chain,
         EXISTS (
@@ -51,6 +50,9 @@ placed AS (
         *,
         min(landed_at) OVER (PARTITION BY source_key, chain) AS arrived_at,
         bool_and(is_replaced) OVER (PARTITION BY source_key) AS is_moved,
+        coalesce(
+            max(rule) FILTER (WHERE occurrence IS NOT NULL) OVER (PARTITION BY source_key), 'provisional'
+        ) AS key_rule,
         min(raw_id) OVER (PARTITION BY source_key) AS first_raw_id,
         max(raw_id) OVER (PARTITION BY source_key) AS last_raw_id,
         min(landed_at) OVER (PARTITION BY source_key) AS first_landed_at,
@@ -91,7 +93,7 @@ folded AS (
         {{ first_known('utr', 'best') }} AS utr,
         {{ first_known('umrn', 'best') }} AS umrn,
         {{ first_known('loan_id_found_in', 'arrival') }} AS loan_id_found_in,
-        coalesce(max(rule) FILTER (WHERE occurrence IS NOT NULL), min(rule)) AS key_rule,
+        max(key_rule) AS key_rule,
         count(*)::integer AS observations,
         array_agg(DISTINCT raw_table ORDER BY raw_table) AS sources,
         min(first_raw_id) AS first_raw_id,

@@ -1,0 +1,199 @@
+"""How the observations of one payment become its row of CORE."""
+
+import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from repayment_platform_tests.transformation.warehouse import (
+    START,
+    Row,
+    Warehouse,
+    run_in_process,
+)
+
+NACH, PAYMENT, ARTHMATE = "RAW_DMI_NACH_CSV", "RAW_DMI_PAYMENT_CSV", "RAW_ARTHMATE_NACH_CSV"
+API, REPORT = "RAW_UGRO_RAZORPAY_API", "RAW_UGRO_PAYMENT_RAZORPAY"
+SAMPLES = Path(__file__).parents[1] / "samples" / "webhooks"
+COLUMNS = {
+    "source_key": "text", "source_lender": "text", "loan_external_id": "text",
+    "payment_date": "date", "amount": "numeric(19,2)", "is_success": "boolean",
+    "recon_source": "text", "payment_ref": "text", "outcome": "text",
+    "not_repayment_reason": "text", "refunded_amount": "numeric(19,2)", "method": "text",
+    "utr": "text", "umrn": "text", "loan_id_found_in": "text", "key_rule": "text",
+    "observations": "integer", "sources": "text[]", "first_raw_id": "bigint",
+    "last_raw_id": "bigint", "first_landed_at": "timestamp with time zone",
+    "last_landed_at": "timestamp with time zone", "batch": "bigint",
+}  # fmt: skip
+
+
+def only(rows: list[Row]) -> Row:
+    [row] = rows
+    return row
+
+
+def test_the_table_has_the_columns_that_others_rely_on(models: Warehouse) -> None:
+    columns = models.rows(
+        "SELECT attname, format_type(atttypid, atttypmod) AS type FROM pg_attribute"
+        ' WHERE attrelid = \'"CORE"."CORE_TRANSACTION_DATA"\'::regclass AND attnum > 0'
+        " ORDER BY attnum"
+    )
+    assert [(column["attname"], column["type"]) for column in columns] == list(COLUMNS.items())
+
+
+def test_the_key_is_a_primary_key(models: Warehouse) -> None:
+    key = models.rows(
+        "SELECT pg_get_constraintdef(oid) AS key FROM pg_constraint"
+        " WHERE conrelid = '\"CORE\".\"CORE_TRANSACTION_DATA\"'::regclass AND contype = 'p'"
+    )
+    assert key == [{"key": "PRIMARY KEY (source_key)"}]
+
+
+def test_one_payment_reported_by_webhook_and_file_is_one_row(models: Warehouse) -> None:
+    event = models.event(API, (SAMPLES / "razorpay_payment_captured.json").read_text())
+    line = models.file_row(
+        REPORT, "UGRO-LN-000123", "12500.50", "2025-11-19", ref="razorpay:pay_SYN0000000001"
+    )
+    row = only(models.fold())
+    assert row["source_lender"] == "UGRO"
+    assert row["loan_external_id"] == "UGRO-LN-000123"
+    assert (row["amount"], row["payment_date"]) == (Decimal("12500.50"), date(2025, 11, 19))
+    assert (row["is_success"], row["outcome"], row["not_repayment_reason"]) == (
+        True, "success", None,
+    )  # fmt: skip
+    assert (row["recon_source"], row["key_rule"]) == ("RAZORPAY", "new")
+    assert row["sources"] == [REPORT, API]
+    assert (row["observations"], row["first_raw_id"], row["last_raw_id"]) == (2, event, line)
+    assert row["first_landed_at"] < row["last_landed_at"]
+
+
+def test_a_failure_that_arrives_after_the_success_does_not_undo_it(models: Warehouse) -> None:
+    models.file_row(NACH, ref="nach:1")
+    models.fold()
+    models.file_row(NACH, outcome="failed", ref="nach:1")
+    row = only(models.fold())
+    assert (row["is_success"], row["outcome"], row["observations"]) == (True, "success", 2)
+
+
+@pytest.mark.parametrize("refund_first", [True, False])
+def test_a_refunded_payment_is_no_repayment_whatever_came_first(
+    models: Warehouse, refund_first: bool
+) -> None:
+    names = ["razorpay_payment_captured", "razorpay_refund_processed"]
+    for name in reversed(names) if refund_first else names:
+        models.event(API, (SAMPLES / f"{name}.json").read_text())
+        rows = models.fold()
+    row = only(rows)
+    assert (row["is_success"], row["outcome"]) == (False, "refund")
+    assert (row["not_repayment_reason"], row["refunded_amount"]) == ("refunded", Decimal("500.50"))
+    assert row["amount"] == Decimal("12500.50")
+
+
+def test_a_late_return_takes_the_repayment_back(models: Warehouse) -> None:
+    models.file_row(NACH, ref="nach:1")
+    models.fold()
+    models.file_row(NACH, outcome="late_return", ref="nach:1")
+    row = only(models.fold())
+    assert (row["is_success"], row["outcome"], row["key_rule"]) == (False, "late_return", "new")
+    assert row["not_repayment_reason"]
+
+
+def test_a_provisional_row_gives_way_to_the_proper_one(models: Warehouse) -> None:
+    models.file_row(NACH, outcome="pending", ref="nach:1")
+    provisional = only(models.build())
+    assert (provisional["key_rule"], provisional["is_success"]) == ("provisional", False)
+    models.file_row(NACH, ref="nach:1")
+    proper = only(models.build())
+    assert (proper["key_rule"], proper["observations"]) == ("new", 2)
+    assert proper["source_key"] != provisional["source_key"]
+    assert proper["batch"] > provisional["batch"]
+
+
+def test_a_success_without_a_loan_is_seen_but_never_postable(models: Warehouse) -> None:
+    models.file_row(NACH, loan=None, ref="nach:1")
+    row = only(models.fold())
+    assert (row["is_success"], row["loan_external_id"]) == (True, None)
+
+
+def test_a_mapped_loan_brings_the_payment_to_its_loan(models: Warehouse) -> None:
+    models.file_row(NACH, loan=None, ref="nach:1")
+    models.fold()
+    models.connection.execute(
+        'INSERT INTO "CORE"."CORE_LOAN_MAPPING" (payment_ref, loan_external_id, mapped_by,'
+        " mapped_why) VALUES ('nach:1', 'DMI-APP-5', 'asha', 'named by the borrower')"
+    )
+    row = only(models.fold())
+    assert (row["loan_external_id"], row["key_rule"]) == ("DMI-APP-5", "new")
+
+
+def test_a_refold_computes_a_row_again_and_gives_it_a_new_batch(models: Warehouse) -> None:
+    models.file_row(NACH, ref="nach:1")
+    before = only(models.build())
+    models.connection.execute(
+        'INSERT INTO "CORE"."CORE_LOAN_MAPPING" (payment_ref, loan_external_id, mapped_by,'
+        " mapped_why) VALUES ('nach:1', 'DMI-APP-5', 'asha', 'the borrower has two loans')"
+    )
+    models.connection.execute(
+        'INSERT INTO "CORE"."CORE_REFOLD" (source_key, reason) VALUES (%s, %s)',
+        (before["source_key"], "mapped"),
+    )
+    after = only(models.build())
+    assert after["source_key"] == before["source_key"]
+    assert after["loan_external_id"] == "DMI-APP-5"
+    assert after["batch"] > before["batch"]
+
+
+def test_a_correction_replaces_what_the_row_said(models: Warehouse) -> None:
+    row = models.file_row(ARTHMATE, "ARTH-LN-1", "500.00")
+    models.fold()
+    models.file_row(ARTHMATE, "ARTH-LN-1", "600.00", replaces_id=row)
+    last = models.file_row(ARTHMATE, "ARTH-LN-1", "700.00", replaces_id=row)
+    corrected = only(models.fold())
+    assert corrected["amount"] == Decimal("700.00")
+    assert (corrected["observations"], corrected["last_raw_id"]) == (1, last)
+    assert (corrected["first_raw_id"], corrected["first_landed_at"] > START) == (row, True)
+
+
+def test_a_withdrawn_payment_is_no_repayment_any_more(models: Warehouse) -> None:
+    row = models.file_row(ARTHMATE, "ARTH-LN-1")
+    models.fold()
+    models.file_row(ARTHMATE, "ARTH-LN-1", outcome="withdrawn", replaces_id=row)
+    withdrawn = only(models.fold())
+    assert (withdrawn["is_success"], withdrawn["outcome"]) == (False, "withdrawn")
+
+
+def test_a_payment_whose_only_row_turns_out_to_be_another_payments_is_withdrawn(
+    models: Warehouse,
+) -> None:
+    row = models.file_row(NACH, "DMI-APP-1", ref="nach:1")
+    models.file_row(NACH, "DMI-APP-2", ref="nach:2")
+    models.fold()
+    models.file_row(NACH, "DMI-APP-2", ref="nach:2", replaces_id=row)
+    by_loan = {row["loan_external_id"]: row for row in models.fold()}
+    assert by_loan["DMI-APP-1"]["outcome"] == "withdrawn"
+    assert by_loan["DMI-APP-1"]["is_success"] is False
+    assert by_loan["DMI-APP-2"]["is_success"] is True
+
+
+def test_recon_source_and_order_come_from_the_first_observation(models: Warehouse) -> None:
+    event = json.loads((SAMPLES / "razorpay_payment_captured.json").read_text())
+    nach: dict[str, Any] = {"ref": "nach:1", "landed_at": START}
+    models.event(API, event)
+    models.file_row("RAW_UGRO_NACH_CSV", "UGRO-LN-1", **nach)
+    rows = {row["payment_ref"]: row["recon_source"] for row in models.fold()}
+    assert rows == {"razorpay:pay_SYN0000000001": "RAZORPAY", "nach:1": "NACH"}
+
+
+def test_a_full_refresh_leaves_views_on_the_table_alone(models: Warehouse) -> None:
+    models.file_row(NACH, ref="nach:1")
+    before = models.build()
+    models.connection.execute(
+        'CREATE VIEW "CORE".of_an_operator AS SELECT source_key FROM "CORE"."CORE_TRANSACTION_DATA"'
+    )
+    assert models.build("--full-refresh") == before
+    assert run_in_process(models.urls, "run", "--select", "core_observation").success
+    assert len(models.rows('SELECT * FROM "CORE".of_an_operator')) == 1
+    models.connection.execute('DROP VIEW "CORE".of_an_operator')
