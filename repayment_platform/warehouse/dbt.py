@@ -33,7 +33,7 @@ BUILD = ("build", "--exclude-resource-types", "unit_test", "--exclude", "tag:nig
 NIGHTLY = ("test", "--select", "tag:nightly")
 """The data tests that read all of CORE."""
 
-_APPLICATION_TABLES = {
+APPLICATION_TABLES = {
     "CORE_PAYMENT_KEY": "Which payment each observation belongs to. Append-only.",
     "CORE_REFOLD": "Keys whose row is to be computed again though nothing new was observed.",
     "CORE_LOAN_MAPPING": "An operator's word on which loan a payment without one belongs to.",
@@ -127,7 +127,7 @@ def _sources() -> dict[str, Any]:
         }
         for source in SOURCES.values()
     ]
-    core = [{"name": name, "description": text} for name, text in _APPLICATION_TABLES.items()]
+    core = [{"name": name, "description": text} for name, text in APPLICATION_TABLES.items()]
     return {
         "sources": [
             {"name": "RAW", "schema": "RAW", "quoting": quoted, "tables": raw},
@@ -146,7 +146,9 @@ def _meta(source: Source) -> dict[str, Any]:
 def _observation() -> str:
     """A union that PostgreSQL can look into: every branch keeps its RAW table's primary key."""
     models = [source.table.lower().replace("raw_", "base_", 1) for source in SOURCES.values()]
-    return "\nUNION ALL\n".join(f"SELECT * FROM {{{{ ref('{model}') }}}}" for model in models) + "\n"
+    return (
+        "\nUNION ALL\n".join(f"SELECT * FROM {{{{ ref('{model}') }}}}" for model in models) + "\n"
+    )
 
 
 def _match_group() -> str:
