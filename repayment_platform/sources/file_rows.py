@@ -111,7 +111,7 @@ class FileRows:
         amount: Decimal | None = None
         try:
             cells = _whole(line, self._header)
-            if cells is None or self._is_header(cells):
+            if cells is None:
                 return None
             texts = self._reader.texts(cells)
             amount = self._reader.amount(texts)
@@ -120,6 +120,8 @@ class FileRows:
                 return None
             payment = self._reader.payment(texts, amount)
         except BadValue as bad:
+            if self._is_header(line.cells):
+                return None
             self.totals.add(amount, None)
             original = line.text.replace("\0", "\N{SYMBOL FOR NULL}")
             return Refused(line.number, bad.code, bad.reason, original)
@@ -132,14 +134,14 @@ class FileRows:
         values = map(encode_basestring, cells)
         return "{" + ", ".join(map(operator.add, self._keys, values)) + "}"
 
-    def _is_header(self, cells: list[str]) -> bool:
+    def _is_header(self, cells: list[str] | None) -> bool:
         """The header again, as where several exports were put together."""
-        return canonical(cells[0]) == self._header.canonical[0] and (
+        return cells is not None and (
             tuple(map(canonical, cells[: len(self._header.names)])) == self._header.canonical
         )
 
     def _is_total(self, cells: list[str]) -> bool:
-        label = next((cell for cell in cells if cell.strip()), "")
+        label = cells[0].strip() or next(filter(str.strip, cells), "")
         return label[:1] in "TtGg" and canonical(label) in _TOTAL_WORDS
 
 

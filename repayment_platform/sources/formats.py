@@ -103,6 +103,8 @@ def _no_header(misses: list[NearMiss]) -> FileRefused:
 
 def _split(text: str, delimiter: str) -> list[str] | None:
     """The cells of one record, or None when its quotes do not pair."""
+    if '"' not in text:
+        return text.rstrip("\n").split(delimiter)
     try:
         return next(csv.reader(io.StringIO(text), delimiter=delimiter, strict=True), [])
     except csv.Error:
@@ -116,10 +118,8 @@ def _text_lines(stream: TextIO, delimiter: str, header: Header) -> Iterator[Line
         number = header.row + 2
         waiting: deque[str] = deque()
         while line := (waiting.popleft() if waiting else stream.readline()):
-            cells: list[str] | None
-            try:
-                cells = next(csv.reader((line,), delimiter=delimiter, strict=True))
-            except csv.Error:
+            cells = _split(line, delimiter)
+            if cells is None:
                 waiting.extend(islice(stream, _CELL_LINES - len(waiting)))
                 line, cells = _joined(line, waiting, delimiter, len(header.names))
             yield Line(number, line.rstrip("\n"), cells)

@@ -275,7 +275,6 @@ def source_named(name: str) -> Source:
         raise UnknownSource(f"unknown source {name!r}; the sources are: {known}") from None
 
 
-
 def automated_lenders() -> tuple[str, ...]:
     """Codes of the lenders whose payments the pipeline posts by itself."""
     return tuple(

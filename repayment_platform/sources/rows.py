@@ -55,6 +55,11 @@ class RowReader:
         self._nulls = frozenset(source.null_texts)
         self._longest_null = max(map(len, source.null_texts), default=0)
         self._parse_amount = parse_paise if source.unit == PAISE else parse_rupees
+        self._dates = tuple(
+            (field, partial(parse_date, formats=layout.columns[field].date_formats))
+            for field in ("payment_date", "presentation_date")
+            if field in fields
+        )
         self._outcome = lru_cache(maxsize=4096)(partial(resolve_outcome, layout))
 
     def texts(self, cells: Sequence[str]) -> Texts:
@@ -105,9 +110,9 @@ class RowReader:
         )
 
     def _date(self, texts: Texts) -> date:
-        for field in ("payment_date", "presentation_date"):
+        for field, parse in self._dates:
             if field in texts:
-                return parse_date(texts[field], self._columns[field].date_formats)
+                return parse(texts[field])
         raise BadValue(RowReason.MISSING_VALUE, "no payment date")
 
     def _id(self, texts: Texts, field: str) -> str | None:
@@ -115,7 +120,7 @@ class RowReader:
         value = texts.get(field)
         if value is None or value == "0":
             return None
-        if _SCIENTIFIC.fullmatch(value):
+        if value[:1].isdigit() and _SCIENTIFIC.fullmatch(value):
             raise BadValue(
                 RowReason.ID_DAMAGED_BY_EXCEL, f"{field} {value!r}: Excel cut off its digits"
             )

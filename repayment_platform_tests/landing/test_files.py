@@ -2,6 +2,9 @@
 
 import json
 import random
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -276,6 +279,28 @@ def test_what_a_dead_process_left_landing_is_closed_and_what_lands_now_is_not(
     assert entries[dead]["status"] == "failed"
     assert entries[dead]["error"].startswith("INTERRUPTED")
     assert entries[alive]["status"] == "landed"
+
+
+@pytest.mark.faults
+def test_a_process_killed_in_the_middle_leaves_nothing_and_the_file_lands_next_time(
+    database_urls: DatabaseUrls, ingest: Ingest, connection: Connection, tmp_path: Path
+) -> None:
+    path = tmp_path / "file.csv"
+    path.write_text(text_of(row()), newline="")
+    killed = (
+        "import os, signal, sys\n"
+        "from repayment_platform.landing.files import ingest_file\n"
+        "die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "ingest_file(sys.argv[1], sys.argv[2], sys.argv[3], received_by='test', progress=die)\n"
+    )
+    command = (sys.executable, "-c", killed, database_urls.psycopg, str(path), NACH)
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert ingest(path).status == "landed"
+    assert len(raw(connection)) == 1
+    assert [(e["status"], str(e["error"])[:11]) for e in log(connection)] == [
+        ("failed", "INTERRUPTED"),
+        ("landed", "None"),
+    ]
 
 
 def mutated(text: bytes, chance: random.Random) -> bytes:
