@@ -221,6 +221,8 @@ class EmbeddedServer:
             "port": str(tcp_port or SOCKET_PORT),
             "unix_socket_directories": str(sockets),
             "max_connections": "200",
+            # A killed process must not leave its long query, and the locks of it, behind.
+            "client_connection_check_interval": "2s",
             "timezone": "UTC",
         }
         lines = (f"{name} = '{value}'\n" for name, value in settings.items())

@@ -117,6 +117,23 @@ def test_a_child_of_a_killed_user_keeps_its_server(home: Path) -> None:
 
 
 @pytest.mark.faults
+def test_what_a_killed_user_was_asking_for_is_given_up(home: Path) -> None:
+    asking = User(home).joined()
+    asking.tell("SELECT count(*) FROM generate_series(1, 1e12)")
+    with embedded_postgres(home) as urls, psycopg.connect(urls.psycopg, autocommit=True) as watch:
+
+        def at_work() -> bool:
+            others = (
+                "SELECT FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
+            )
+            return watch.execute(others).fetchone() is not None
+
+        wait_until(at_work)
+        asking.kill()
+        wait_until(lambda: not at_work())
+
+
+@pytest.mark.faults
 def test_a_killed_server_is_started_again_with_what_was_committed(home: Path) -> None:
     writer = User(home).joined()
     writer.ask("CREATE TABLE kept AS SELECT 42 AS answer")

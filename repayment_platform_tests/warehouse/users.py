@@ -47,10 +47,13 @@ class User:
 
     def ask(self, line: str) -> str:
         """Have it run a statement, or make a `child` that inherits its lock."""
+        self.tell(line)
+        return self._answer()
+
+    def tell(self, line: str) -> None:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
-        return self._answer()
 
     def leave(self) -> None:
         self._process.communicate(timeout=30)
