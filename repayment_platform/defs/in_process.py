@@ -4,6 +4,7 @@ What belongs here: choosing the job and its run config, and what came of it. Wha
 lock that shows such a run alive (`run_liveness`), printing (`commands`).
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,8 @@ import dagster as dg
 
 from repayment_platform.defs.run_liveness import execute_in_process
 from repayment_platform.warehouse.urls import DatabaseUrls
+
+_COLOURS = re.compile(r"\x1b\[\d+m")
 
 
 @dataclass(frozen=True)
@@ -55,5 +58,12 @@ def _errors(instance: dg.DagsterInstance, run_id: str) -> tuple[str, ...]:
         said = data.user_failure_data.description if data.user_failure_data else None
         cause = data.error.cause or data.error if data.error else None
         text = said or (cause.message if cause else "failed")
-        found.append(f"{event.step_key}: {text.strip().splitlines()[0]}")
+        found.append(f"{event.step_key}: {_gist(text)}")
     return tuple(found)
+
+
+def _gist(text: str) -> str:
+    """The first line that says what went wrong; of a dbt failure, what dbt said."""
+    _, found, of_dbt = _COLOURS.sub("", text).partition("Errors parsed from dbt logs:")
+    lines = (of_dbt if found else text).strip().splitlines()
+    return "; ".join(line.strip() for line in lines[: 3 if found else 1])

@@ -26,7 +26,12 @@ class Translator(DagsterDbtTranslator):
         return str(dbt_resource_props.get("schema") or "core").lower()
 
 
-@dbt_assets(manifest=dbt.prepare(), dagster_dbt_translator=Translator(), name="dbt")
+@dbt_assets(
+    manifest=dbt.prepare(),
+    exclude=dbt.NIGHTLY_TESTS,
+    dagster_dbt_translator=Translator(),
+    name="dbt",
+)
 def dbt_models(
     context: dg.AssetExecutionContext,
     dbt_cli: DbtCliResource,
@@ -34,7 +39,7 @@ def dbt_models(
 ) -> Iterator[Any]:
     """Builds and tests the selected models; one dbt run at a time in a database."""
     with dbt.dbt_session(warehouse):
-        yield from dbt_cli.cli(["build"], context=context).stream()
+        yield from dbt_cli.cli(dbt.BUILD, context=context).stream()
 
 
 core_transaction_data = get_asset_key_for_model([dbt_models], "core_transaction_data")

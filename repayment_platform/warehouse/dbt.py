@@ -1,8 +1,8 @@
 """The dbt project: what is generated from the registry, its manifest, and running it.
 
-What belongs here: sources and the union of all BASE views written from the registry, a fresh
-manifest, and a dbt process under the dbt lock. What does not: the models and macros
-(`dbt_project`), the lock and the cuts themselves (`raw_cut`).
+What belongs here: the files of the project that follow from the registry, a fresh manifest, and
+a dbt process under the dbt lock. What does not: the models and macros (`dbt_project`), the lock
+and the cuts themselves (`raw_cut`).
 
 The generated files and the manifest are made when they are older than what they are made from;
 otherwise `prepare` costs a few file look-ups.
@@ -15,11 +15,11 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
+from pprint import pformat
 from typing import Any
 
-from repayment_platform.sources.registry import LENDERS, SOURCES, Source
+from repayment_platform.sources.registry import LENDERS, SOURCES, PostingMode, Source
 from repayment_platform.warehouse.raw_cut import advance_cuts, dbt_lock
 from repayment_platform.warehouse.urls import DatabaseUrls
 
@@ -28,9 +28,9 @@ MANIFEST = PROJECT / "target" / "manifest.json"
 EXECUTABLE = Path(sys.executable).with_name("dbt")
 _PLACES = ("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT))
 
-BUILD = ("build", "--exclude-resource-types", "unit_test", "--exclude", "tag:nightly")
-"""What a half-hourly run does; unit tests and full data tests cost more than they find there."""
-NIGHTLY = ("test", "--select", "tag:nightly")
+BUILD = ("build", "--exclude-resource-types", "unit_test")
+"""What a half-hourly run does, without the nightly tests; unit tests belong to a change of code."""
+NIGHTLY_TESTS = "tag:nightly"
 """The data tests that read all of CORE."""
 
 APPLICATION_TABLES = {
@@ -49,10 +49,11 @@ class DbtFailed(RuntimeError):
 def prepare() -> Path:
     """Bring the generated files and the manifest up to date; returns the manifest's path.
 
-    Needs no database. Safe when several processes do it at once: the second waits.
+    Needs no database. Safe when several processes do it at once: the second waits, and readers
+    never see half a manifest.
 
     Raises:
-        DbtFailed: the project does not parse.
+        DbtFailed: the project does not parse, or a source has no BASE model.
     """
     MANIFEST.parent.mkdir(exist_ok=True)
     with (MANIFEST.parent / "prepare.lock").open("w") as lock:
@@ -77,16 +78,16 @@ def dbt_session(urls: DatabaseUrls) -> Iterator[dict[str, str]]:
         yield {**os.environ, **urls.dbt_env}
 
 
-def run_dbt(urls: DatabaseUrls, args: Sequence[str]) -> int:
+def run_dbt(urls: DatabaseUrls, args: Sequence[str], target: Path) -> int:
     """Run one dbt command under the lock; returns its exit code. Its output is not captured.
 
-    It writes its artifacts to a folder of its own: others may be reading the manifest.
+    `target` is where dbt keeps what it has parsed and puts its artifacts: one folder for each
+    database, because what was parsed for another one is parsed again.
     """
     prepare()
-    target = ("--target-path", str(MANIFEST.parent / "cli"))
+    places = (*_PLACES, "--target-path", str(target))
     with dbt_session(urls) as env:
-        command = [EXECUTABLE, *args, *_PLACES, *target]
-        return subprocess.run(command, env=env, check=False).returncode
+        return subprocess.run([EXECUTABLE, *args, *places], env=env, check=False).returncode
 
 
 def _manifest_is_stale() -> bool:
@@ -102,18 +103,21 @@ def _manifest_is_stale() -> bool:
 
 
 def _parse() -> None:
-    command = [EXECUTABLE, "--no-use-colors", "parse", *_PLACES]
+    target = MANIFEST.parent / "parse"
+    command = [EXECUTABLE, "--no-use-colors", "parse", *_PLACES, "--target-path", str(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise DbtFailed(f"dbt parse failed:\n{done.stdout}{done.stderr}")
+    (target / MANIFEST.name).replace(MANIFEST)
 
 
 def _generated() -> dict[Path, str]:
-    folder = PROJECT / "models" / "generated"
+    models = PROJECT / "models" / "generated"
     return {
-        folder / "sources.yml": json.dumps(_sources(), indent=2),  # JSON is YAML
-        folder / "core_observation.sql": _observation(),
-        folder / "core_match_group.sql": _match_group(),
+        models / "sources.yml": json.dumps(_sources(), indent=2),  # JSON is YAML
+        models / "core_observation.sql": _observation(),
+        models / "core_match_group.sql": _match_group(),
+        PROJECT / "macros" / "generated" / "registry.sql": _registry(),
     }
 
 
@@ -123,7 +127,6 @@ def _sources() -> dict[str, Any]:
         {
             "name": source.table,
             "description": f"{source.reports} of {LENDERS[source.lender].name}, as sent.",
-            "config": {"meta": _meta(source)},
         }
         for source in SOURCES.values()
     ]
@@ -136,19 +139,35 @@ def _sources() -> dict[str, Any]:
     }
 
 
-def _meta(source: Source) -> dict[str, Any]:
+def _registry() -> str:
+    """A macro that tells the others of each RAW table what its source is."""
+    tables = {table: _told_to_macros(source) for table, source in SOURCES.items()}
+    return (
+        f"{{% macro registry() %}}{{{{ return({pformat(tables, width=100)}) }}}}{{% endmacro %}}\n"
+    )
+
+
+def _told_to_macros(source: Source) -> dict[str, Any]:
     lender = LENDERS[source.lender]
-    facts = ("lender", "kind", "reports", "unit", "ref_namespace", "loan_id_in")
-    meta = {name: value for name, value in asdict(source).items() if name in facts}
-    return {**meta, "loan_id_pattern": lender.loan_id_pattern, "posting": lender.posting}
+    return {
+        "lender": source.lender,
+        "is_recon": lender.posting is PostingMode.RECON,
+        "reports": source.reports,
+        "unit": source.unit,
+        "ref_namespace": source.ref_namespace,
+        "loan_id_in": list(source.loan_id_in),
+        "loan_id_pattern": lender.loan_id_pattern,
+    }
 
 
 def _observation() -> str:
     """A union that PostgreSQL can look into: every branch keeps its RAW table's primary key."""
-    models = [source.table.lower().replace("raw_", "base_", 1) for source in SOURCES.values()]
-    return (
-        "\nUNION ALL\n".join(f"SELECT * FROM {{{{ ref('{model}') }}}}" for model in models) + "\n"
-    )
+    models = [table.lower().replace("raw_", "base_", 1) for table in SOURCES]
+    for model in models:
+        if not (PROJECT / "models" / "base" / f"{model}.sql").exists():
+            raise DbtFailed(f"dbt_project/models/base/{model}.sql is missing")
+    selects = (f"SELECT * FROM {{{{ ref('{model}') }}}}" for model in models)  # noqa: S608 - names of ours
+    return "\nUNION ALL\n".join(selects) + "\n"
 
 
 def _match_group() -> str:

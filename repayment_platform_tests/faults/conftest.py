@@ -54,10 +54,13 @@ class Installation:
             "SANDBOX_LATENCY_MS": "30",
         }
 
-    def start(self, *args: str) -> "subprocess.Popen[str]":
-        command = (sys.executable, "-m", "repayment_platform.cli", *args)
+    def start(self, *args: str, **env: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            (sys.executable, "-m", "repayment_platform.cli", *args),
+            env=self.env | env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
 
     def run(self, *args: str, code: int = 0) -> str:

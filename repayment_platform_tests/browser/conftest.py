@@ -1,0 +1,57 @@
+"""A running platform and a real browser that looks at it."""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from repayment_platform_tests.faults.conftest import Installation, free_port, installation
+
+__all__ = ["installation"]
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    if CHROMIUM is None:
+        assert "CI" not in os.environ, "CI must have Chromium"
+        pytest.skip("no Chromium on this machine: install it to run the browser tests")
+    with sync_playwright() as playwright:
+        # Root may not use Chromium's own sandbox, and CI runs as root.
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser.new_page(viewport={"width": 1500, "height": 950})
+        browser.close()
+
+
+@pytest.fixture
+def dagster_url(installation: Installation) -> Iterator[str]:
+    """The Dagster UI of a platform that is up and has run its pipeline once."""
+    installation.run("pipeline")
+    dagster, webhooks = free_port(), free_port()
+    ports = {"DAGSTER_PORT": str(dagster), "WEBHOOK_PORT": str(webhooks)}
+    platform = installation.start("up", **ports)
+    try:
+        deadline = time.monotonic() + 180
+        assert platform.stdout
+        for line in platform.stdout:
+            if line.startswith("Ctrl-C"):
+                break
+            assert time.monotonic() < deadline
+        yield f"http://127.0.0.1:{dagster}"
+    finally:
+        platform.send_signal(signal.SIGINT)
+        assert platform.wait(60) == 0
+
+
+def screenshot(page: Page, name: str) -> None:
+    """Keep a picture where REPAYMENT_SCREENSHOTS names a folder, for the documentation."""
+    folder = os.environ.get("REPAYMENT_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}.png")
