@@ -5,9 +5,10 @@ its checks (`checks`), when it runs (`automation`).
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import dagster as dg
-from dagster import MarkdownMetadataValue, MetadataValue
+from dagster import MarkdownMetadataValue
 from pydantic import Field
 
 from repayment_platform.defs.transformation import core_transaction_data
@@ -75,7 +76,7 @@ def posted_repayments(
     return dg.MaterializeResult(metadata=summary_metadata(summary))
 
 
-def summary_metadata(summary: Summary) -> dict[str, MetadataValue[object]]:
+def summary_metadata(summary: Summary) -> dict[str, Any]:
     """What an operator wants to see of a run: counts, rupees, failures in Fineract's words."""
     return {
         "picked_up": dg.MetadataValue.int(summary.total("picked_up")),

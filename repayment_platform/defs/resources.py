@@ -25,7 +25,7 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The PostgreSQL that the settings name; the embedded one lives at least as long as the run."""
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[DatabaseUrls]:  # type: ignore[override]
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[DatabaseUrls]:
         del context
         with warehouse(load_settings()) as urls:
             # dbt is started by dagster-dbt with this process's environment.
@@ -41,7 +41,7 @@ class FineractResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     workers: int = Field(default=0, description="Requests at a time; 0: POSTING_WORKERS.")
 
     @contextmanager
-    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Settings]:  # type: ignore[override]
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Settings]:
         del context
         asked: dict[str, object] = {}
         if self.base_url:
