@@ -16,6 +16,7 @@ CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True, "help_optio
 
 def dbt(context: typer.Context) -> None:
     """Run dbt, for example `./run dbt build`; waits for a dbt run that is going on."""
-    with warehouse(load_settings()) as urls:
+    settings = load_settings()
+    with warehouse(settings) as urls:
         migrate(urls)
-        raise typer.Exit(run_dbt(urls, context.args))
+        raise typer.Exit(run_dbt(urls, context.args, settings.home / "dbt"))

@@ -25,7 +25,7 @@ from repayment_platform.warehouse.urls import DatabaseUrls
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 MANIFEST = PROJECT / "target" / "manifest.json"
-EXECUTABLE = Path(sys.executable).with_name("dbt")
+EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
 _PLACES = ("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT))
 
 BUILD = ("build", "--exclude-resource-types", "unit_test")
@@ -78,7 +78,7 @@ def dbt_session(urls: DatabaseUrls) -> Iterator[dict[str, str]]:
         yield {**os.environ, **urls.dbt_env}
 
 
-def run_dbt(urls: DatabaseUrls, args: Sequence[str], target: Path) -> int:
+def run_dbt(urls: DatabaseUrls, args: Sequence[str], target: Path = MANIFEST.parent / "cli") -> int:
     """Run one dbt command under the lock; returns its exit code. Its output is not captured.
 
     `target` is where dbt keeps what it has parsed and puts its artifacts: one folder for each

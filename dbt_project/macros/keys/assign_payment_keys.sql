@@ -80,9 +80,9 @@ $function$
     ))
 {%- endmacro %}
 
-{# The row of BASE behind a key; OFFSET 0 keeps the look-up by RAW's primary key, key by key. #}
+{# The row of BASE behind a key, for LATERAL; OFFSET 0 keeps the look-up by RAW's primary key, key by key. #}
 {% macro observation_of(row) -%}
-    LATERAL (
+    (
         SELECT o.* FROM "CORE"."CORE_OBSERVATION" o
         WHERE o.raw_table = {{ row }}.raw_table AND o.raw_id = {{ row }}.raw_id
         OFFSET 0
@@ -124,7 +124,7 @@ $function$
             JOIN "CORE"."CORE_PAYMENT_KEY" k USING (source_key)
             WHERE k.rule = 'provisional' AND r.batch = 0
         ) earlier
-        CROSS JOIN {{ observation_of('earlier') }} observation
+        CROSS JOIN LATERAL {{ observation_of('earlier') }} observation
         WHERE NOT EXISTS (SELECT FROM arrival a WHERE a.raw_id = earlier.raw_id)
             AND NOT EXISTS (
                 SELECT FROM "CORE"."CORE_PAYMENT_KEY" proper

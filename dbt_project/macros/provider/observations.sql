@@ -32,7 +32,7 @@ SELECT
         ELSE 20
     END::smallint AS status_rank,
     payment_ref,
-    {{ literal(about.reports) if about.posting == 'recon' else 'null' }}::text AS recon_source,
+    {{ literal(about.reports) if about.is_recon else 'null' }}::text AS recon_source,
     method,
     utr,
     umrn,

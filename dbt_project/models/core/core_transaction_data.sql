@@ -29,15 +29,15 @@ observed AS (
         k.occurrence,
         touched.batch,
         {{ chain('k') }} AS chain,
-        EXISTS (
-            SELECT FROM {{ source('CORE', 'CORE_PAYMENT_KEY') }} later
-            WHERE later.replaces_id = {{ chain('k') }} AND later.raw_id > k.raw_id
-        ) AS is_replaced,
+        coalesce(k.raw_id < (
+            SELECT max(later.raw_id) FROM {{ source('CORE', 'CORE_PAYMENT_KEY') }} later
+            WHERE later.replaces_id = {{ chain('k') }}
+        ), false) AS is_replaced,
         coalesce(mapping.loan_external_id, observation.loan_external_id) AS loan,
         observation.*
     FROM touched
     INNER JOIN {{ source('CORE', 'CORE_PAYMENT_KEY') }} k ON k.source_key = touched.source_key
-    CROSS JOIN {{ observation_of('k') }} observation
+    INNER JOIN LATERAL {{ observation_of('k') }} observation ON true
     LEFT JOIN {{ source('CORE', 'CORE_LOAN_MAPPING') }} mapping
         ON mapping.payment_ref = observation.payment_ref
     WHERE {{ is_current('k') }}
