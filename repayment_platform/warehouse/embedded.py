@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -35,6 +36,10 @@ SOCKET_PORT = 5432
 """Part of the socket's file name; nothing listens on it unless POSTGRES_PORT asks for it."""
 PATIENCE_SECONDS = 600
 
+_PASSING = (
+    "shared memory block",  # backends of a killed server have not yet noticed that it is gone
+    'lock file "postmaster.pid"',  # a server whose starter was killed is just coming up
+)
 _INITDB = (
     "--username",
     NAME,
@@ -88,7 +93,7 @@ class EmbeddedServer:
                 fcntl.flock(lock, fcntl.LOCK_SH)  # waits for one who is stopping the server
                 # A child started with close_fds=False keeps the server when we are killed.
                 os.set_inheritable(lock, True)
-                self._ensure_running(tcp_port)
+                self._ensure_running(tcp_port, start_lock)
             except BaseException:
                 self.leave(lock)
                 raise
@@ -123,43 +128,53 @@ class EmbeddedServer:
 
     # ── starting and stopping ───────────────────────────────────────────────────────────────
 
-    def _ensure_running(self, tcp_port: int | None) -> None:
+    def _ensure_running(self, tcp_port: int | None, start_lock: int) -> None:
         user = server_user(self.data)
         for path in (self.data, Path(_program("postgres"))):
             user.let_through(path)
-        self._make(user)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        postmaster = Postmaster(self.data)
-        while postmaster.alive():
-            if self._accepts(user, postmaster):
+        self._make(user, start_lock)
+        sockets = self._socket_dir(user)
+        for _ in range(40):
+            if self._answers(user):
                 return
+            _make_private(sockets, user)
+            self._configure(sockets, tcp_port)
+            reason = self._start(user)
+            if reason is None:
+                return
+            if ".s.PGSQL." in reason:
+                # Only who holds the data directory gets as far as the socket: this one is a
+                # killed server's, and its lock file names a process that is another's by now.
+                _empty(sockets)
+            elif not any(passing in reason for passing in _PASSING):
+                break
+            time.sleep(0.25)
+        raise WarehouseUnavailable(f"PostgreSQL did not start: {reason}; see {self._log}")
+
+    def _answers(self, user: ServerUser) -> bool:
+        """Whether a server runs; waits for one that is starting, recovering or stopping."""
+        postmaster = Postmaster(self.data)
+        sockets = ("--host", str(self._socket_dir(user)), "--timeout=5")
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while postmaster.alive():
+            where = (*sockets, "--port", str(postmaster.port))
+            if user.run((_program("pg_isready"), *where)).returncode == 0:
+                return True
             if time.monotonic() > deadline:
                 raise WarehouseUnavailable(f"PostgreSQL does not answer; see {self._log}")
             time.sleep(0.05)
         postmaster.disown_stale_pid()
-        self._start(user, tcp_port)
+        return False
 
-    def _accepts(self, user: ServerUser, postmaster: Postmaster) -> bool:
-        where = ("--host", str(self._socket_dir(user)), "--port", str(postmaster.port))
-        return user.run((_program("pg_isready"), *where, "--timeout=5")).returncode == 0
-
-    def _start(self, user: ServerUser, tcp_port: int | None) -> None:
-        sockets = self._socket_dir(user)
-        _make_private(sockets, user)
-        self._configure(sockets, tcp_port)
+    def _start(self, user: ServerUser) -> str | None:
+        """Start the server and wait until it answers; returns why it does not start."""
         command = (_program("pg_ctl"), "start", "-w", "-t", str(PATIENCE_SECONDS), "-s")
-        for _ in range(20):
-            started = user.run((*command, "-D", str(self.data), "-l", str(self._log)))
-            if started.returncode == 0:
-                return
-            tail = self._log_tail()
-            # Backends of a killed server need a moment to notice that it is gone.
-            if not any("shared memory block" in line for line in tail):
-                break
-            time.sleep(0.5)
+        started = user.run((*command, "-D", str(self.data), "-l", str(self._log)))
+        if started.returncode == 0:
+            return None
+        tail = self._log_tail()
         fatal = [line.partition("FATAL: ")[2].strip() for line in tail if "FATAL: " in line]
-        reason = (fatal or [started.stdout.strip()])[-1]
-        raise WarehouseUnavailable(f"PostgreSQL did not start: {reason}; see {self._log}")
+        return (fatal or [started.stdout.strip()])[-1]
 
     def _stop(self) -> None:
         if not Postmaster(self.data).alive():
@@ -181,7 +196,7 @@ class EmbeddedServer:
     def _log_tail(self) -> list[str]:
         return self._log.read_text(errors="replace").splitlines()[-5:] if self._log.exists() else []
 
-    def _make(self, user: ServerUser) -> None:
+    def _make(self, user: ServerUser, start_lock: int) -> None:
         """Make the data directory, whole or not at all."""
         if self.data.exists():
             version = (self.data / "PG_VERSION").read_text().strip()
@@ -195,9 +210,11 @@ class EmbeddedServer:
             shutil.rmtree(unfinished)
         new = Path(tempfile.mkdtemp(prefix="pgdata.new-", dir=self.home))
         os.chown(new, user.uid, user.gid)
-        made = user.run((_program("initdb"), "-D", str(new), *_INITDB))
+        # They outlive us when we are killed, and then keep the next one waiting for them.
+        run = partial(user.run, keeps=(start_lock,))
+        made = run((_program("initdb"), "-D", str(new), *_INITDB))
         if made.returncode == 0:
-            made = user.run(
+            made = run(
                 (_program("postgres"), "--single", "-D", str(new), "postgres"),
                 stdin=f"ALTER ROLE {NAME} PASSWORD '{self._password()}'\nCREATE DATABASE {NAME}\n",
             )
@@ -210,10 +227,10 @@ class EmbeddedServer:
     def _password(self) -> str:
         """For those who come over TCP; of letters, digits, - and _."""
         path = self.home / "pg.password"
-        if not path.exists():
-            path.touch(mode=0o600)
+        path.touch(mode=0o600)
+        if not path.read_text():
             path.write_text(secrets.token_urlsafe(24))
-        return path.read_text().strip()
+        return path.read_text()
 
     def _configure(self, sockets: Path, tcp_port: int | None) -> None:
         settings = {
@@ -236,7 +253,7 @@ class EmbeddedServer:
 
 
 def _make_private(directory: Path, user: ServerUser) -> None:
-    """Make an empty directory of mode 0700 for the user, where anybody may make one."""
+    """Make a directory of mode 0700 for the user, in a place where anybody may make one."""
     try:
         directory.mkdir(mode=0o700)
         os.chown(directory, user.uid, user.gid)
@@ -246,9 +263,11 @@ def _make_private(directory: Path, user: ServerUser) -> None:
             raise WarehouseUnavailable(
                 f"{directory} is not a private directory of {user.name}: remove it"
             ) from None
-        # A killed server's socket, and a lock file whose process id may be another's by now.
-        for left_over in directory.iterdir():
-            left_over.unlink()
+
+
+def _empty(directory: Path) -> None:
+    for left_over in directory.iterdir():
+        left_over.unlink()
 
 
 def _program(name: str) -> str:

@@ -26,11 +26,13 @@ class ServerUser:
     uid: int
     gid: int
 
-    def run(self, command: Sequence[str], stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    def run(
+        self, command: Sequence[str], stdin: str = "", keeps: Sequence[int] = ()
+    ) -> "subprocess.CompletedProcess[str]":
         """Run a command as this user; its output, both streams together, is in `stdout`.
 
         The command has a session of its own, so Ctrl-C in a terminal does not reach it, and
-        inherits no file but the standard ones.
+        inherits no file but the standard ones and those it `keeps`.
         """
         other = os.geteuid() != self.uid
         return subprocess.run(
@@ -43,6 +45,7 @@ class ServerUser:
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
             umask=0o077,
             start_new_session=True,
+            pass_fds=keeps,
             check=False,
             user=self.uid if other else None,
             group=self.gid if other else None,
