@@ -110,6 +110,8 @@ class EmbeddedServer:
 
     def stop_if_unused(self) -> bool:
         """Stop the server unless somebody uses it; returns whether nobody does."""
+        if not self.data.exists():
+            return True
         mine = os.open(self.home / "pg.lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
