@@ -1,29 +1,35 @@
 """Asset checks that prove, after every run, that nothing was posted twice or forgotten.
 
-What belongs here: turning proofs into check results. What does not: the proofs
-(`posting.proof`), tests of single models (dbt).
+What belongs here: turning proofs into check results. What does not: the proofs (`posting.proof`,
+`posting.ledger_proof`), tests of single models (dbt).
 """
 
 import asyncio
+from datetime import date
 
 import dagster as dg
+from pydantic import Field
 
 from repayment_platform.defs.posting import posted_repayments
 from repayment_platform.posting import proof
+from repayment_platform.posting.ledger_proof import LedgerScope, ledger_agrees
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 
-def _result(proven: proof.Proof) -> dg.AssetCheckResult:
-    shown = proven.findings[: proof.FINDINGS_SHOWN]
-    return dg.AssetCheckResult(
-        passed=proven.holds,
-        metadata={
-            "checked": proven.checked,
-            "violations": len(proven.findings),
-            "findings": dg.MetadataValue.md("\n".join(f"* {text}" for text in shown) or "none"),
-        },
-    )
+class LedgerConfig(dg.Config):
+    """Which postings to compare; by default what the run posted and the latest others."""
+
+    lender: str | None = Field(default=None, description="All postings of this lender.")
+    first_day: str | None = Field(default=None, description="Paid from this day, YYYY-MM-DD.")
+    last_day: str | None = Field(default=None, description="Paid up to this day, YYYY-MM-DD.")
+
+    def scope(self, run_id: str) -> LedgerScope:
+        """Raises ValueError for what is no date."""
+        first, last = (
+            date.fromisoformat(day) if day else None for day in (self.first_day, self.last_day)
+        )
+        return LedgerScope(run_id, self.lender.upper() if self.lender else None, first, last)
 
 
 @dg.asset_check(
@@ -39,23 +45,37 @@ def no_source_key_posted_twice(
 
 @dg.asset_check(
     asset=posted_repayments,
-    description="What this run posted (or the latest postings) stands in Fineract's ledger "
-    "exactly once, and no twin of it that we did not post.",
+    name="ledger_agrees",
+    description="What this run posted, and the latest other postings, stand in Fineract's ledger "
+    "once, live and equal, without a twin that we did not post. Differences become exceptions.",
 )
-def posted_once_in_ledger(
+def ledger_agrees_check(
     context: dg.AssetCheckExecutionContext,
+    config: LedgerConfig,
     warehouse: dg.ResourceParam[DatabaseUrls],
     fineract: dg.ResourceParam[Settings],
 ) -> dg.AssetCheckResult:
-    proven = proof.posted_once_in_ledger(fineract, warehouse.psycopg, context.run.run_id)
-    return _result(asyncio.run(proven))
+    scope = config.scope(context.run.run_id)
+    return _result(asyncio.run(ledger_agrees(fineract, warehouse.psycopg, scope)))
 
 
 @dg.asset_check(
     asset=posted_repayments,
     description="Every eligible payment is posted or on the list of open work, never both.",
 )
-def every_eligible_row_accounted_for(
+def nothing_unaccounted(
     warehouse: dg.ResourceParam[DatabaseUrls],
 ) -> dg.AssetCheckResult:
     return _result(proof.nothing_unaccounted(warehouse.psycopg))
+
+
+def _result(proven: proof.Proof) -> dg.AssetCheckResult:
+    shown = proven.findings[: proof.FINDINGS_SHOWN]
+    return dg.AssetCheckResult(
+        passed=proven.holds,
+        metadata={
+            "checked": proven.checked,
+            "violations": len(proven.findings),
+            "findings": dg.MetadataValue.md("\n".join(f"* {text}" for text in shown) or "none"),
+        },
+    )

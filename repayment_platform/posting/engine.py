@@ -157,7 +157,9 @@ class _Run:
             await self._post_due(allowance, {doubt.attempt.payment.loan for doubt in open_ends})
 
     async def _doubts(self) -> list[Doubt]:
-        return await doubts(self._reading, self._run_id, self._settings.settle_seconds)
+        # Only the intent's time is known to everybody; the request left at most so much later.
+        conclusive = self._settings.send_within_seconds + self._settings.settle_seconds
+        return await doubts(self._reading, self._run_id, conclusive)
 
     async def _post_due(self, allowance: Allowance, loans: set[str] | None = None) -> None:
         """Post all that is due, or what is due of these loans."""
@@ -200,10 +202,8 @@ class _Run:
 
     async def _sent(self, client: FineractClient, attempt: Attempt) -> Verdict:
         payment = attempt.payment
-        # A request that starts this soon after its intent has timed out by the time that anybody
-        # may take its absence from the ledger for proof.
-        slack = self._settings.settle_seconds - self._settings.timeout_seconds
-        if time.monotonic() - attempt.not_before > slack:
+        # Whoever looks it up takes for granted that it left soon after its intent.
+        if time.monotonic() - attempt.not_before > self._settings.send_within_seconds:
             return verdicts.never_sent(attempt)
         try:
             repayment = Repayment(payment.loan, payment.source_key, payment.date, payment.amount)

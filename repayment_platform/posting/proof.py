@@ -1,25 +1,15 @@
-"""Proofs after the fact: nothing was posted twice, and no eligible payment was forgotten.
+"""Proofs after the fact: nothing was recorded twice, and no eligible payment was forgotten.
 
-What belongs here: questions put to the database and the ledger, answered in findings that name
-the payments. What does not: preventing (indexes, `claims`), Dagster's asset checks (`defs`).
+What belongs here: questions put to the database, answered in findings that name the payments.
+What does not: preventing (indexes, `claims`), asking the ledger (`ledger_proof`), Dagster's asset
+checks (`defs`).
 """
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import psycopg
-from psycopg import AsyncConnection
-from psycopg.rows import dict_row
-
-from repayment_platform.fineract.client import FineractClient
-from repayment_platform.fineract.contract import LedgerTransaction
-from repayment_platform.posting.workers import StopSwitch, Workers
-from repayment_platform.settings import Settings
 
 FINDINGS_SHOWN = 50
-RECENT = 500
-"""How many of the latest successes are compared with the ledger when a run posted none."""
 
 
 @dataclass
@@ -75,74 +65,6 @@ def nothing_recorded_twice(conninfo: str) -> Proof:
             for key, times in connection.execute(query, {"most": FINDINGS_SHOWN}):
                 proof.findings.append(f"{key} succeeded {times} times in the {what}")
     return proof
-
-
-_RECENTLY_POSTED = """
-WITH posted AS (
-    SELECT source_key, loan_external_id, amount, payment_date, processed_at
-    FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
-    WHERE status = 'success' AND run_id = %(run_id)s
-), recent AS (
-    SELECT source_key, loan_external_id, amount, payment_date, processed_at
-    FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
-    WHERE status = 'success' AND NOT EXISTS (SELECT FROM posted)
-    ORDER BY processed_at DESC LIMIT %(recent)s
-), looked_at AS (TABLE posted UNION ALL TABLE recent)
-SELECT loan_external_id AS loan,
-       jsonb_agg(jsonb_build_object('key', source_key, 'amount', amount::text,
-                                    'date', payment_date::text)) AS ours,
-       (SELECT array_agg(p.source_key) FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
-        WHERE p.loan_external_id = l.loan_external_id AND p.status = 'success') AS all_ours
-FROM looked_at l GROUP BY loan_external_id
-"""
-
-
-async def posted_once_in_ledger(settings: Settings, conninfo: str, run_id: str) -> Proof:
-    """Each payment that the run posted (or, if it posted none, each of the latest) stands in
-    Fineract's ledger exactly once, and has no twin there that is not ours.
-
-    A twin is a live repayment of the same loan, day and amount under an external id we never used.
-    """
-    proof = Proof()
-    async with await AsyncConnection.connect(conninfo, row_factory=dict_row) as connection:
-        cursor = await connection.execute(_RECENTLY_POSTED, {"run_id": run_id, "recent": RECENT})
-        loans = await cursor.fetchall()
-
-    async def each() -> AsyncIterator[dict[str, Any]]:
-        for loan in loans:
-            yield loan
-
-    async def compare(_worker: int, client: FineractClient, loan: dict[str, Any]) -> None:
-        listing = await client.list_transactions(loan["loan"])
-        proof.checked += len(loan["ours"])
-        if isinstance(listing, tuple):
-            proof.findings.extend(_differences(loan, listing))
-        else:
-            proof.findings.append(f"loan {loan['loan']}: the ledger could not be read: {listing}")
-
-    await Workers(settings, StopSwitch()).share_out(each(), compare)
-    return proof
-
-
-def _differences(loan: dict[str, Any], listing: tuple[LedgerTransaction, ...]) -> list[str]:
-    ours = set(loan["all_ours"])
-    live = [t for t in listing if t.is_repayment and not t.reversed]
-    found = []
-    for payment in loan["ours"]:
-        times = sum(t.external_id == payment["key"] for t in live)
-        if times != 1:
-            found.append(f"{payment['key']} on loan {loan['loan']} is {times} times in the ledger")
-        twins = sum(
-            t.external_id not in ours
-            and (str(t.date), f"{t.amount:.2f}") == (payment["date"], payment["amount"])
-            for t in live
-        )
-        if twins:
-            found.append(
-                f"{payment['key']}: loan {loan['loan']} has {twins} more repayment(s) of "
-                f"{payment['amount']} rupees on {payment['date']} that we did not post"
-            )
-    return found
 
 
 # The operators' own anti-join, set against the engine's list of open work.

@@ -15,7 +15,7 @@ from repayment_platform.posting.work import Connection
 _DOUBTS = """
 SELECT a.id, a.idempotency_key, a.source_key, a.source_lender, a.loan_external_id, a.payment_date,
        a.amount, coalesce(w.state, 'unknown') AS state, coalesce(w.tries, 0) AS tries,
-       greatest(0, %(settle_seconds)s - extract(epoch FROM clock_timestamp() - a.intended_at)
+       greatest(0, %(conclusive)s - extract(epoch FROM clock_timestamp() - a.intended_at)
        )::float8 AS seconds_left
 FROM "CORE"."CORE_POSTING_ATTEMPT" a
 LEFT JOIN "CORE"."CORE_OPEN_WORK" w USING (source_key)
@@ -34,10 +34,13 @@ class Doubt:
     """Until a look-up that finds nothing proves that it was not applied."""
 
 
-async def doubts(connection: Connection, run_id: str, settle_seconds: float) -> list[Doubt]:
-    """The open attempts that belong to the run, oldest first."""
+async def doubts(connection: Connection, run_id: str, conclusive: float) -> list[Doubt]:
+    """The open attempts that belong to the run, oldest first.
+
+    Absence from the ledger proves something `conclusive` seconds after the intent.
+    """
     async with connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_DOUBTS, {"run_id": run_id, "settle_seconds": settle_seconds})
+        await cursor.execute(_DOUBTS, {"run_id": run_id, "conclusive": conclusive})
         return [
             Doubt(
                 Attempt(

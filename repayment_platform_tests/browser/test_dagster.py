@@ -36,7 +36,7 @@ def test_lineage_a_run_from_the_ui_green_checks_and_a_planted_double_turns_one_r
     plant_double(installation)
     page.goto(f"{dagster_url}/assets/posted_repayments?view=checks")
     page.get_by_role("button", name="Execute all").click()
-    page.get_by_text("posted_once_in_ledger").first.click()
+    page.get_by_text("ledger_agrees").first.click()
     expect(page.get_by_text("Failed", exact=False).first).to_be_visible(timeout=SLOW)
     screenshot(page, "check_red")
 

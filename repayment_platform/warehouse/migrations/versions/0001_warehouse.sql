@@ -256,6 +256,8 @@ CREATE TABLE "CORE"."CORE_TRANSACTION_DATA_PROCESSED" (
 CREATE UNIQUE INDEX core_processed_ref ON "CORE"."CORE_TRANSACTION_DATA_PROCESSED" (payment_ref)
 WHERE status = 'success' AND payment_ref IS NOT NULL;
 CREATE INDEX core_processed_run ON "CORE"."CORE_TRANSACTION_DATA_PROCESSED" (run_id);
+CREATE INDEX core_processed_loan ON "CORE"."CORE_TRANSACTION_DATA_PROCESSED" (loan_external_id);
+CREATE INDEX core_processed_latest ON "CORE"."CORE_TRANSACTION_DATA_PROCESSED" (processed_at);
 
 -- Something about a posted payment that a person must look at.
 CREATE TABLE "CORE"."CORE_EXCEPTION" (

@@ -1,0 +1,150 @@
+"""Setting what we recorded as posted against what stands in Fineract's ledger.
+
+What belongs here: which payments are compared, what counts as a difference, and keeping each
+difference as an exception that a person sees. What does not: mending it.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from repayment_platform.fineract.client import FineractClient
+from repayment_platform.fineract.contract import LedgerTransaction
+from repayment_platform.posting.proof import Proof
+from repayment_platform.posting.workers import StopSwitch, Workers
+from repayment_platform.settings import Settings
+
+RECENT = 2000
+"""How many of the latest postings every comparison looks at again, for what was undone since."""
+
+
+@dataclass(frozen=True)
+class LedgerScope:
+    """Which postings to compare: what a run posted with the latest others, or, where a lender or
+    days are named, all of theirs."""
+
+    run_id: str
+    lender: str | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+
+    @property
+    def is_named(self) -> bool:
+        return (self.lender, self.first_day, self.last_day) != (None, None, None)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One payment on which the ledger and we disagree."""
+
+    source_key: str
+    kind: str
+    detail: str
+
+
+_OF_RUN = """
+SELECT source_key FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
+WHERE status = 'success' AND run_id = %(run_id)s
+UNION
+(SELECT source_key FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
+ WHERE status = 'success' ORDER BY processed_at DESC LIMIT %(recent)s)
+"""
+_NAMED = """
+SELECT source_key FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
+WHERE status = 'success'
+  AND (%(lender)s::text IS NULL OR source_lender = %(lender)s)
+  AND (%(first_day)s::date IS NULL OR payment_date >= %(first_day)s)
+  AND (%(last_day)s::date IS NULL OR payment_date <= %(last_day)s)
+"""
+_BY_LOAN = """
+SELECT p.loan_external_id AS loan,
+       jsonb_agg(jsonb_build_object('key', p.source_key, 'amount', p.amount::text,
+                                    'date', p.payment_date)) AS ours,
+       (SELECT array_agg(a.source_key) FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" a
+        WHERE a.loan_external_id = p.loan_external_id AND a.status = 'success') AS all_ours
+FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p JOIN ({scope}) s USING (source_key)
+GROUP BY p.loan_external_id
+"""
+_KEEP = """
+INSERT INTO "CORE"."CORE_EXCEPTION" (source_key, kind, detail) VALUES (%s, %s, %s)
+ON CONFLICT (source_key, kind) WHERE closed_at IS NULL DO UPDATE SET detail = EXCLUDED.detail
+"""
+
+
+async def ledger_agrees(settings: Settings, conninfo: str, scope: LedgerScope) -> Proof:
+    """Each posting in scope stands live in the ledger once, with our loan, amount and date, and
+    has no twin there: a live repayment of its loan, day and amount that is not ours.
+
+    Every difference is kept as a row of CORE_EXCEPTION of kind `ledger_…`.
+    """
+    proof = Proof()
+    async with await AsyncConnection.connect(conninfo, autocommit=True) as connection:
+        loans = await _loans(connection, scope)
+
+        async def each() -> AsyncIterator[dict[str, Any]]:
+            for loan in loans:
+                yield loan
+
+        async def compare(_worker: int, client: FineractClient, loan: dict[str, Any]) -> None:
+            proof.checked += len(loan["ours"])
+            listing = await client.list_transactions(loan["loan"])
+            if not isinstance(listing, tuple):
+                proof.findings.append(f"loan {loan['loan']} could not be read: {listing}")
+                return
+            for difference in differences(loan["ours"], set(loan["all_ours"]), listing):
+                proof.findings.append(f"{difference.source_key}: {difference.detail}")
+                detail = Jsonb({"loan": loan["loan"], "what": difference.detail})
+                await connection.execute(_KEEP, (difference.source_key, difference.kind, detail))
+
+        await Workers(settings, StopSwitch()).share_out(each(), compare)
+    return proof
+
+
+async def _loans(connection: AsyncConnection[Any], scope: LedgerScope) -> list[dict[str, Any]]:
+    query = _BY_LOAN.format(scope=_NAMED if scope.is_named else _OF_RUN)
+    parameters = {
+        "run_id": scope.run_id,
+        "recent": RECENT,
+        "lender": scope.lender,
+        "first_day": scope.first_day,
+        "last_day": scope.last_day,
+    }
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, parameters)
+        return await cursor.fetchall()
+
+
+def differences(
+    ours: list[dict[str, str]], all_ours: set[str], listing: tuple[LedgerTransaction, ...]
+) -> Iterator[Difference]:
+    """How the ledger's transactions of one loan differ from what we posted there.
+
+    Args:
+        ours: the postings to compare, each with `key`, `amount` (rupees) and `date`.
+        all_ours: the keys of everything we ever posted on the loan.
+    """
+    by_key = {t.external_id: t for t in listing}
+    strays = [t for t in listing if t.is_repayment and not t.reversed]
+    strays = [t for t in strays if t.external_id not in all_ours]
+    for payment in ours:
+        key, amount, day = payment["key"], Decimal(payment["amount"]), payment["date"]
+        found = by_key.get(key)
+        if found is None:
+            yield Difference(key, "ledger_missing", "is not in the ledger")
+        elif found.reversed:
+            yield Difference(key, "ledger_reversed", "was undone in the ledger")
+        elif found.amount != amount:
+            yield Difference(key, "ledger_amount", f"is {found.amount:.2f} there, {amount} here")
+        elif found.date.isoformat() != day:
+            yield Difference(key, "ledger_date", f"is of {found.date} there, of {day} here")
+        twins = [t for t in strays if (t.amount, t.date.isoformat()) == (amount, day)]
+        if twins:
+            ids = ", ".join(str(t.external_id or f"transaction {t.resource_id}") for t in twins)
+            said = f"has a twin of {amount} rupees on {day} that we did not post: {ids}"
+            yield Difference(key, "ledger_foreign", said)

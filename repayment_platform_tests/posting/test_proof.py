@@ -1,0 +1,124 @@
+"""The proofs after the fact, each made to fail."""
+
+import asyncio
+from datetime import date
+from decimal import Decimal
+
+import httpx
+import pytest
+
+from repayment_platform.fineract.contract import LedgerTransaction
+from repayment_platform.posting import proof
+from repayment_platform.posting.ledger_proof import LedgerScope, differences, ledger_agrees
+from repayment_platform_tests.posting.conftest import DAY, Bench
+
+
+def agrees(bench: Bench, **scope: str) -> proof.Proof:
+    run = LedgerScope(f"run-{bench.runs}", **scope)
+    return asyncio.run(ledger_agrees(bench.settings, bench.conninfo, run))
+
+
+def test_after_an_ordinary_run_every_proof_holds(bench: Bench) -> None:
+    bench.loans("LN-1")
+    bench.payment("LN-1")
+    bench.payment("LN-MISSING")
+    bench.payment("LN-2", lender="UGRO", recon_source="NACH")
+    bench.post()
+
+    for proven in (
+        proof.nothing_recorded_twice(bench.conninfo),
+        proof.nothing_unaccounted(bench.conninfo),
+        agrees(bench),
+    ):
+        assert (proven.findings, proven.checked > 0) == ([], True)
+
+
+def test_a_payment_undone_by_hand_in_fineract_is_named_and_becomes_an_exception(
+    bench: Bench,
+) -> None:
+    bench.loans("LN-1", "LN-2")
+    key = bench.payment("LN-1")
+    bench.post()
+    httpx.post(f"{bench.sandbox.root_url}/sandbox/undo/{key}").raise_for_status()
+    bench.payment("LN-2")
+    bench.post()
+
+    assert agrees(bench).findings == [f"{key}: was undone in the ledger"]
+    assert bench.one('SELECT source_key, kind FROM "CORE"."CORE_EXCEPTION"') == (
+        key,
+        "ledger_reversed",
+    )
+
+
+def test_a_lender_or_days_can_be_named_and_bound_what_is_compared(bench: Bench) -> None:
+    bench.loans("LN-1", "LN-2")
+    bench.payment("LN-1", lender="DMI")
+    bench.payment("LN-2", lender="IKF")
+    bench.post()
+
+    assert agrees(bench, lender="DMI").checked == 1
+    assert agrees(bench, first_day=date(2026, 1, 1)).checked == 0
+
+
+OURS = {"key": "k", "amount": "10.00", "date": DAY.isoformat()}
+
+
+def ledger(**changed: object) -> LedgerTransaction:
+    facts = {
+        "resource_id": 1,
+        "loan_external_id": "LN-1",
+        "external_id": "k",
+        "amount": Decimal("10.000000"),
+        "date": DAY,
+        "reversed": False,
+        "is_repayment": True,
+    }
+    return LedgerTransaction(**{**facts, **changed})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("listing", "kinds"),
+    [
+        ((ledger(),), []),
+        ((), ["ledger_missing"]),
+        ((ledger(reversed=True),), ["ledger_reversed"]),
+        ((ledger(amount=Decimal(11)),), ["ledger_amount"]),
+        ((ledger(date=date(2025, 1, 1)),), ["ledger_date"]),
+        ((ledger(), ledger(external_id="stray", resource_id=2)), ["ledger_foreign"]),
+        ((ledger(), ledger(external_id=None, resource_id=2)), ["ledger_foreign"]),
+        ((ledger(), ledger(external_id="other of ours")), []),
+        ((ledger(), ledger(external_id="stray", reversed=True)), []),
+    ],
+)
+def test_each_way_to_differ_from_the_ledger_has_its_name(
+    listing: tuple[LedgerTransaction, ...], kinds: list[str]
+) -> None:
+    found = differences([OURS], {"k", "other of ours"}, listing)
+    assert [difference.kind for difference in found] == kinds
+
+
+def test_a_second_success_of_a_key_is_found_where_its_index_was_dropped(bench: Bench) -> None:
+    bench.loans("LN-1")
+    key = bench.payment("LN-1")
+    bench.post()
+    bench.connection.execute('DROP INDEX "CORE".core_posting_attempt_success')
+    bench.connection.execute(
+        'INSERT INTO "CORE"."CORE_POSTING_ATTEMPT" (source_key, source_lender, loan_external_id, '
+        "payment_date, amount, idempotency_key, run_id, worker, outcome, settled_at) "
+        "SELECT source_key, source_lender, loan_external_id, payment_date, amount, 'again', "
+        'run_id, worker, outcome, settled_at FROM "CORE"."CORE_POSTING_ATTEMPT"'
+    )
+
+    assert proof.nothing_recorded_twice(bench.conninfo).findings == [
+        "the unique index core_posting_attempt_success is missing",
+        f"{key} succeeded 2 times in the attempts",
+    ]
+
+
+def test_a_payment_that_the_list_of_open_work_lost_is_named(bench: Bench) -> None:
+    key = bench.payment("LN-1", lender="UGRO", recon_source="NACH")
+    bench.post()
+    bench.connection.execute('DELETE FROM "CORE"."CORE_OPEN_WORK"')
+
+    (finding,) = proof.nothing_unaccounted(bench.conninfo).findings
+    assert key in finding
