@@ -75,6 +75,15 @@ def test_two_equal_payments_reported_twice_are_paired_off(models: Warehouse) -> 
     assert len({key["source_key"] for key in models.keys().values()}) == 2
 
 
+def test_a_payment_takes_one_report_of_a_source(models: Warehouse) -> None:
+    nach, payment = "RAW_SHIVALIK_NACH_CSV", "RAW_SHIVALIK_PAYMENT_CSV"
+    models.file_row(nach, "SHIV-LN-1", ref="nach:1", on="2025-11-05")
+    models.file_row(payment, "SHIV-LN-1", on="2025-11-05")
+    models.file_row(payment, "SHIV-LN-1", on="2025-11-06")
+    models.assign_keys()
+    assert models.rules() == ["new", "same_money", "new"]
+
+
 def test_a_report_that_fits_several_payments_is_held(models: Warehouse) -> None:
     models.file_row(NACH, ref="nach:1", on="2025-11-05")
     models.file_row(NACH, ref="nach:2", on="2025-11-06")
@@ -273,3 +282,18 @@ def test_with_nothing_new_no_batch_is_made(models: Warehouse) -> None:
     [before] = models.rows('SELECT last_value FROM "CORE".key_batch')
     assert models.assign_keys() == 0
     assert models.rows('SELECT last_value FROM "CORE".key_batch') == [before]
+
+
+def test_reading_a_table_again_keys_only_what_was_not_keyed(models: Warehouse) -> None:
+    """A view that is corrected may show rows that it left out before."""
+    models.event(API, {"payload": {}})
+    keyed = models.file_row(NACH, ref="nach:1")
+    models.assign_keys()
+    before = models.keys()
+    models.connection.execute(
+        'UPDATE "RAW"."RAW_UGRO_RAZORPAY_API" SET payload = %s',
+        ('{"payload": {"payment": {"entity": {"id": "pay_1"}}}}',),
+    )
+    models.connection.execute('UPDATE "CORE"."CORE_RAW_CUT" SET keyed_to = 0')
+    assert models.assign_keys() == 1
+    assert models.keys()[keyed] == before[keyed]

@@ -29,9 +29,11 @@ BEGIN
 
     FOR cut IN SELECT * FROM "CORE"."CORE_RAW_CUT" WHERE cut_id > keyed_to ORDER BY raw_table
     LOOP
-        -- Literal bounds, so that each RAW table is read through its primary key.
+        -- Literal bounds, so that each RAW table is read through its primary key. Setting
+        -- keyed_to back keys what a corrected view shows only now.
         EXECUTE format(
-            'INSERT INTO arrival SELECT * FROM "BASE".%I WHERE raw_id > %s AND raw_id <= %s',
+            'INSERT INTO arrival SELECT * FROM "BASE".%I o WHERE raw_id > %s AND raw_id <= %s'
+            ' AND NOT EXISTS (SELECT FROM "CORE"."CORE_PAYMENT_KEY" k WHERE k.raw_id = o.raw_id)',
             overlay(cut.raw_table PLACING 'BASE' FROM 1 FOR 3), cut.keyed_to, cut.cut_id
         );
         UPDATE "CORE"."CORE_RAW_CUT" SET keyed_to = cut.cut_id WHERE raw_table = cut.raw_table;

@@ -1,0 +1,100 @@
+"""The dbt project: its generated files, its manifest, its own tests, and dbt by hand."""
+
+import json
+import shutil
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from repayment_platform.sources.registry import SOURCES
+from repayment_platform.warehouse import dbt
+from repayment_platform.warehouse.dbt import MANIFEST, PROJECT, prepare, run_dbt
+from repayment_platform_tests.transformation.warehouse import Warehouse, run_in_process
+
+MADE = shutil.ignore_patterns("target", "logs", "generated")
+
+
+def test_every_source_reaches_core_in_the_lineage() -> None:
+    manifest = json.loads(prepare().read_text())
+    union = manifest["nodes"]["model.repayment_platform.core_observation"]
+    core = manifest["nodes"]["model.repayment_platform.core_transaction_data"]
+    assert union["unique_id"] in core["depends_on"]["nodes"]
+    read = {
+        source
+        for model in union["depends_on"]["nodes"]
+        for source in manifest["nodes"][model]["depends_on"]["nodes"]
+    }
+    assert read == {f"source.repayment_platform.RAW.{table}" for table in SOURCES}
+
+
+def test_preparing_again_costs_little_and_writes_nothing() -> None:
+    prepare()
+    made = MANIFEST.stat().st_mtime_ns
+    start = time.perf_counter()
+    prepare()
+    assert time.perf_counter() - start < 1
+    assert MANIFEST.stat().st_mtime_ns == made
+
+
+def test_two_preparations_at_once_parse_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    parsed = []
+
+    def parse() -> None:
+        time.sleep(0.2)
+        parsed.append(1)
+        dbt.MANIFEST.touch()
+
+    monkeypatch.setattr(dbt, "PROJECT", shutil.copytree(PROJECT, tmp_path / "dbt", ignore=MADE))
+    monkeypatch.setattr(dbt, "MANIFEST", tmp_path / "dbt" / "target" / "manifest.json")
+    monkeypatch.setattr(dbt, "_parse", parse)
+    for changed in ("dbt_project.yml", "models/base/base_ikf_nach_csv.sql"):
+        (tmp_path / "dbt" / changed).touch()
+        both = [threading.Thread(target=prepare) for _ in range(2)]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()
+    assert parsed == [1, 1]
+
+
+def test_a_source_without_a_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SOURCES, "RAW_NEW_NACH_CSV", SOURCES["RAW_IKF_NACH_CSV"])
+    with pytest.raises(dbt.DbtFailed, match="base_new_nach_csv"):
+        prepare()
+
+
+def test_the_projects_own_tests_pass_and_find_a_planted_fault(models: Warehouse) -> None:
+    models.file_row("RAW_DMI_NACH_CSV", ref="nach:1")
+    models.file_row("RAW_DMI_NACH_CSV", loan=None, ref="nach:2")
+    models.build()
+    assert run_in_process(models.urls, "test").success
+    models.connection.execute(
+        "UPDATE \"CORE\".\"CORE_PAYMENT_KEY\" SET payment_ref = 'nach:1', rule = 'new',"
+        " source_key = 'another' WHERE payment_ref = 'nach:2'"
+    )
+    models.connection.execute(
+        'UPDATE "CORE"."CORE_TRANSACTION_DATA" SET loan_external_id = \'DMI-APP-9\''
+        " WHERE key_rule = 'provisional'"
+    )
+    models.connection.execute('UPDATE "RAW"."RAW_DMI_NACH_CSV" SET id = id - 1')
+    tested = run_in_process(models.urls, "test", "--exclude-resource-types", "unit_test")
+    failed = {result.node.name for result in tested.result.results if result.status == "fail"}
+    assert failed == {
+        "a_reference_is_one_payment",
+        "a_provisional_key_is_never_postable",
+        "every_observation_has_a_key",
+        "every_key_is_in_core",
+    }
+
+
+def test_dbt_by_hand_runs_under_the_lock_and_passes_on_its_exit_code(
+    models: Warehouse, tmp_path: Path
+) -> None:
+    models.file_row("RAW_DMI_NACH_CSV", ref="nach:1")
+    assert run_dbt(models.urls, ["build", "--quiet", "-s", "core_transaction_data"], tmp_path) == 0
+    assert len(models.core()) == 1
+    assert run_dbt(models.urls, ["run", "--quiet", "-s", "no_such_model", "--bad"], tmp_path) == 2
