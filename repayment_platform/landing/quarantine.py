@@ -84,6 +84,8 @@ def move_shared_references(
     of several. Equal rows that repeat a reference are reports of one payment and stay.
     Returns how many rows were taken out again, by outcome.
     """
+    # The planner knows nothing of rows this new and would compare every one with every other.
+    connection.execute("SET LOCAL enable_nestloop = off")
     statement = sql.SQL(_MOVE_SHARED_REFERENCES).format(
         raw_table=sql.Identifier("RAW", source.table)
     )

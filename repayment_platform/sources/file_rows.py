@@ -18,6 +18,7 @@ from repayment_platform.sources.layouts import Outcome, canonical
 from repayment_platform.sources.refusals import BadValue, FileReason, FileRefused, RowReason
 from repayment_platform.sources.registry import Source
 from repayment_platform.sources.rows import Payment, RowReader
+from repayment_platform.sources.settlements import Settlements
 
 _TOTAL_WORDS = frozenset({"total", "totals", "grandtotal", "totalamount"})
 
@@ -97,6 +98,7 @@ class FileRows:
         self._header = table.header
         self._keys = tuple(f"{encode_basestring(name)}: " for name in table.header.names)
         self._reader = RowReader(source, table.header.layout, table.header.fields)
+        self._settlements = Settlements(table.above)
         self.totals = Totals()
         self.outcomes: Counter[str] = Counter()
         """Rows that could be read, by outcome."""
@@ -106,6 +108,8 @@ class FileRows:
             row = self._read(line)
             if row is not None:
                 yield row
+        if not self.totals.unreadable:
+            self._settlements.check()
 
     def _read(self, line: Line) -> Landed | Refused | None:
         amount: Decimal | None = None
@@ -118,6 +122,7 @@ class FileRows:
             if self._is_total(cells):
                 self.totals.check(amount, line.number)
                 return None
+            self._settlements.add(texts)
             payment = self._reader.payment(texts, amount)
         except BadValue as bad:
             if self._is_header(line.cells):

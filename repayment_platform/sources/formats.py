@@ -46,6 +46,8 @@ class Table:
     encoding: str
     delimiter: str | None
     header: Header
+    above: list[list[str]]
+    """The rows above the header, in a workbook those of the sheets before it too."""
     lines: Iterator[Line]
     position: Callable[[], int]
     """Bytes of the file that `lines` has taken so far."""
@@ -70,11 +72,13 @@ def _open_text(path: Path, encoding: str, layouts: tuple[Layout, ...], size: int
         top = list(islice(iter(lambda: stream.readline(1 << 20), ""), HEADER_WITHIN))
     misses: list[NearMiss] = []
     for delimiter in _DELIMITERS:
-        found = find_header((_split(line, delimiter) or [] for line in top), layouts)
+        rows = [_split(line, delimiter) or [] for line in top]
+        found = find_header(rows, layouts)
         if isinstance(found, Header):
             stream = path.open(encoding=encoding)
             lines = _text_lines(stream, delimiter, found)
-            return Table(encoding, delimiter, found, lines, partial(_position, stream, size))
+            position = partial(_position, stream, size)
+            return Table(encoding, delimiter, found, rows[: found.row], lines, position)
         misses.append(found)
     raise _no_header(misses)
 
@@ -85,13 +89,17 @@ def _position(stream: TextIO, size: int) -> int:
 
 def _open_workbook(path: Path, layouts: tuple[Layout, ...]) -> Table:
     misses: list[NearMiss] = []
-    for name, rows in sheets.read_workbook(path).items():
+    above: list[list[str]] = []
+    for name, sheet in sheets.read_workbook(path).items():
+        rows = [[name], *sheet]  # the name may be what a section is known by
         found = find_header(rows[:HEADER_WITHIN], layouts)
         if isinstance(found, Header):
-            below = enumerate(islice(rows, found.row + 1, None), start=found.row + 2)
+            below = enumerate(islice(rows, found.row + 1, None), start=found.row + 1)
             lines = (Line(number, "\t".join(cells), cells) for number, cells in below)
-            return Table(f"sheet {name!r}", None, found, lines, lambda: 0)
+            above += rows[: found.row]
+            return Table(f"sheet {name!r}", None, found, above, lines, lambda: 0)
         misses.append(found)
+        above += rows
     raise _no_header(misses)
 
 

@@ -44,11 +44,11 @@ def find_header(rows: Iterable[Cells], layouts: Sequence[Layout]) -> Header | Ne
         FileRefused: AMBIGUOUS_HEADER when a column that is needed stands there twice.
     """
     best = NearMiss(0, "no line looks like a header")
-    opened: set[str] = {layout.section for layout in layouts if not layout.section}
+    opened = {""}
     for number, cells in enumerate(rows):
         keys = tuple(canonical(cell) for cell in cells)
         for layout in layouts:
-            if layout.section and layout.section in " ".join(cells):
+            if canonical(layout.section) in "".join(keys):
                 opened.add(layout.section)
             missing = _missing(layout, keys)
             found = sum(column.required for column in layout.columns.values()) - len(missing)

@@ -57,9 +57,10 @@ class Layout:
 
     Fields: `loan_ref`, `loan_ref_else`, `amount`, `payment_date`, `presentation_date`,
     `status`, `reason_code`, `reason_text`, `payment_id`, `refund_of`, `umrn`, `utr`, `method`,
-    `row_type`. The payment date is `payment_date`, or where that is empty `presentation_date`;
+    `row_type`, `settled`. The payment date is `payment_date`, or where that is empty `presentation_date`;
     the loan is `loan_ref`, or where that is empty `loan_ref_else`. `refund_of` names the
-    payment that a refund row takes back.
+    payment that a refund row takes back; `settled` is the net that
+    reached the bank under `utr`.
     """
 
     name: str
@@ -73,7 +74,7 @@ class Layout:
     row_types: Mapping[str, Outcome | None] = field(default_factory=dict)
     """Values of `row_type`: None means a payment row whose status decides."""
     section: str = ""
-    """The table begins below the line that holds this text, and nowhere else."""
+    """The table stands below a line, or in a sheet, whose `canonical` text holds this."""
 
 
 DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d-%b-%Y", "%d-%b-%y", "%d/%m/%y", "%d.%m.%Y")
@@ -184,6 +185,30 @@ RAZORPAY_SETTLEMENT_RECON = Layout(
     },
     default_outcome=Outcome.SUCCESS,
     row_types={"payment": None, "refund": Outcome.REFUND, "adjustment": Outcome.FAILED},
+)
+
+# Two tables in one file: the settlements, and below a line of its own what each consists of.
+CASHFREE_SETTLEMENT_RECON = Layout(
+    "cashfree settlement recon",
+    {
+        "row_type": Column(("Event Type",), required=True),
+        "payment_id": Column(("CashFree Reference Id",), required=True),
+        "amount": Column(("Event Amount",), required=True),
+        "settled": Column(("Event Settlement Amount",), required=True),
+        "payment_date": Column(("Event Time",), required=True, date_formats=ISO),
+        "status": Column(("Status",), required=True),
+        "loan_ref": Column(("Merchant Reference Id",), required=True),
+        "method": Column(("Payment Mode",)),
+        "utr": Column(("UTR",), required=True),
+    },
+    {"success": Outcome.SUCCESS},
+    row_types={
+        "payment": None,
+        "refund": Outcome.REFUND,
+        "chargeback": Outcome.LATE_RETURN,
+        "dispute": Outcome.LATE_RETURN,
+    },
+    section="Reconciliation Details",
 )
 
 DMI_COLLECTION_UPDATE = Layout(

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -236,6 +237,13 @@ def test_rows_that_share_a_reference_but_not_the_money_are_quarantined(
     assert json.loads(quarantine(connection)[0]["original"])["Presentation Reference"] == "A"
 
 
+def test_many_shared_references_cost_no_more_than_many_rows(ingest: Ingest) -> None:
+    shared = [row(Presentation_Reference=f"S{n // 2}", Amount=f"{n}") for n in range(30_000)]
+    result = ingest(text_of(*shared))
+    assert result.quarantined == {"REFERENCE_NOT_UNIQUE": 30_000}
+    assert result.seconds < 15  # a second or two; a minute when compared pair by pair
+
+
 def test_rows_that_report_one_payment_several_times_stay(
     ingest: Ingest, connection: Connection
 ) -> None:
@@ -295,6 +303,9 @@ def test_a_process_killed_in_the_middle_leaves_nothing_and_the_file_lands_next_t
     )
     command = (sys.executable, "-c", killed, database_urls.psycopg, str(path), NACH)
     assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    while connection.execute(others).fetchone() != (1,):
+        time.sleep(0.01)
     assert ingest(path).status == "landed"
     assert len(raw(connection)) == 1
     assert [(e["status"], str(e["error"])[:11]) for e in log(connection)] == [

@@ -1,0 +1,64 @@
+"""Settlements that a file states above its rows, checked against the rows.
+
+What belongs here: the sum of what reached the bank, per UTR, stated and added up. What does
+not: what one row means (`rows`), other control totals (`file_rows`).
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from repayment_platform.sources.layouts import canonical
+from repayment_platform.sources.money import parse_rupees
+from repayment_platform.sources.refusals import BadValue, FileReason, FileRefused
+
+_UTR, _NET = "utrno", "netsettlementamount"
+
+
+class Settlements:
+    """The settlements of one file. Without any stated above the rows there is no check."""
+
+    def __init__(self, above: Sequence[Sequence[str]]) -> None:
+        """Raises:
+        FileRefused: a stated settlement has no readable amount.
+        """
+        self._stated = _stated(above)
+        self._added: defaultdict[str, Decimal] = defaultdict(Decimal)
+
+    def add(self, texts: Mapping[str, str]) -> None:
+        """Count one row in.
+
+        Raises:
+            BadValue: its settled amount cannot be read.
+        """
+        if "settled" in texts and "utr" in texts:
+            self._added[texts["utr"]] += parse_rupees(texts["settled"])
+
+    def check(self) -> None:
+        """Compare, once all rows are in.
+
+        Raises:
+            FileRefused: CONTROL_TOTAL_MISMATCH; rows are missing or altered.
+        """
+        for utr, stated in self._stated.items():
+            if self._added[utr] != stated:
+                raise FileRefused(
+                    FileReason.CONTROL_TOTAL_MISMATCH,
+                    f"settlement {utr} states {stated}, its rows add up to {self._added[utr]}",
+                )
+
+
+def _stated(above: Sequence[Sequence[str]]) -> dict[str, Decimal]:
+    stated: defaultdict[str, Decimal] = defaultdict(Decimal)
+    header: list[str] = []
+    for cells in above:
+        keys = [canonical(cell) for cell in cells]
+        if _UTR in keys and _NET in keys:
+            header = keys
+        elif header and len(cells) == len(header) and cells[header.index(_UTR)].strip():
+            net = cells[header.index(_NET)]
+            try:
+                stated[cells[header.index(_UTR)].strip()] += parse_rupees(net)
+            except BadValue as bad:
+                raise FileRefused(FileReason.CONTROL_TOTAL_MISMATCH, bad.reason) from bad
+    return stated
