@@ -55,6 +55,6 @@ def _read(text: str, formats: tuple[str, ...]) -> date | None:
         except (ValueError, OverflowError):
             continue
     serial = _EXCEL_SERIAL.fullmatch(text)
-    if serial and 40_000 <= int(serial[1]) <= 60_000:
+    if serial and int(serial[1]) <= 60_000:
         return _EXCEL_DAY_ZERO + timedelta(days=int(serial[1]))
     return None

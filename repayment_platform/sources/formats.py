@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from repayment_platform.sources import sheets
+from repayment_platform.sources.ach_debit import NAMES, is_ach_debit, split_lines
 from repayment_platform.sources.encodings import SHEET, Fingerprint, encoding_of
 from repayment_platform.sources.headers import Header, NearMiss, find_header
-from repayment_platform.sources.layouts import Layout
+from repayment_platform.sources.layouts import ACH_DEBIT, Layout
 from repayment_platform.sources.refusals import FileReason, FileRefused
 
 HEADER_WITHIN = 200
@@ -70,6 +71,8 @@ def open_table(path: Path, seen: Fingerprint, layouts: tuple[Layout, ...]) -> Ta
 def _open_text(path: Path, encoding: str, layouts: tuple[Layout, ...], size: int) -> Table:
     with path.open(encoding=encoding) as stream:
         top = list(islice(iter(lambda: stream.readline(1 << 20), ""), HEADER_WITHIN))
+    if ACH_DEBIT in layouts and is_ach_debit(top[0]):
+        return _open_ach_debit(path, encoding, size)
     misses: list[NearMiss] = []
     for delimiter in _DELIMITERS:
         rows = [_split(line, delimiter) or [] for line in top]
@@ -81,6 +84,14 @@ def _open_text(path: Path, encoding: str, layouts: tuple[Layout, ...], size: int
             return Table(encoding, delimiter, found, rows[: found.row], lines, position)
         misses.append(found)
     raise _no_header(misses)
+
+
+def _open_ach_debit(path: Path, encoding: str, size: int) -> Table:
+    header = find_header([NAMES], [ACH_DEBIT])
+    assert isinstance(header, Header)  # noqa: S101 - the names are the layout's own
+    stream = path.open(encoding=encoding)
+    lines = (Line(*line) for line in split_lines(stream))
+    return Table(encoding, None, header, [], lines, partial(_position, stream, size))
 
 
 def _position(stream: TextIO, size: int) -> int:

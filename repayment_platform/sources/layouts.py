@@ -57,9 +57,9 @@ class Layout:
 
     Fields: `loan_ref`, `loan_ref_else`, `amount`, `payment_date`, `presentation_date`,
     `status`, `reason_code`, `reason_text`, `payment_id`, `refund_of`, `umrn`, `utr`, `method`,
-    `row_type`, `settled`. The payment date is `payment_date`, or where that is empty `presentation_date`;
-    the loan is `loan_ref`, or where that is empty `loan_ref_else`. `refund_of` names the
-    payment that a refund row takes back; `settled` is the net that
+    `row_type`, `settled`. The payment date is `payment_date`, or where that is empty
+    `presentation_date`; the loan is `loan_ref`, or where that is empty `loan_ref_else`.
+    `refund_of` names the payment that a refund row takes back; `settled` is the net that
     reached the bank under `utr`.
     """
 
@@ -73,10 +73,13 @@ class Layout:
     """The outcome of every row of a layout without a status column."""
     row_types: Mapping[str, Outcome | None] = field(default_factory=dict)
     """Values of `row_type`: None means a payment row whose status decides."""
+    unit: str | None = None
+    """The unit of amounts where the layout fixes it; else the source's."""
     section: str = ""
     """The table stands below a line, or in a sheet, whose `canonical` text holds this."""
 
 
+RUPEES, PAISE = "rupees", "paise"
 DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d-%b-%Y", "%d-%b-%y", "%d/%m/%y", "%d.%m.%Y")
 ISO = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z")
 """Date cells of a sheet are read in these too, so every date column that may come as XLSX
@@ -142,6 +145,22 @@ NACH = _nach("nach")
 NACH_WITH_REFERENCE = _nach(
     "nach with presentation reference",
     payment_id=("Presentation Reference", "Txn Reference", "txn_ref_id", "Transaction Reference"),
+)
+
+# NPCI's fixed width response file, whose slices `ach_debit` names.
+ACH_DEBIT = Layout(
+    "npci ach debit",
+    {
+        "loan_ref": Column(("Transaction Reference",), required=True),
+        "amount": Column(("Amount in Paise",), required=True),
+        "payment_date": Column(("Settlement Date",), required=True, date_formats=("%d%m%Y",)),
+        "status": Column(("Flag",), required=True),
+        "reason_code": Column(("Reason Code",), required=True),
+        "umrn": Column(("UMRN",), required=True),
+    },
+    NACH_OUTCOMES,
+    NACH_REASON_CODES,
+    unit=PAISE,
 )
 
 RAZORPAY_PAYMENTS_REPORT = Layout(

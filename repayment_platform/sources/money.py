@@ -77,10 +77,10 @@ def parse_paise(value: int | str) -> Decimal:
     Raises:
         BadValue: BAD_DECIMAL for anything but a whole number (a bool is none).
     """
-    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(text, str) or not re.fullmatch(r"-?[0-9]{1,19}", text.strip()):
+    text = str(value).strip()  # True is the text "True"
+    if not re.fullmatch(r"-?[0-9]{1,19}", text):
         raise _bad(value, "not a whole number of paise")
-    amount = Decimal(text.strip()).scaleb(-2)
+    amount = Decimal(text).scaleb(-2)
     if abs(amount) >= LIMIT:
         raise _bad(value, "too large")
     return amount

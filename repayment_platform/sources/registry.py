@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from repayment_platform.sources.layouts import (
+    ACH_DEBIT,
     DMI_COLLECTION_UPDATE,
     NACH,
     NACH_WITH_REFERENCE,
+    PAISE,
     RAZORPAY_LOAN_KEYS,
     RAZORPAY_PAYMENTS_REPORT,
     RAZORPAY_SETTLEMENT_RECON,
+    RUPEES,
     SHIVALIK_PAYMENTS,
     VIVRITI_PAYMENTS,
     Layout,
@@ -93,7 +96,6 @@ class Source:
         return self.table
 
 
-RUPEES, PAISE = "rupees", "paise"
 LENDERS: dict[str, Lender] = {
     lender.code: lender
     for lender in (
@@ -167,7 +169,9 @@ _SOURCES = (
         "cashfree",
         loan_id_in=CASHFREE_LOAN_ID_IN,
     ),
-    Source("RAW_ARTHMATE_NACH_CSV", "ARTHMATE", Kind.FILE, "NACH", RUPEES, layouts=(NACH,)),
+    Source(
+        "RAW_ARTHMATE_NACH_CSV", "ARTHMATE", Kind.FILE, "NACH", RUPEES, layouts=(NACH, ACH_DEBIT)
+    ),
     Source(
         "RAW_DMI_NACH_CSV",
         "DMI",
@@ -175,7 +179,7 @@ _SOURCES = (
         "NACH",
         RUPEES,
         "nach-dmi",
-        layouts=(NACH_WITH_REFERENCE,),
+        layouts=(NACH_WITH_REFERENCE, ACH_DEBIT),
         match_group="dmi",
         match_days=3,
     ),
@@ -186,7 +190,7 @@ _SOURCES = (
         "NACH",
         RUPEES,
         "nach-gb",
-        layouts=(NACH_WITH_REFERENCE,),
+        layouts=(NACH_WITH_REFERENCE, ACH_DEBIT),
     ),
     Source(
         "RAW_IKF_NACH_CSV",
@@ -195,7 +199,7 @@ _SOURCES = (
         "NACH",
         RUPEES,
         "nach-ikf",
-        layouts=(NACH_WITH_REFERENCE,),
+        layouts=(NACH_WITH_REFERENCE, ACH_DEBIT),
     ),
     Source(
         "RAW_SHIVALIK_NACH_CSV",
@@ -204,7 +208,7 @@ _SOURCES = (
         "NACH",
         RUPEES,
         "nach-shivalik",
-        layouts=(NACH_WITH_REFERENCE,),
+        layouts=(NACH_WITH_REFERENCE, ACH_DEBIT),
         match_group="shivalik",
         match_days=3,
     ),
@@ -215,7 +219,7 @@ _SOURCES = (
         "NACH",
         RUPEES,
         "nach-ugro",
-        layouts=(NACH_WITH_REFERENCE,),
+        layouts=(NACH_WITH_REFERENCE, ACH_DEBIT),
     ),
     Source(
         "RAW_DMI_PAYMENT_CSV",

@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 from repayment_platform.sources import nach
 from repayment_platform.sources.dates import parse_date
-from repayment_platform.sources.layouts import Layout, Outcome
+from repayment_platform.sources.layouts import PAISE, Layout, Outcome
 from repayment_platform.sources.money import parse_paise, parse_rupees
 from repayment_platform.sources.outcomes import resolve_outcome
 from repayment_platform.sources.refusals import BadValue, RowReason
-from repayment_platform.sources.registry import PAISE, Source
+from repayment_platform.sources.registry import Source
 
 _SCIENTIFIC = re.compile(r"[0-9](\.[0-9]+)?E\+?[0-9]+", re.IGNORECASE)
 _UMRN = re.compile(r"[A-Za-z]{4}[0-9]{16}")
@@ -54,7 +54,8 @@ class RowReader:
         self._places = tuple(fields.items())
         self._nulls = frozenset(source.null_texts)
         self._longest_null = max(map(len, source.null_texts), default=0)
-        self._parse_amount = parse_paise if source.unit == PAISE else parse_rupees
+        unit = layout.unit or source.unit
+        self._parse_amount = parse_paise if unit == PAISE else parse_rupees
         self._dates = tuple(
             (field, partial(parse_date, formats=layout.columns[field].date_formats))
             for field in ("payment_date", "presentation_date")

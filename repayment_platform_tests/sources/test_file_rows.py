@@ -92,6 +92,7 @@ def test_a_utr_or_a_bare_umrn_is_no_reference_of_one_payment(
 ) -> None:
     assert one(tmp_path, Presentation_Reference=reference).payment_ref is None
     assert one(tmp_path, Presentation_Reference=f"{reference}-1").payment_ref is not None
+    assert one(tmp_path, Presentation_Reference="M-1", UMRN="M-1").payment_ref is None
 
 
 def test_a_zero_amount_is_landed_as_it_is(tmp_path: Path) -> None:
