@@ -118,6 +118,21 @@ def test_a_success_without_a_loan_is_seen_but_never_postable(models: Warehouse) 
     assert (row["is_success"], row["loan_external_id"]) == (True, None)
 
 
+def test_a_loan_that_a_corrected_view_shows_counts_once_the_key_is_decided_again(
+    models: Warehouse,
+) -> None:
+    models.file_row(NACH, loan=None, ref="nach:1")
+    provisional = only(models.fold())
+    models.connection.execute('UPDATE "RAW"."RAW_DMI_NACH_CSV" SET loan_ref = \'DMI-APP-1\'')
+    assert only(models.fold())["loan_external_id"] is None
+    models.connection.execute(
+        'INSERT INTO "CORE"."CORE_REFOLD" (source_key, reason) VALUES (%s, %s)',
+        (provisional["source_key"], "the model reads the loan now"),
+    )
+    row = only(models.fold())
+    assert (row["loan_external_id"], row["key_rule"]) == ("DMI-APP-1", "new")
+
+
 def test_a_mapped_loan_brings_the_payment_to_its_loan(models: Warehouse) -> None:
     models.file_row(NACH, loan=None, ref="nach:1")
     models.fold()
