@@ -112,6 +112,11 @@ class Settings(BaseSettings):
         return 2.0 if self.uses_sandbox else 60.0
 
     @property
+    def send_within_seconds(self) -> float:
+        """How soon after its intent a request leaves, or else it does not leave at all."""
+        return self.timeout_seconds / 3
+
+    @property
     def allowed_hosts(self) -> frozenset[str]:
         return frozenset(filter(None, map(str.strip, self.fineract_allowed_hosts.split(","))))
 
