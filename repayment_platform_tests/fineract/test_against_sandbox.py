@@ -95,14 +95,14 @@ async def test_a_repayment_stands_in_the_ledger_and_is_found_there(bench: Bench)
     assert undone.transaction.reversed
 
 
-async def test_a_loan_that_is_not_there_proves_nothing_about_a_payment(bench: Bench) -> None:
+async def test_a_loan_that_is_not_there_is_told_apart_from_an_absent_payment(bench: Bench) -> None:
     reply = await bench.post("pay-1", "LN-404")
     assert reply == Refused(
         "error.msg.loan.external.id.invalid",
         "Loan with external identifier LN-404 does not exist",
         404,
     )
-    assert isinstance(await bench.client.find_transaction("LN-404", "pay-1"), LookupFailed)
+    assert isinstance(await bench.client.find_transaction("LN-404", "pay-1"), UnknownLoan)
     assert isinstance(await bench.client.get_loan("LN-404"), UnknownLoan)
 
 
