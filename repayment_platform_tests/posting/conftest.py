@@ -14,17 +14,10 @@ from repayment_platform.posting.model import PostingStopped, Selection, Summary
 from repayment_platform.posting.runner import run_posting
 from repayment_platform.settings import Settings
 from repayment_platform_tests.conftest import Sandbox
+from repayment_platform_tests.posting.core_table import CORE_TRANSACTION_DATA
 
 DAY = date(2025, 11, 20)
 AUTOMATED = Selection(("ARTHMATE", "DMI", "IKF", "SHIVALIK"))
-
-# What the engine reads of the table that dbt builds.
-CORE = """
-CREATE TABLE "CORE"."CORE_TRANSACTION_DATA" (
-    source_key text PRIMARY KEY, source_lender text NOT NULL, loan_external_id text,
-    payment_date date, amount numeric(19, 2), is_success boolean NOT NULL, recon_source text,
-    payment_ref text, not_repayment_reason text, batch bigint NOT NULL)
-"""
 
 
 @dataclass
@@ -94,6 +87,15 @@ class Bench:
             if not row["reversed"]
         )
 
+    def requests(self) -> list[dict[str, Any]]:
+        """The sandbox's wire log."""
+        rows: list[dict[str, Any]] = httpx.get(f"{self.sandbox.root_url}/sandbox/requests").json()
+        return rows
+
+    def posts(self) -> list[dict[str, Any]]:
+        """The repayments of the wire log."""
+        return [request for request in self.requests() if request["operation"] == "repayment"]
+
     def faults(self, *rules: dict[str, Any], seed: int = 1) -> None:
         plan = {"seed": seed, "rules": list(rules)}
         httpx.post(f"{self.sandbox.root_url}/sandbox/faults", json=plan).raise_for_status()
@@ -119,5 +121,5 @@ def bench(
     sandbox: Sandbox,
     database_urls: Any,
 ) -> Bench:
-    connection.execute(CORE)
+    connection.execute(CORE_TRANSACTION_DATA)
     return Bench(connection, settings, sandbox, database_urls.psycopg)
