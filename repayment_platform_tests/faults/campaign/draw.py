@@ -1,0 +1,200 @@
+"""Drawing a plan from a seed.
+
+What belongs here: the odds of payments and of what becomes of them. What does not: the odds of
+trouble (`trouble`), the words (`plan`).
+"""
+
+import hashlib
+import random
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from repayment_platform_tests.faults.campaign import trouble
+from repayment_platform_tests.faults.campaign.plan import (
+    LENDERS,
+    RECON_LENDER,
+    Change,
+    Facts,
+    Hold,
+    LoseWorkList,
+    MakeLoan,
+    Pause,
+    Plan,
+    Put,
+    Wave,
+)
+
+_KINDS = {
+    "active": 70,
+    "closed": 4,
+    "overpaid": 4,
+    "late": 5,
+    "unknown": 5,
+    "written_off": 5,
+    "inactive": 3,
+    "young": 4,
+}
+"""Kinds of loans and how often they come; a young one is disbursed after its payments."""
+CHANGES_WITHIN = 1.2
+"""Seconds of a wave in which facts change while runs are under way."""
+
+
+@dataclass
+class _Calendar:
+    """When what changes."""
+
+    rng: random.Random
+    waves: int
+    before: list[list[Change]] = field(init=False)
+    during: list[list[tuple[float, Change]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.before = [[] for _ in range(self.waves)]
+        self.during = [[] for _ in range(self.waves)]
+
+    def some_time(self, change: Change, first: int = 0) -> int:
+        """Let it happen in a wave from `first` on, before its runs or among them; which wave."""
+        wave = self.rng.randint(first, self.waves - 1)
+        if self.rng.random() < 0.5:
+            self.before[wave].append(change)
+        else:
+            self.during[wave].append((self.rng.uniform(0, CHANGES_WITHIN), change))
+        return wave
+
+    def perhaps_later(self, change: Change, after: int) -> None:
+        if after + 1 < self.waves and self.rng.random() < 0.5:
+            self.some_time(change, after + 1)
+
+
+def plan_of(seed: int, today: date | None = None) -> Plan:
+    """The plan of a seed; `today` is the calendar date in Asia/Kolkata unless given."""
+    rng = random.Random(f"plan {seed}")
+    names = [f"LN-{n}" for n in range(1, rng.randint(6, 11))]
+    kinds = rng.choices(list(_KINDS), list(_KINDS.values()), k=len(names))
+    loans = dict(zip(names, kinds, strict=True))
+    payments = _payments(rng, loans, today or datetime.now(ZoneInfo("Asia/Kolkata")).date())
+    calendar = _Calendar(rng, rng.choice((2, 2, 3)))
+    for key, facts in payments.items():
+        _story(calendar, key, facts, names)
+    still_paused = _controls(calendar, loans)
+    recon = [key for key, facts in payments.items() if facts.recon_source]
+    return Plan(
+        seed=seed,
+        loans=loans,
+        already_there=_already_there(rng, payments, loans),
+        limited=rng.choice(LENDERS) if rng.random() < 0.3 else None,
+        run_limited=rng.choice(LENDERS) if rng.random() < 0.15 else None,
+        still_paused=still_paused,
+        waves=tuple(
+            _wave(rng, number, changes, meanwhile, recon)
+            for number, (changes, meanwhile) in enumerate(
+                zip(calendar.before, calendar.during, strict=True)
+            )
+        ),
+    )
+
+
+def _payments(rng: random.Random, loans: dict[str, str], today: date) -> dict[str, Facts]:
+    """By key: several of each loan, some that look the same, some for reconciliation."""
+    payments: dict[str, Facts] = {}
+
+    def add(facts: Facts) -> None:
+        text = f"{facts.lender}{facts.loan}{facts.day}{facts.amount}"
+        twins = sum(text == f"{f.lender}{f.loan}{f.day}{f.amount}" for f in payments.values())
+        key = text + (f"#{twins}" if twins else "")
+        payments[hashlib.md5(key.encode()).hexdigest()] = facts
+
+    def new_ref() -> str:
+        return f"test:pay_{rng.getrandbits(48):012x}"
+
+    for loan in loans:
+        lender = RECON_LENDER if rng.random() < 0.15 else rng.choice(LENDERS)
+        for _ in range(rng.randint(1, 5)):
+            is_recon = lender == RECON_LENDER or rng.random() < 0.12
+            facts = Facts(
+                lender=lender,
+                loan=loan,
+                day=today - timedelta(days=rng.choice((0, 0, 1, 2, 3, 5, 8))),
+                amount=Decimal(rng.randint(1, 900_000)) / 100,
+                payment_ref=new_ref() if rng.random() < 0.7 else None,
+                recon_source="RAZORPAY" if is_recon else None,
+            )
+            add(facts)
+            if rng.random() < 0.1:
+                add(replace(facts, payment_ref=new_ref()))
+            if facts.payment_ref and rng.random() < 0.03:
+                add(replace(facts, amount=facts.amount + 1))
+    return payments
+
+
+def _story(calendar: _Calendar, key: str, facts: Facts, loans: list[str]) -> None:
+    """When a payment arrives, and what becomes of it."""
+    rng = calendar.rng
+    arrival = 0 if rng.random() < 0.7 else rng.randrange(calendar.waves)
+    calendar.before[arrival].append(Put(key, facts))
+    if rng.random() > 0.35:
+        return
+    match rng.choice(("amount", "date", "loan", "withdrawn", "withdrawn", "hold", "hold")):
+        case "amount":
+            calendar.some_time(Put(key, replace(facts, amount=facts.amount + 1)), arrival)
+        case "date":
+            calendar.some_time(Put(key, replace(facts, day=facts.day - timedelta(1))), arrival)
+        case "loan":
+            calendar.some_time(Put(key, replace(facts, loan=rng.choice(loans))), arrival)
+        case "withdrawn":
+            wave = calendar.some_time(Put(key, replace(facts, is_success=False)), arrival)
+            calendar.perhaps_later(Put(key, facts), wave)
+        case "hold":
+            wave = calendar.some_time(Hold(key), arrival)
+            calendar.perhaps_later(Hold(key, released=True), wave)
+
+
+def _controls(calendar: _Calendar, loans: dict[str, str]) -> str | None:
+    """Pauses, loans that come late, a lost list; returns the lender that stays paused."""
+    rng = calendar.rng
+    for loan, kind in loans.items():
+        if kind == "late":
+            calendar.some_time(MakeLoan(loan), 1)
+    if rng.random() < 0.08:
+        calendar.some_time(LoseWorkList())
+    lender = rng.choice(LENDERS)
+    if rng.random() > 0.3:
+        return None
+    wave = calendar.some_time(Pause(lender, paused=True))
+    if wave + 1 == calendar.waves or rng.random() < 0.2:
+        return lender
+    calendar.some_time(Pause(lender, paused=False), wave + 1)
+    return None
+
+
+def _already_there(
+    rng: random.Random, payments: dict[str, Facts], loans: dict[str, str]
+) -> tuple[Put, ...]:
+    """Some with the facts of ours, some with another amount or on another loan."""
+    there = []
+    active = [loan for loan, kind in loans.items() if kind == "active"]
+    for key, facts in payments.items():
+        if facts.loan in active and rng.random() < 0.06:
+            amount = replace(facts, amount=facts.amount + 1)
+            loan = replace(facts, loan=rng.choice(active))
+            there.append(Put(key, rng.choice((facts, facts, amount, loan))))
+    return tuple(there)
+
+
+def _wave(
+    rng: random.Random,
+    number: int,
+    changes: list[Change],
+    meanwhile: list[tuple[float, Change]],
+    recon: list[str],
+) -> Wave:
+    runs = trouble.draw_runs(rng, number, recon)
+    return Wave(
+        changes=tuple(changes),
+        meanwhile=tuple(meanwhile),
+        rules=trouble.draw_rules(rng),
+        runs=runs,
+        events=trouble.draw_events(rng, [run.run_id for run in runs]),
+    )

@@ -1,0 +1,158 @@
+"""What goes wrong, and how often.
+
+What belongs here: the words of trouble and its odds: faults of the sandbox, runs that are killed,
+stopped, frozen or overlap, databases and sandboxes that restart. What does not: doing it (`play`).
+"""
+
+import random
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Rule = dict[str, Any]
+"""A switch of the sandbox, as its side door takes it."""
+
+POINTS = (
+    "before claim",
+    "after claim",
+    "before send",
+    "in flight",
+    "after reply",
+    "before record",
+    "after record",
+)
+"""Where a worker's process can be made to end or to freeze, by itself and exactly there."""
+
+
+@dataclass(frozen=True)
+class Doom:
+    """The process is killed (or frozen) when it reaches a point for the n-th time."""
+
+    point: str
+    nth: int
+    freeze: bool = False
+
+
+@dataclass(frozen=True)
+class RunOrder:
+    """A posting run, started so many seconds after its wave began."""
+
+    run_id: str
+    start: float
+    workers: int
+    recon_keys: tuple[str, ...] | None = None
+    limit: int | None = None
+    doom: Doom | None = None
+
+
+EventKind = Literal[
+    "kill -9 of a run",
+    "SIGTERM to a run",
+    "freeze of a run",
+    "thaw of all runs",
+    "lost lock of a run",
+    "terminated backend",
+    "PostgreSQL restart, immediate",
+    "PostgreSQL restart, fast",
+    "kill -9 of the sandbox",
+]
+
+
+@dataclass(frozen=True)
+class Event:
+    """What the campaign does to processes, so many seconds after the wave began."""
+
+    at: float
+    kind: EventKind
+    run_id: str = ""
+
+
+_ODDS: dict[EventKind, float] = {
+    "kill -9 of a run": 0.25,
+    "SIGTERM to a run": 0.12,
+    "freeze of a run": 0.1,
+    "thaw of all runs": 0.4,
+    "lost lock of a run": 0.1,
+    "terminated backend": 0.12,
+    "PostgreSQL restart, immediate": 0.05,
+    "PostgreSQL restart, fast": 0.05,
+    "kill -9 of the sandbox": 0.08,
+}
+
+
+def draw_events(rng: random.Random, run_ids: list[str]) -> tuple[Event, ...]:
+    """Each kind with its odds, at a time when the wave's runs are likely to be busy."""
+    return tuple(
+        Event(rng.uniform(0.05, 1.3), kind, rng.choice(run_ids))
+        for kind, odds in _ODDS.items()
+        if rng.random() < odds
+    )
+
+
+def draw_runs(rng: random.Random, wave: int, recon: list[str]) -> tuple[RunOrder, ...]:
+    """One to three overlapping runs; some are reconciliations of payments they name."""
+    return tuple(
+        RunOrder(
+            run_id=f"run-{wave + 1}{'abc'[n]}",
+            start=rng.choice((0.0, rng.uniform(0, 0.4))),
+            workers=rng.randint(2, 6),
+            recon_keys=_some(rng, recon) if recon and rng.random() < 0.3 else None,
+            limit=rng.randint(1, 8) if rng.random() < 0.08 else None,
+            doom=_draw_doom(rng),
+        )
+        for n in range(rng.choice((1, 2, 2, 3)))
+    )
+
+
+def _some(rng: random.Random, keys: list[str]) -> tuple[str, ...]:
+    return tuple(rng.sample(keys, rng.randint(1, len(keys))))
+
+
+def _draw_doom(rng: random.Random) -> Doom | None:
+    if rng.random() > 0.4:
+        return None
+    return Doom(rng.choice(POINTS), rng.choice((1, 1, 2, 3, 5, 8)), freeze=rng.random() < 0.4)
+
+
+def draw_rules(rng: random.Random) -> tuple[Rule, ...]:
+    """A few faults at once, over an honest latency that lets runs overlap."""
+    latency: Rule = {"kind": "latency", "ms": rng.choice((5, 15, 40)), "jitter_ms": 20}
+    return (latency, *(_draw_fault(rng) for _ in range(rng.choice((0, 1, 2, 3, 4)))))
+
+
+def _draw_fault(rng: random.Random) -> Rule:
+    """Hangs and spikes straddle the client's time-out and stay well below the settle time."""
+    some = rng.choice((0.05, 0.15, 0.4))
+    applied = rng.random() < 0.5
+    hang = rng.choice((0, 100, 400))
+    on = rng.choice(("repayment", "repayment", "any"))
+    faults: tuple[Rule, ...] = (
+        {"kind": "latency", "rate": some, "ms": 50, "jitter_ms": 400, "on": on},
+        {"kind": "reset_before_work", "rate": some, "on": on},
+        {"kind": "reset_after_commit", "rate": some},
+        {"kind": "hang_before_work", "rate": some, "ms": hang, "on": on},
+        {"kind": "hang_after_commit", "rate": some, "ms": hang},
+        {"kind": "server_error_after_commit", "rate": some},
+        {"kind": "crash", "rate": 0.1, "times": 1, "when": "before_work"},
+        {"kind": "crash", "rate": 0.1, "times": 1, "when": "after_commit"},
+        {"kind": "stuck_key", "rate": some, "ms": hang, "applied": applied},
+        {"kind": "lock_conflict", "rate": some / 2},
+        {"kind": "loan_locked", "rate": some / 2},
+        {"kind": "job_running", "rate": 0.1, "times": 1},
+        {"kind": "too_many_requests", "rate": some / 2, "retry_after": rng.choice((0, 1))},
+        {
+            "kind": "gateway",
+            "rate": some,
+            "status": rng.choice((500, 502, 503, 504)),
+            "applied": applied,
+            "on": "repayment" if applied else on,
+        },
+        {"kind": "unauthorized", "rate": 0.1, "times": 1, "on": on},
+        {"kind": "not_authorized", "rate": 0.1, "times": 1},
+        {"kind": "mysql_duplicate", "rate": 1},
+        {"kind": "maker_checker", "rate": 0.1, "times": 1},
+        {"kind": "cached_error_empty", "rate": 1},
+        {"kind": "replay", "rate": some},
+        {"kind": "operator_undo", "rate": 0.1},
+        {"kind": "business_date_behind", "rate": some},
+    )
+    return rng.choice(faults)
