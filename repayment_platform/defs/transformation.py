@@ -15,6 +15,7 @@ from dagster_dbt import (
     get_asset_key_for_model,
 )
 
+from repayment_platform.settings import load_settings
 from repayment_platform.warehouse import dbt
 from repayment_platform.warehouse.urls import DatabaseUrls
 
@@ -39,7 +40,10 @@ def dbt_models(
 ) -> Iterator[Any]:
     """Builds and tests the selected models; one dbt run at a time in a database."""
     with dbt.dbt_session(warehouse):
-        yield from dbt_cli.cli(dbt.BUILD, context=context).stream()
+        # One target folder for all runs: dbt parses only what has changed since the last, and
+        # under the lock no two runs write to it.
+        target = load_settings().home / "dbt"
+        yield from dbt_cli.cli(dbt.BUILD, context=context, target_path=target).stream()
 
 
 core_transaction_data = get_asset_key_for_model([dbt_models], "core_transaction_data")
