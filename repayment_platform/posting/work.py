@@ -77,7 +77,7 @@ WHERE t.batch > %(fed)s AND w.source_key = t.source_key
   AND p.source_key = t.source_key AND p.status = 'success'
 """
 
-# A payment over its lender's limit is held; a release is good only for the facts it was given for.
+# A payment over its lender's limit is held, once: what becomes of its release is told below.
 _HOLD_LARGE = """
 INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
 SELECT w.source_key, 'over_limit',
@@ -88,8 +88,23 @@ CROSS JOIN LATERAL (SELECT jsonb_build_object('loan', w.loan_external_id, 'amoun
                                               'date', w.payment_date) AS facts) f
 WHERE w.amount > s.max_payment AND w.state IN ('waiting', 'deferred', 'held', 'failed')
   AND NOT EXISTS (SELECT FROM "CORE"."CORE_HOLD" h
-                  WHERE h.source_key = w.source_key AND h.reason_code = 'over_limit'
-                    AND (h.decision IS NULL OR h.facts = f.facts))
+                  WHERE h.source_key = w.source_key AND h.reason_code = 'over_limit')
+ON CONFLICT DO NOTHING
+"""
+
+# A release is good only for the loan, amount and date it was given for.
+_HOLD_CHANGED = """
+INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
+SELECT DISTINCT ON (w.source_key, h.reason_code) w.source_key, h.reason_code,
+       'changed since it was released: ' || h.reason, f.facts
+FROM "CORE"."CORE_OPEN_WORK" w
+JOIN "CORE"."CORE_HOLD" h ON h.source_key = w.source_key AND h.decision = 'release'
+CROSS JOIN LATERAL (SELECT jsonb_build_object('loan', w.loan_external_id, 'amount', w.amount,
+                                              'date', w.payment_date) AS facts) f
+WHERE w.state IN ('waiting', 'deferred', 'held', 'failed')
+  AND NOT EXISTS (SELECT FROM "CORE"."CORE_HOLD" good
+                  WHERE good.source_key = w.source_key AND good.reason_code = h.reason_code
+                    AND (good.decision IS NULL OR good.facts @> f.facts))
 ON CONFLICT DO NOTHING
 """
 
@@ -181,8 +196,8 @@ async def refresh(connection: Connection) -> None:
     if newest is not None and newest > fed:
         await connection.execute(_FEED, {"fed": fed, "newest": newest})
         await connection.execute(_DROP_POSTED, {"fed": fed})
-    await connection.execute(_HOLD_LARGE)
-    await connection.execute(_RESTATE)
+    for statement in (_HOLD_LARGE, _HOLD_CHANGED, _RESTATE):
+        await connection.execute(statement)
 
 
 async def queue(connection: Connection, selection: Selection, run_id: str) -> list[QueueLine]:

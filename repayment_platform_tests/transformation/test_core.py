@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from repayment_platform.posting.holds import Decision, decide, open_holds
 from repayment_platform_tests.transformation.warehouse import (
     START,
     Row,
@@ -212,3 +213,19 @@ def test_a_full_refresh_leaves_views_on_the_table_alone(models: Warehouse) -> No
     assert run_in_process(models.urls, "run", "--select", "core_observation").success
     assert len(models.rows('SELECT * FROM "CORE".of_an_operator')) == 1
     models.connection.execute('DROP VIEW "CORE".of_an_operator')
+
+
+@pytest.mark.parametrize("decision", [Decision.SAME_PAYMENT, Decision.NOT_A_REPAYMENT])
+def test_a_held_payment_that_a_person_rules_out_is_no_repayment_from_the_next_run_on(
+    models: Warehouse, decision: Decision
+) -> None:
+    for _ in range(2):
+        models.file_row(ARTHMATE, "ARTH-LN-1", "100.00", "2025-11-20")
+    models.build()
+    [hold] = open_holds(models.connection)
+
+    decide(models.connection, hold.id, decision, "asha", "the lender sent the row twice")
+    rows = {row["source_key"]: row for row in models.build()}
+
+    assert sorted(row["is_success"] for row in rows.values()) == [False, True]
+    assert "an operator says" in rows[hold.source_key]["not_repayment_reason"]

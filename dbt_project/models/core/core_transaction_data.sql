@@ -103,6 +103,22 @@ folded AS (
         max(batch) AS batch
     FROM ranked
     GROUP BY source_key
+),
+
+-- A person's word on a held payment; whoever gives it has the key folded again.
+judged AS (
+    SELECT
+        folded.*,
+        (
+            SELECT CASE decision
+                WHEN 'same_payment' THEN 'an operator says: the same payment as another'
+                ELSE 'an operator says: not a repayment'
+            END
+            FROM {{ source('CORE', 'CORE_HOLD') }} hold
+            WHERE hold.source_key = folded.source_key AND hold.decision IN ('same_payment', 'not_a_repayment')
+            LIMIT 1
+        ) AS verdict
+    FROM folded
 )
 
 SELECT
@@ -113,11 +129,11 @@ SELECT
     CASE WHEN NOT (key_rule = 'provisional' AND is_success) THEN loan END AS loan_external_id,
     payment_date,
     amount::numeric(19, 2) AS amount,
-    is_success,
+    is_success AND verdict IS NULL AS is_success,
     recon_source,
     payment_ref,
     outcome,
-    not_repayment_reason,
+    coalesce(verdict, not_repayment_reason) AS not_repayment_reason,
     refunded_amount::numeric(19, 2) AS refunded_amount,
     method,
     utr,
@@ -131,4 +147,4 @@ SELECT
     first_landed_at,
     last_landed_at,
     batch
-FROM folded
+FROM judged

@@ -1,0 +1,54 @@
+"""`./run holds` and `./run decide`: payments that wait for a person.
+
+What belongs here: the commands. What does not: holds themselves (`posting.holds`).
+"""
+
+import getpass
+from typing import Annotated
+
+import psycopg
+import typer
+
+from repayment_platform.posting.holds import Decision, NoSuchHold, decide, open_holds
+from repayment_platform.settings import load_settings
+from repayment_platform.warehouse.migrate import migrate
+from repayment_platform.warehouse.server import warehouse
+
+
+def holds() -> None:
+    """List the payments that wait for a person, with the reason."""
+    from repayment_platform.commands.tables import table
+
+    with warehouse(load_settings()) as urls:
+        migrate(urls)
+        with psycopg.connect(urls.psycopg) as connection:
+            try:
+                found = open_holds(connection)
+            except psycopg.errors.UndefinedTable:
+                found = []  # dbt has not built CORE yet, so nothing can be held
+    header = ("hold", "lender", "loan", "rupees", "reason", "source_key")
+    rows = [
+        (h.id, h.lender or "", h.loan or "", h.amount or "", h.reason, h.source_key) for h in found
+    ]
+    table("Holds", header, rows, "none open")
+
+
+def decide_hold(
+    hold: Annotated[int, typer.Argument(help="Its number in `./run holds`.")],
+    decision: Annotated[Decision, typer.Argument(help="What it is.")],
+    why: Annotated[str, typer.Option(help="The reason, for the audit log.")],
+    by: Annotated[str, typer.Option(help="Who decides.")] = getpass.getuser(),
+) -> None:
+    """Decide a hold: `release` posts it, the others see to it that it never is posted.
+
+    Takes effect with the next run of the pipeline. A release is good for the loan, amount and
+    date that the payment has now; should they change, it is held again.
+    """
+    with warehouse(load_settings()) as urls:
+        migrate(urls)
+        with psycopg.connect(urls.psycopg) as connection:
+            try:
+                key = decide(connection, hold, decision, by, why)
+            except NoSuchHold as error:
+                raise SystemExit(f"decide: {error}") from None
+    typer.echo(f"{key}: {decision}")

@@ -1,0 +1,48 @@
+"""Each lender's guards: the pause switch, limits, and the first day posted from here.
+
+What belongs here: changing them, with an audit row. What does not: keeping to them (`work`,
+`claims`).
+"""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any, TypedDict
+
+from psycopg import Connection, sql
+from psycopg.types.json import Jsonb
+
+
+class Guards(TypedDict, total=False):
+    """What can be set for a lender; rupees; None takes a guard away."""
+
+    paused: bool
+    paused_why: str | None
+    post_from: date | None
+    max_payment: Decimal | None
+    max_run_count: int | None
+    max_run_amount: Decimal | None
+
+
+_SET = """
+INSERT INTO "CORE"."CORE_LENDER_SETTING" (source_lender, updated_by, {names})
+VALUES (%(lender)s, %(by)s, {values})
+ON CONFLICT (source_lender) DO UPDATE
+SET ({names}, updated_by, updated_at) = ROW ({values}, %(by)s, now())
+"""
+_AUDIT = """
+INSERT INTO "CORE"."CORE_AUDIT_LOG" (who, action, subject, detail)
+VALUES (%s, 'lender.guards', %s, %s)
+"""
+
+
+def set_guards(connection: Connection[Any], lender: str, guards: Guards, by: str) -> None:
+    """Change the guards that are named, leave the others; holds from the next run on."""
+    names = list(guards)
+    statement = sql.SQL(_SET).format(
+        names=sql.SQL(", ").join(map(sql.Identifier, names)),
+        values=sql.SQL(", ").join(map(sql.Placeholder, names)),
+    )
+    with connection.transaction():
+        connection.execute(statement, {**guards, "lender": lender, "by": by})
+        told = {name: None if value is None else str(value) for name, value in guards.items()}
+        connection.execute(_AUDIT, (by, lender, Jsonb(told)))
