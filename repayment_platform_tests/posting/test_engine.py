@@ -19,7 +19,7 @@ def test_a_due_payment_is_posted_once_and_recorded(bench: Bench) -> None:
     assert bench.ledger() == [(key, "LN-1", "1250.50")]
     assert (first.total("posted"), second.total("picked_up")) == (1, 0)
     assert bench.one(
-        'SELECT status, fineract_transaction_id IS NOT NULL, run_id '
+        "SELECT status, fineract_transaction_id IS NOT NULL, run_id "
         'FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"'
     ) == ("success", True, "run-1")
     assert bench.states() == {key: "success"}
@@ -35,7 +35,7 @@ def test_many_loans_are_posted_in_parallel_and_each_loan_in_date_order(bench: Be
     assert bench.post().total("posted") == 90
 
     order = bench.connection.execute(
-        'SELECT loan_external_id, array_agg(payment_date ORDER BY id) '
+        "SELECT loan_external_id, array_agg(payment_date ORDER BY id) "
         'FROM "CORE"."CORE_POSTING_ATTEMPT" GROUP BY 1'
     ).fetchall()
     assert all(days == sorted(days) and len(days) == 3 for _, days in order)
@@ -56,9 +56,10 @@ def test_a_payment_of_an_unknown_loan_fails_with_fineracts_words_and_is_retried(
     bench.loans("LN-MISSING")
     assert bench.post().total("posted") == 1
     assert bench.states() == {key: "success"}
-    assert bench.one(
-        'SELECT status, attempts FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"'
-    ) == ("success", 2)
+    assert bench.one('SELECT status, attempts FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"') == (
+        "success",
+        2,
+    )
 
 
 def test_a_refused_payment_does_not_block_the_later_ones_of_its_loan(bench: Bench) -> None:
@@ -152,7 +153,7 @@ def test_doubt_about_one_payment_blocks_the_later_ones_of_its_loan_only(bench: B
     order = [
         amount
         for (amount,) in bench.connection.execute(
-            "SELECT amount::text FROM \"CORE\".\"CORE_POSTING_ATTEMPT\" "
+            'SELECT amount::text FROM "CORE"."CORE_POSTING_ATTEMPT" '
             "WHERE outcome = 'success' ORDER BY settled_at"
         )
     ]

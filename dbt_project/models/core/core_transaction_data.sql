@@ -110,13 +110,9 @@ judged AS (
     SELECT
         folded.*,
         (
-            SELECT CASE decision
-                WHEN 'same_payment' THEN 'an operator says: the same payment as another'
-                ELSE 'an operator says: not a repayment'
-            END
+            SELECT 'an operator says: ' || replace(min(hold.decision), '_', ' ')
             FROM {{ source('CORE', 'CORE_HOLD') }} hold
             WHERE hold.source_key = folded.source_key AND hold.decision IN ('same_payment', 'not_a_repayment')
-            LIMIT 1
         ) AS verdict
     FROM folded
 )
