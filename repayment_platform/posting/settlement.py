@@ -14,7 +14,7 @@ from repayment_platform.posting.work import Connection
 
 _DOUBTS = """
 SELECT a.id, a.idempotency_key, a.source_key, a.source_lender, a.loan_external_id, a.payment_date,
-       a.amount, coalesce(w.state, 'unknown') AS state, coalesce(w.tries, 0) AS tries,
+       a.amount, coalesce(a.error_code, '') AS error_code, coalesce(w.tries, 0) AS tries,
        greatest(0, %(conclusive)s - extract(epoch FROM clock_timestamp() - a.intended_at)
        )::float8 AS seconds_left
 FROM "CORE"."CORE_POSTING_ATTEMPT" a
@@ -55,7 +55,9 @@ async def doubts(connection: Connection, run_id: str, conclusive: float) -> list
                     ),
                     row["idempotency_key"],
                 ),
-                State(row["state"]) if row["state"] == State.AWAITING_APPROVAL else State.UNKNOWN,
+                State.AWAITING_APPROVAL
+                if row["error_code"] == State.AWAITING_APPROVAL
+                else State.UNKNOWN,
                 row["seconds_left"],
             )
             for row in await cursor.fetchall()

@@ -78,7 +78,7 @@ def of_reply(attempt: Attempt, reply: fineract.Reply) -> Verdict:
                 State.AWAITING_APPROVAL,
                 text,
                 http_status=200,
-                code="awaiting_approval",
+                code=State.AWAITING_APPROVAL,
             )
             return Verdict(result, Then.STOP)
         case fineract.Unknown(why=why, server_trouble=server_trouble):
@@ -102,8 +102,7 @@ def of_lookup(attempt: Attempt, state: State, answer: fineract.Lookup, *, due: b
             return _of_absence(attempt, state, isinstance(answer, fineract.UnknownLoan), due)
         case fineract.LookupFailed(why=why, system_fault=system_fault, server_trouble=trouble):
             then = Then.STOP if system_fault else Then.LEAVE_LOAN
-            result = Result(attempt.id, None, state, f"look-up failed: {why}")
-            return Verdict(result, then, trouble)
+            return Verdict(_still_open(attempt, state, f"look-up failed: {why}"), then, trouble)
 
 
 def _of_absence(attempt: Attempt, state: State, no_loan: bool, due: bool) -> Verdict:
@@ -124,7 +123,13 @@ def _of_absence(attempt: Attempt, state: State, no_loan: bool, due: bool) -> Ver
     why = f"{where} yet; too early to be sure"
     if state is State.AWAITING_APPROVAL:
         why = "awaiting approval in Fineract"
-    return Verdict(Result(attempt.id, None, state, why), Then.LEAVE_LOAN)
+    return Verdict(_still_open(attempt, state, why), Then.LEAVE_LOAN)
+
+
+def _still_open(attempt: Attempt, state: State, why: str) -> Result:
+    """Unknown as before, or awaiting approval; the attempt bears the mark of the latter."""
+    code = state if state is State.AWAITING_APPROVAL else None
+    return Result(attempt.id, None, state, why, code=code)
 
 
 def not_sendable(attempt: Attempt, error: fineract.InvalidRequestError) -> Verdict:
