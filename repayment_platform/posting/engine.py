@@ -16,7 +16,9 @@ from psycopg import AsyncConnection, errors
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import InvalidRequestError, Repayment, Unknown
 from repayment_platform.posting import verdicts
+from repayment_platform.posting.allowance import Allowance
 from repayment_platform.posting.claims import Attempt, Claims
+from repayment_platform.posting.feed import refresh
 from repayment_platform.posting.ledger import check_ledger, remember_ledger
 from repayment_platform.posting.liveness import live_run, take_over_dead_runs
 from repayment_platform.posting.model import (
@@ -31,7 +33,7 @@ from repayment_platform.posting.results import Result, Results
 from repayment_platform.posting.settlement import Doubt, doubts
 from repayment_platform.posting.tally import count
 from repayment_platform.posting.verdicts import Then, Verdict
-from repayment_platform.posting.work import Allowance, Connection, due_loans, queue, refresh
+from repayment_platform.posting.work import Connection, due_loans, queue
 from repayment_platform.posting.workers import StopSwitch, Workers
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse.group_commit import GroupCommit
@@ -179,11 +181,11 @@ class _Run:
         for payment in loan:
             if payment.source_key not in self._doubted:
                 self.summary.of(payment.lender).picked_up += 1
-            for _ in range(TRIES_PER_RUN):
+            for tries_left in reversed(range(TRIES_PER_RUN)):
                 if self.switch.is_set:
                     return
                 then, pause = await self._post_once(worker, client, payment)
-                if then is not Then.AGAIN or pause > LONGEST_PAUSE_SECONDS:
+                if then is not Then.AGAIN or pause > LONGEST_PAUSE_SECONDS or not tries_left:
                     break
                 await self.switch.sleep(pause)
             if then is not Then.NEXT:

@@ -1,0 +1,155 @@
+"""The list of open work: fed from CORE, and kept true to holds and settings.
+
+What belongs here: SQL that decides which payments are open and in which state they wait.
+What does not: what is due of them (`work`), sending (`engine`), outcomes (`results`).
+"""
+
+from repayment_platform.posting.work import Connection
+
+# The lock makes feeding one at a time; max(batch) is an index look-up, so idling costs nothing.
+_UNREAD = """
+SELECT f.batch, greatest(f.batch, (SELECT max(batch) FROM "CORE"."CORE_TRANSACTION_DATA"))
+FROM "CORE"."CORE_WORK_FEED" f FOR UPDATE OF f
+"""
+
+# Payments of batches not read before, and open ones that have been sent: what CORE learned of a
+# payment while its request was under way was passed over. Open ones join or are brought up to
+# date, those that are no repayment any more leave, and a posted one whose facts changed becomes
+# an exception.
+_FEED = """
+WITH unread AS (
+    SELECT source_key FROM "CORE"."CORE_TRANSACTION_DATA" WHERE batch > %(fed)s
+    UNION
+    SELECT source_key FROM "CORE"."CORE_OPEN_WORK" WHERE tries > 0
+), changed AS MATERIALIZED (
+    SELECT t.*, p.source_key IS NOT NULL AS posted,
+           t.is_success AND t.loan_external_id IS NOT NULL AND t.amount > 0 AS eligible,
+           (p.loan_external_id, p.amount, p.payment_date)
+               IS DISTINCT FROM (t.loan_external_id, t.amount, t.payment_date) AS differs
+    FROM unread JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
+    LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+           ON p.source_key = t.source_key AND p.status = 'success'
+), excepted AS (
+    INSERT INTO "CORE"."CORE_EXCEPTION" (source_key, kind, detail)
+    SELECT source_key, 'changed_after_posting',
+           jsonb_build_object('loan', loan_external_id, 'amount', amount, 'date', payment_date,
+                              'is_repayment', is_success, 'why', not_repayment_reason)
+    FROM changed WHERE posted AND (differs OR NOT eligible)
+    ON CONFLICT (source_key, kind) WHERE closed_at IS NULL
+    DO UPDATE SET detail = EXCLUDED.detail
+), withdrawn AS (
+    DELETE FROM "CORE"."CORE_OPEN_WORK" w USING changed c
+    WHERE w.source_key = c.source_key AND NOT c.posted AND NOT c.eligible
+      AND w.state IN ('waiting', 'deferred', 'held', 'failed')
+), opened AS (
+    INSERT INTO "CORE"."CORE_OPEN_WORK" AS w (source_key, source_lender, loan_external_id,
+        payment_date, amount, payment_ref, recon_source, state, reason)
+    SELECT source_key, source_lender, loan_external_id, payment_date, amount, payment_ref,
+           recon_source, 'waiting',
+           CASE WHEN recon_source IS NULL THEN 'to be posted by the next run'
+                ELSE 'awaits reconciliation' END
+    FROM changed WHERE eligible AND NOT posted
+    ORDER BY source_key
+    ON CONFLICT (source_key) DO UPDATE SET
+        loan_external_id = EXCLUDED.loan_external_id, payment_date = EXCLUDED.payment_date,
+        amount = EXCLUDED.amount, payment_ref = EXCLUDED.payment_ref,
+        recon_source = EXCLUDED.recon_source, not_before = NULL, updated_at = now()
+    WHERE (w.loan_external_id, w.payment_date, w.amount, w.payment_ref, w.recon_source)
+          IS DISTINCT FROM (EXCLUDED.loan_external_id, EXCLUDED.payment_date, EXCLUDED.amount,
+                            EXCLUDED.payment_ref, EXCLUDED.recon_source)
+      AND w.state IN ('waiting', 'deferred', 'held', 'failed')
+)
+UPDATE "CORE"."CORE_WORK_FEED" SET batch = %(newest)s
+"""
+
+# A payment that was posted while the feed read it must not stay on the list.
+_DROP_POSTED = """
+DELETE FROM "CORE"."CORE_OPEN_WORK" w USING "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+WHERE p.source_key = w.source_key AND p.status = 'success'
+"""
+
+# One payment of a provider is one repayment, whatever its keys: what was posted under another key
+# is a question for a person, again each time it is released.
+_HOLD_POSTED_ELSEWHERE = """
+INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
+SELECT w.source_key, 'posted_elsewhere',
+       format('payment %s was posted under the key %s', w.payment_ref, p.source_key),
+       jsonb_build_object('loan', w.loan_external_id, 'amount', w.amount, 'date', w.payment_date)
+FROM "CORE"."CORE_OPEN_WORK" w
+JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+  ON p.payment_ref = w.payment_ref AND p.status = 'success' AND p.source_key <> w.source_key
+WHERE w.state IN ('waiting', 'deferred', 'held', 'failed')
+ON CONFLICT DO NOTHING
+"""
+
+# A payment over its lender's limit is held, once: what becomes of its release is told below.
+_HOLD_LARGE = """
+INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
+SELECT w.source_key, 'over_limit',
+       format('%s rupees is over the limit of %s for one payment', w.amount, s.max_payment), f.facts
+FROM "CORE"."CORE_OPEN_WORK" w
+JOIN "CORE"."CORE_LENDER_SETTING" s USING (source_lender)
+CROSS JOIN LATERAL (SELECT jsonb_build_object('loan', w.loan_external_id, 'amount', w.amount,
+                                              'date', w.payment_date) AS facts) f
+WHERE w.amount > s.max_payment AND w.state IN ('waiting', 'deferred', 'held', 'failed')
+  AND NOT EXISTS (SELECT FROM "CORE"."CORE_HOLD" h
+                  WHERE h.source_key = w.source_key AND h.reason_code = 'over_limit')
+ON CONFLICT DO NOTHING
+"""
+
+# A release is good only for the loan, amount and date it was given for.
+_HOLD_CHANGED = """
+INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
+SELECT DISTINCT ON (w.source_key, h.reason_code) w.source_key, h.reason_code,
+       'changed since it was released: ' || h.reason, f.facts
+FROM "CORE"."CORE_OPEN_WORK" w
+JOIN "CORE"."CORE_HOLD" h ON h.source_key = w.source_key AND h.decision = 'release'
+CROSS JOIN LATERAL (SELECT jsonb_build_object('loan', w.loan_external_id, 'amount', w.amount,
+                                              'date', w.payment_date) AS facts) f
+WHERE w.state IN ('waiting', 'deferred', 'held', 'failed')
+  AND NOT EXISTS (SELECT FROM "CORE"."CORE_HOLD" good
+                  WHERE good.source_key = w.source_key AND good.reason_code = h.reason_code
+                    AND (good.decision IS NULL OR good.facts @> f.facts))
+ON CONFLICT DO NOTHING
+"""
+
+# What each open payment that nobody is sending should wait as, by holds and settings.
+_RESTATE = """
+WITH verdict AS (
+    SELECT w.source_key,
+        CASE WHEN h.source_key IS NOT NULL THEN 'held'
+             WHEN s.paused OR w.payment_date < s.post_from THEN 'deferred'
+             WHEN w.state IN ('held', 'deferred') THEN 'waiting'
+             ELSE w.state END AS state,
+        CASE WHEN h.source_key IS NOT NULL THEN h.reason
+             WHEN s.paused THEN 'lender paused: ' || coalesce(s.paused_why, 'no reason given')
+             WHEN w.payment_date < s.post_from
+                 THEN 'paid before ' || s.post_from || ', the first day posted from here'
+             WHEN w.state NOT IN ('held', 'deferred') THEN w.reason
+             WHEN w.recon_source IS NULL THEN 'to be posted by the next run'
+             ELSE 'awaits reconciliation' END AS reason
+    FROM "CORE"."CORE_OPEN_WORK" w
+    LEFT JOIN "CORE"."CORE_LENDER_SETTING" s USING (source_lender)
+    LEFT JOIN LATERAL (SELECT source_key, reason FROM "CORE"."CORE_HOLD"
+                       WHERE source_key = w.source_key AND decision IS NULL
+                       ORDER BY id LIMIT 1) h ON true
+    WHERE w.state IN ('waiting', 'deferred', 'held', 'failed')
+)
+UPDATE "CORE"."CORE_OPEN_WORK" w SET state = v.state, reason = v.reason, updated_at = now()
+FROM verdict v
+WHERE v.source_key = w.source_key AND (w.state, w.reason) IS DISTINCT FROM (v.state, v.reason)
+  AND w.state IN ('waiting', 'deferred', 'held', 'failed')  -- not claimed meanwhile
+"""
+
+
+async def refresh(connection: Connection) -> None:
+    """Bring the list of open work up to date with CORE, holds and lender settings.
+
+    Call it in a transaction; one that is rolled back leaves no trace (a dry run).
+    """
+    row = await (await connection.execute(_UNREAD)).fetchone()
+    fed, newest = row or (0, 0)
+    await connection.execute(_FEED, {"fed": fed, "newest": newest})
+    holds = (_HOLD_POSTED_ELSEWHERE, _HOLD_LARGE, _HOLD_CHANGED)
+    for statement in (_DROP_POSTED, *holds, _RESTATE):
+        await connection.execute(statement)

@@ -1,0 +1,107 @@
+"""The list of open work stays true to CORE, to holds and to what was posted."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+
+from repayment_platform.posting.feed import refresh
+from repayment_platform_tests.posting.conftest import DAY, Bench
+
+QUICK = {"fineract_timeout_seconds": 0.3, "fineract_settle_seconds": 0.4}
+
+
+def leave_in_doubt(bench: Bench) -> None:
+    """A run whose every request is lost on the way; nothing reaches the ledger."""
+    bench.faults({"kind": "reset_before_work"})
+    bench.post(**QUICK)
+    bench.faults()
+
+
+def test_new_facts_that_came_while_a_request_was_in_doubt_are_posted(bench: Bench) -> None:
+    bench.loans("LN-1")
+    key = bench.payment("LN-1", "100.00")
+    leave_in_doubt(bench)
+    assert bench.states() == {key: "unknown"}
+    bench.payment("LN-1", "100.00", payment_date=DAY.replace(day=1))
+
+    bench.post(**QUICK)
+    bench.post(**QUICK)
+
+    assert bench.one(
+        'SELECT status, payment_date FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"'
+    ) == ("success", DAY.replace(day=1))
+    assert len(bench.ledger()) == 1
+
+
+def test_a_payment_withdrawn_while_it_was_in_doubt_leaves_the_list(bench: Bench) -> None:
+    bench.loans("LN-1")
+    bench.payment("LN-1", "100.00")
+    other = bench.payment("LN-1", "50.00")
+    leave_in_doubt(bench)
+    bench.payment("LN-1", "100.00", is_success=False)
+
+    bench.post(**QUICK)
+    bench.post(**QUICK)
+
+    assert bench.states() == {other: "success"}
+
+
+def test_what_was_posted_under_another_key_is_held_and_keeps_nothing_back(bench: Bench) -> None:
+    bench.loans("LN-1")
+    first = bench.payment("LN-1", "100.00", payment_ref="razorpay:pay_1")
+    again = bench.payment("LN-1", "101.00", payment_ref="razorpay:pay_1")
+    other = bench.payment("LN-1", "102.00")
+
+    bench.post()
+    bench.post()
+
+    posted, held = sorted((first, again))  # of one day: in order of their keys
+    assert bench.states() == {posted: "success", held: "held", other: "success"}
+    assert bench.one('SELECT reason FROM "CORE"."CORE_HOLD"') == (
+        f"payment razorpay:pay_1 was posted under the key {posted}",
+    )
+
+
+def test_a_list_that_was_lost_is_fed_anew_and_nothing_is_sent_twice(bench: Bench) -> None:
+    bench.loans("LN-1", "LN-2")
+    posted, awaiting = bench.payment("LN-1"), bench.payment("LN-2")
+    bench.faults({"kind": "maker_checker", "loan": "LN-2"})
+    bench.post_stopped(posting_workers=1)
+    bench.connection.execute('DELETE FROM "CORE"."CORE_OPEN_WORK"')
+    bench.connection.execute('UPDATE "CORE"."CORE_WORK_FEED" SET batch = 0')
+    bench.faults()
+
+    time.sleep(bench.settings.settle_seconds + bench.settings.send_within_seconds)
+    bench.post()
+
+    assert bench.states() == {posted: "success", awaiting: "awaiting_approval"}
+    assert len(bench.posts()) == 2
+
+
+def test_a_hold_does_not_touch_a_payment_that_another_run_claims_meanwhile(bench: Bench) -> None:
+    key = bench.payment("LN-1")
+    asyncio.run(_refresh(bench.conninfo))
+    bench.connection.execute(
+        'INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts) '
+        "VALUES (%s, 'possible_duplicate', 'the same money?', '{}')",
+        (key,),
+    )
+    claim = 'UPDATE "CORE"."CORE_OPEN_WORK" SET state = \'sending\''
+    with ThreadPoolExecutor() as pool, psycopg.connect(bench.conninfo) as claiming:
+        claiming.execute(claim)
+        refreshed = pool.submit(asyncio.run, _refresh(bench.conninfo))
+        waiting = "SELECT count(*) FROM pg_stat_activity "
+        waiting += "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        while bench.one(waiting) == (0,) and not refreshed.done():
+            time.sleep(0.01)
+        claiming.commit()
+        refreshed.result()
+
+    assert bench.states() == {key: "sending"}
+
+
+async def _refresh(conninfo: str) -> None:
+    async with await psycopg.AsyncConnection.connect(conninfo) as connection:
+        await refresh(connection)
