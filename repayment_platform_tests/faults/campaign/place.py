@@ -90,7 +90,8 @@ class Place:
         """Restart the server; `immediate` is a crash and its recovery, `fast` ends sessions."""
         data = self.home / "pgdata"
         where = ("-D", str(data), "-l", str(data / "server.log"))
-        done = server_user(data).run((_program("pg_ctl"), "restart", "-m", mode, "-w", "-s", *where))
+        restart = (_program("pg_ctl"), "restart", "-m", mode, "-w", "-s", *where)
+        done = server_user(data).run(restart)
         if done.returncode or not Postmaster(data).alive():
             raise RuntimeError(f"PostgreSQL did not restart: {done.stdout}")
 

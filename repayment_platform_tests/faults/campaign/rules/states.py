@@ -98,7 +98,7 @@ def what_rests_has_a_reason(history: History) -> Iterator[str]:
         lawful = {
             "held": work.key in history.holds,
             "deferred": work.lender == history.plan.still_paused,
-            "failed": work.is_recon or history.plan.is_bad(work.loan),
+            "failed": work.is_recon or history.plan.is_bad(work.loan) or work.loan in awaited,
             "awaiting_approval": work.loan in awaited,
             "waiting": work.is_recon or work.loan in awaited,
         }
