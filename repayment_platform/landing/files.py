@@ -26,7 +26,7 @@ from repayment_platform.landing.quarantine import (
 )
 from repayment_platform.landing.results import Arrival, Counts, FileResult, FileStatus
 from repayment_platform.sources.encodings import Fingerprint, fingerprint
-from repayment_platform.sources.file_rows import FileRows, Landed, Refused
+from repayment_platform.sources.file_rows import Batch, FileRows, Refused
 from repayment_platform.sources.formats import open_table
 from repayment_platform.sources.refusals import FileReason, FileRefused
 from repayment_platform.sources.registry import Kind, Source, UnknownSource, source_named
@@ -34,8 +34,8 @@ from repayment_platform.sources.registry import Kind, Source, UnknownSource, sou
 Progress = Callable[[int, int], None]
 """Called after each batch with the bytes read so far and the bytes of the file."""
 
-BATCH_ROWS = 50_000
-"""Rows of one COPY: refused rows wait that long for their own."""
+COPY_BATCHES = 500
+"""Batches of one COPY: refused rows wait that long for their own."""
 _COPY = """
 COPY {} (file_id, row_number, cells, loan_ref, payment_ref, payment_date, amount, outcome,
          reason_code, reason_text, umrn, utr, method)
@@ -113,8 +113,8 @@ class _Landing:
             file_log.claim(self.connection, file_id)
             table = open_table(self.path, seen, source.layouts)
             rows = FileRows(source, table)
-            remaining = iter(rows)
-            while self._store(source, file_id, islice(remaining, BATCH_ROWS)):
+            batches = iter(rows)
+            while self._store(source, file_id, islice(batches, COPY_BATCHES)):
                 self.progress(table.position(), seen.size_bytes)
             outcomes = Counter(rows.outcomes)
             outcomes.subtract(move_shared_references(self.connection, source, file_id))
@@ -133,21 +133,20 @@ class _Landing:
             shown = examples(self.connection, file_id)
         return replace(result, counts=counts, quarantined=quarantined, examples=shown)
 
-    def _store(self, source: Source, file_id: int, rows: Iterable[Landed | Refused]) -> int:
-        """Store rows while they are being read; returns how many there were."""
+    def _store(self, source: Source, file_id: int, batches: Iterable[Batch]) -> bool:
+        """Store batches while they are being read; returns whether there were any."""
         statement = sql.SQL(_COPY).format(sql.Identifier("RAW", source.table))
         refused: list[Refused] = []
-        landed = 0
+        any_batch = False
         with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in rows:
-                if isinstance(row, Refused):
-                    refused.append(row)
-                else:
-                    copy.write_row((file_id, row.row_number, row.cells, *row.payment))
-                    landed += 1
+            for batch in batches:
+                any_batch = True
+                refused += batch.refused
+                for number, cells, payment in batch.landed:
+                    copy.write_row((file_id, number, cells, *payment))
         if refused:
             quarantine(self.connection, source, file_id, refused)
-        return landed + len(refused)
+        return any_batch
 
 
 def _arrive(path: Path, source_id: str, received_by: str) -> Arrival:

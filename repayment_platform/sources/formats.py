@@ -75,7 +75,7 @@ def _open_text(path: Path, encoding: str, layouts: tuple[Layout, ...], size: int
         return _open_ach_debit(path, encoding, size)
     misses: list[NearMiss] = []
     for delimiter in _DELIMITERS:
-        rows = [_split(line, delimiter) or [] for line in top]
+        rows = [_split(line.rstrip("\n"), delimiter) or [] for line in top]
         found = find_header(rows, layouts)
         if isinstance(found, Header):
             stream = path.open(encoding=encoding)
@@ -123,7 +123,7 @@ def _no_header(misses: list[NearMiss]) -> FileRefused:
 def _split(text: str, delimiter: str) -> list[str] | None:
     """The cells of one record, or None when its quotes do not pair."""
     if '"' not in text:
-        return text.rstrip("\n").split(delimiter)
+        return text.split(delimiter)
     try:
         return next(csv.reader(io.StringIO(text), delimiter=delimiter, strict=True), [])
     except csv.Error:
@@ -137,12 +137,13 @@ def _text_lines(stream: TextIO, delimiter: str, header: Header) -> Iterator[Line
         number = header.row + 2
         waiting: deque[str] = deque()
         while line := (waiting.popleft() if waiting else stream.readline()):
-            cells = _split(line, delimiter)
+            text = line.rstrip("\n")
+            cells = _split(text, delimiter)
             if cells is None:
                 waiting.extend(islice(stream, _CELL_LINES - len(waiting)))
-                line, cells = _joined(line, waiting, delimiter, len(header.names))
-            yield Line(number, line.rstrip("\n"), cells)
-            number += line.count("\n") or 1
+                text, cells = _joined(line, waiting, delimiter, len(header.names))
+            yield Line(number, text, cells)
+            number += 1 + text.count("\n")
 
 
 def _joined(
@@ -162,6 +163,6 @@ def _joined(
         if len(cells) == width and all(cell.count(delimiter) < width - 1 for cell in cells):
             for _ in range(taken):
                 waiting.popleft()
-            return text, cells
+            return text.rstrip("\n"), cells
         break
-    return first, None
+    return first.rstrip("\n"), None

@@ -1,17 +1,20 @@
-"""From the text cells of one row to the values that RAW stores beside them.
+"""From the text cells of rows to the values that RAW stores beside them.
 
-What belongs here: reading the fields of a layout out of one row. What does not: where the
-row came from (`formats`), summing rows up (`file_rows`), the loan id's final spelling, which
-BASE gives it.
+What belongs here: reading the fields of a layout, a column at a time. What does not: where
+the rows came from (`formats`), summing them up (`file_rows`), the loan id's final spelling,
+which BASE gives it.
+
+A file has many rows and few dates and statuses, so each different text of a column is read
+once. What cannot be read stands in its column as the `BadValue` that says why.
 """
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache, partial
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from repayment_platform.sources import nach
 from repayment_platform.sources.dates import parse_date
@@ -21,10 +24,15 @@ from repayment_platform.sources.outcomes import resolve_outcome
 from repayment_platform.sources.refusals import BadValue, RowReason
 from repayment_platform.sources.registry import Source
 
+Text = TypeVar("Text", bound=Hashable)
+Value = TypeVar("Value")
+Texts = Sequence[str | None]
+"""The texts of one field without what surrounds them, None where a row says "nothing"."""
+Ids = Sequence[str | BadValue | None]
+ColumnOf = Callable[[str], Texts]
+
 _SCIENTIFIC = re.compile(r"[0-9](\.[0-9]+)?E\+?[0-9]+", re.IGNORECASE)
 _UMRN = re.compile(r"[A-Za-z]{4}[0-9]{16}")
-Texts = dict[str, str]
-"""Field of the layout to the text of its cell."""
 _TAKEN_BACK = (Outcome.REFUND, Outcome.LATE_RETURN)
 
 
@@ -44,118 +52,210 @@ class Payment(NamedTuple):
     method: str | None
 
 
+class RowsRead(NamedTuple):
+    """What was read of some rows; the sequences have one item a row."""
+
+    payments: Sequence[Payment]
+    """Of no use where `faults` names the row."""
+    faults: Mapping[int, BadValue]
+    """The first fault of each row that has one."""
+    amounts: Sequence[Decimal | BadValue]
+    """With their sign, also of rows that have another fault."""
+    settled: Sequence[tuple[str | None, Decimal | BadValue]]
+    """UTR and the net that was settled under it; empty where the layout does not say."""
+
+
 class RowReader:
     """Reads the rows of one file: knows its source, its layout and where each field stands."""
 
     def __init__(self, source: Source, layout: Layout, fields: Mapping[str, int]) -> None:
         self._namespace = source.ref_namespace
-        self._columns = layout.columns
-        self._coded = bool(layout.reason_codes)
-        self._places = tuple(fields.items())
+        self._layout = layout
+        self._places = fields
         self._nulls = frozenset(source.null_texts)
         self._longest_null = max(map(len, source.null_texts), default=0)
         unit = layout.unit or source.unit
         self._parse_amount = parse_paise if unit == PAISE else parse_rupees
-        self._dates = tuple(
-            (field, partial(parse_date, formats=layout.columns[field].date_formats))
-            for field in ("payment_date", "presentation_date")
-            if field in fields
+
+    def read(self, rows: Sequence[Sequence[str]]) -> RowsRead:
+        """Read rows that all have as many cells as the header."""
+        column = partial(self._texts, list(zip(*rows, strict=True)), len(rows))
+        amounts = _each(self.amount, column("amount"))
+        outcomes, codes = self._outcomes(column)
+        umrns, utrs = self._ids(column, "umrn"), self._ids(column, "utr")
+        dates = zip(column("payment_date"), column("presentation_date"), strict=True)
+        values: tuple[Sequence[object], ...] = (
+            self._loans(column),
+            self._references(column, outcomes, umrns, utrs),
+            _each(self._date, list(dates)),
+            _directed(amounts, outcomes),
+            outcomes,
+            codes,
+            column("reason_text"),
+            umrns,
+            utrs,
+            column("method"),
         )
-        self._outcome = lru_cache(maxsize=4096)(partial(resolve_outcome, layout))
+        nets = _each(self.amount, column("settled")) if "settled" in self._places else []
+        return RowsRead(
+            list(map(Payment._make, zip(*values, strict=True))),
+            _faults((amounts, *values, nets)),
+            amounts,
+            list(zip(column("utr"), nets, strict=False)),
+        )
 
-    def texts(self, cells: Sequence[str]) -> Texts:
-        """The fields' texts without what surrounds them; those that say "nothing" are absent.
-
-        One leading apostrophe is Excel's mark for text and no part of the value.
-        """
-        texts: Texts = {}
-        for field, place in self._places:
-            value = cells[place].strip()
-            if value[:1] == "'":
-                value = value[1:].strip()
-            if len(value) > self._longest_null or value.lower() not in self._nulls:
-                texts[field] = value
-        return texts
-
-    def amount(self, texts: Texts) -> Decimal:
-        """The row's amount in rupees, with its sign.
+    def amount(self, text: str | None) -> Decimal:
+        """The amount in rupees, with its sign.
 
         Raises:
             BadValue: BAD_DECIMAL or MISSING_VALUE.
         """
-        if "amount" not in texts:
+        if text is None:
             raise BadValue(RowReason.MISSING_VALUE, "no amount")
-        return self._parse_amount(texts["amount"])
+        return self._parse_amount(text)
 
-    def payment(self, texts: Texts, amount: Decimal) -> Payment:
-        """All values of the row, `amount` having been read before.
+    def text(self, cells: Sequence[str], field: str) -> str | None:
+        """The text of one field of one row."""
+        return self._text(cells[self._places[field]].strip())
 
-        Raises:
-            BadValue: the first thing that cannot be read, with its reason code.
-        """
-        code, reason = texts.get("reason_code"), texts.get("reason_text")
-        if self._coded:
-            code = nach.code_in(code) or nach.code_in(reason) or code
-        outcome = self._outcome(texts.get("row_type"), texts.get("status"), code, reason)
-        return Payment(
-            self._loan(texts),
-            self._reference(texts, outcome),
-            self._date(texts),
-            _directed(amount, outcome),
-            outcome,
-            code,
-            reason,
-            self._id(texts, "umrn"),
-            self._id(texts, "utr"),
-            texts.get("method"),
-        )
+    def _texts(self, cells: Sequence[Sequence[str]], rows: int, field: str) -> Texts:
+        place = self._places.get(field)
+        if place is None:
+            return [None] * rows
+        longest = self._longest_null
+        return [
+            value if len(value) > longest and value[0] != "'" else self._text(value)
+            for value in map(str.strip, cells[place])
+        ]
 
-    def _date(self, texts: Texts) -> date:
-        for field, parse in self._dates:
-            if field in texts:
-                return parse(texts[field])
+    def _text(self, value: str) -> str | None:
+        """One leading apostrophe is Excel's mark for text and no part of the value."""
+        if value[:1] == "'":
+            value = value[1:].strip()
+        return None if value.lower() in self._nulls else value
+
+    def _outcomes(
+        self, column: ColumnOf
+    ) -> tuple[Sequence[Outcome | BadValue], Sequence[str | None]]:
+        """Outcomes, and the reason codes that had a say in them."""
+        codes, reasons = column("reason_code"), column("reason_text")
+        if self._layout.reason_codes:
+            pairs = list(zip(codes, reasons, strict=True))
+            known = {
+                pair: nach.code_in(pair[0]) or nach.code_in(pair[1]) or pair[0]
+                for pair in set(pairs)
+            }
+            codes = [known[pair] for pair in pairs]
+        said = zip(column("row_type"), column("status"), codes, reasons, strict=True)
+        resolve = partial(resolve_outcome, self._layout)
+        return _each(lambda words: resolve(*words), list(said)), codes
+
+    def _date(self, texts: tuple[str | None, str | None]) -> date:
+        for field, text in zip(("payment_date", "presentation_date"), texts, strict=True):
+            if text is not None:
+                return parse_date(text, self._layout.columns[field].date_formats)
         raise BadValue(RowReason.MISSING_VALUE, "no payment date")
 
-    def _id(self, texts: Texts, field: str) -> str | None:
-        """An id as text; one that Excel rounded is refused, for its digits are lost."""
-        value = texts.get(field)
-        if value is None or value == "0":
-            return None
-        if value[:1].isdigit() and _SCIENTIFIC.fullmatch(value):
-            raise BadValue(
-                RowReason.ID_DAMAGED_BY_EXCEL, f"{field} {value!r}: Excel cut off its digits"
-            )
-        pattern = self._columns[field].pattern
-        return value if not pattern or re.fullmatch(pattern, value) else None
+    def _ids(self, column: ColumnOf, field: str) -> Ids:
+        """Ids as texts; one that Excel rounded is refused, for its digits are lost."""
+        ids: Ids = [
+            text if text is None or not text[:1].isdigit() else _intact(field, text)
+            for text in column(field)
+        ]
+        if field in self._places and (pattern := self._layout.columns[field].pattern):
+            return [each if _is_like(pattern, each) else None for each in ids]
+        return ids
 
-    def _loan(self, texts: Texts) -> str | None:
-        for field in ("loan_ref", "loan_ref_else"):
-            if field in texts and (keys := self._columns[field].json_keys):
-                value = _from_json(texts[field], keys)
-            else:
-                value = self._id(texts, field)
-            if value is not None:
-                return value
-        return None
+    def _loans(self, column: ColumnOf) -> Ids:
+        if self._layout.columns["loan_ref"].json_keys:
+            keys = self._layout.columns["loan_ref"].json_keys
+            loans: Ids = [text and _from_json(text, keys) for text in column("loan_ref")]
+        else:
+            loans = self._ids(column, "loan_ref")
+        if "loan_ref_else" not in self._places:
+            return loans
+        others = self._ids(column, "loan_ref_else")
+        return [loan or other for loan, other in zip(loans, others, strict=True)]
 
-    def _reference(self, texts: Texts, outcome: Outcome) -> str | None:
+    def _references(
+        self, column: ColumnOf, outcomes: Sequence[Outcome | BadValue], umrns: Ids, utrs: Ids
+    ) -> Ids:
         """`namespace:id` of the one payment; a UTR or a bare UMRN covers many and is none."""
-        value = self._id(texts, "refund_of") if outcome is Outcome.REFUND else None
-        value = value or self._id(texts, "payment_id")
-        if value is None or self._namespace is None:
-            return None
-        if value in (texts.get("umrn"), texts.get("utr")) or _UMRN.fullmatch(value):
-            return None
-        return f"{self._namespace}:{''.join(value.split())}"
+        ids = self._ids(column, "payment_id")
+        if self._namespace is None:
+            return [None] * len(ids)
+        if "refund_of" in self._places:
+            refunded = zip(outcomes, self._ids(column, "refund_of"), ids, strict=True)
+            ids = [of or own if outcome is Outcome.REFUND else own for outcome, of, own in refunded]
+        prefix = f"{self._namespace}:"
+        return [
+            _reference(prefix, value, umrn, utr)
+            for value, umrn, utr in zip(ids, umrns, utrs, strict=True)
+        ]
 
 
-def _directed(amount: Decimal, outcome: Outcome) -> Decimal:
+def _each(read: Callable[[Text], Value], texts: Sequence[Text]) -> list[Value | BadValue]:
+    """Every text read, the same one only once; what cannot be read becomes its reason."""
+
+    def attempt(text: Text) -> Value | BadValue:
+        try:
+            return read(text)
+        except BadValue as bad:
+            return bad
+
+    known = {text: attempt(text) for text in set(texts)}
+    return [known[text] for text in texts]
+
+
+def _faults(columns: Sequence[Sequence[object]]) -> dict[int, BadValue]:
+    faults: dict[int, BadValue] = {}
+    for column in columns:
+        if BadValue in set(map(type, column)):
+            for row, value in enumerate(column):
+                if isinstance(value, BadValue):
+                    faults.setdefault(row, value)
+    return faults
+
+
+def _directed(
+    amounts: Sequence[Decimal | BadValue], outcomes: Sequence[Outcome | BadValue]
+) -> list[Decimal | BadValue]:
     """Money taken back is stored without sign; elsewhere a sign is a question for a person."""
-    if amount < 0 and outcome not in _TAKEN_BACK:
-        raise BadValue(
-            RowReason.AMBIGUOUS_DIRECTION, f"amount {amount} is negative in a row of {outcome}"
+    directed = list(amounts)
+    for row, amount in enumerate(amounts):
+        if isinstance(amount, BadValue) or not amount.is_signed():
+            continue
+        if outcomes[row] in _TAKEN_BACK:
+            directed[row] = -amount
+        else:
+            directed[row] = BadValue(
+                RowReason.AMBIGUOUS_DIRECTION,
+                f"amount {amount} is negative in a row of {outcomes[row]}",
+            )
+    return directed
+
+
+def _intact(field: str, text: str) -> str | BadValue | None:
+    """An id that begins with a digit; `0` stands for none."""
+    if _SCIENTIFIC.fullmatch(text):
+        return BadValue(
+            RowReason.ID_DAMAGED_BY_EXCEL, f"{field} {text!r}: Excel cut off its digits"
         )
-    return abs(amount)
+    return None if text == "0" else text
+
+
+def _is_like(pattern: str, value: str | BadValue | None) -> bool:
+    return isinstance(value, BadValue) or bool(value and re.fullmatch(pattern, value))
+
+
+def _reference(
+    prefix: str, value: str | BadValue | None, umrn: object, utr: object
+) -> str | BadValue | None:
+    if value is None or isinstance(value, BadValue):
+        return value
+    if value in (umrn, utr) or _UMRN.fullmatch(value):
+        return None
+    return prefix + "".join(value.split())
 
 
 def _from_json(text: str, keys: tuple[str, ...]) -> str | None:

@@ -5,7 +5,7 @@ not: what one row means (`rows`), other control totals (`file_rows`).
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from repayment_platform.sources.layouts import canonical
@@ -25,14 +25,11 @@ class Settlements:
         self._stated = _stated(above)
         self._added: defaultdict[str, Decimal] = defaultdict(Decimal)
 
-    def add(self, texts: Mapping[str, str]) -> None:
-        """Count one row in.
-
-        Raises:
-            BadValue: its settled amount cannot be read.
-        """
-        if "settled" in texts and "utr" in texts:
-            self._added[texts["utr"]] += parse_rupees(texts["settled"])
+    def add(self, settled: Iterable[tuple[str | None, Decimal | BadValue]]) -> None:
+        """Count in what rows say was settled under a UTR; what cannot be read is missing then."""
+        for utr, net in settled:
+            if utr is not None and not isinstance(net, BadValue):
+                self._added[utr] += net
 
     def check(self) -> None:
         """Compare, once all rows are in.

@@ -75,11 +75,11 @@ def read(path: Path, source: str | Source = NACH) -> Read:
         source = source_named(source)
     table = open_table(path, fingerprint(path), source.layouts)
     rows = FileRows(source, table)
-    found = list(rows)
+    batches = list(rows)
     return Read(
         table,
-        [each for each in found if isinstance(each, Landed)],
-        [each for each in found if isinstance(each, Refused)],
+        [each for batch in batches for each in batch.landed],
+        sorted(each for batch in batches for each in batch.refused),
         rows.totals.as_json(),
     )
 
