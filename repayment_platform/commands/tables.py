@@ -11,23 +11,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from repayment_platform.display import rupees
 from repayment_platform.posting.model import QueueLine
 from repayment_platform.posting.report import LenderReport
 
 # What is no terminal, a file or a pipe, has room for wide tables.
 console = Console() if sys.stdout.isatty() else Console(width=160)
-
-
-def rupees(amount: Decimal) -> str:
-    """An amount in rupees, grouped the Indian way: 12,34,567.00."""
-    whole, _, paise = f"{amount:.2f}".partition(".")
-    sign, digits = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
-    head, tail = digits[:-3], digits[-3:]
-    pairs: list[str] = []
-    while head:
-        head, pair = head[:-2], head[-2:]
-        pairs.insert(0, pair)
-    return f"{sign}{','.join([*pairs, tail])}.{paise}"
 
 
 def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:

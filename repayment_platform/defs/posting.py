@@ -4,7 +4,7 @@ What belongs here: its run config and its metadata. What does not: how posting w
 its checks (`checks`), when it runs (`automation`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import dagster as dg
@@ -12,14 +12,15 @@ from dagster import MarkdownMetadataValue
 from pydantic import Field
 
 from repayment_platform.defs.transformation import core_transaction_data
+from repayment_platform.display import rupees
 from repayment_platform.posting.model import (
-    LenderCount,
     PostingStopped,
     QueueLine,
     Selection,
     Summary,
     lenders_or_all,
 )
+from repayment_platform.posting.report import LenderReport, run_report
 from repayment_platform.posting.runner import inspect_queue, run_posting
 from repayment_platform.settings import Settings
 from repayment_platform.sources.registry import automated_lenders
@@ -28,6 +29,10 @@ from repayment_platform.warehouse.urls import DatabaseUrls
 POOL = "fineract_posting"
 """Shared by everything that posts; its limit of one keeps posting runs in line."""
 AUTOMATED = automated_lenders()
+
+
+COUNTS = ("picked_up", "posted", "failed", "held", "deferred", "in_doubt", "waiting", "recon")
+"""What is told of a run: the first three happened in it, the others are open after it."""
 
 
 class PostingConfig(dg.Config):
@@ -68,25 +73,31 @@ def posted_repayments(
     try:
         summary = run_posting(fineract, warehouse.psycopg, selection, run_id)
     except PostingStopped as stopped:
+        summary = stopped.summary
+    metadata = run_metadata(summary, run_report(warehouse.psycopg, run_id))
+    if summary.stopped:
         raise dg.Failure(
-            f"posting stopped early, the rest stays queued: {stopped}",
-            metadata=summary_metadata(stopped.summary),
+            f"posting stopped early, the rest stays queued: {summary.stopped}",
+            metadata=metadata,
             allow_retries=False,
-        ) from stopped
-    return dg.MaterializeResult(metadata=summary_metadata(summary))
+        )
+    return dg.MaterializeResult(metadata=metadata)
 
 
-def summary_metadata(summary: Summary) -> dict[str, Any]:
+def run_metadata(summary: Summary, report: Sequence[LenderReport]) -> dict[str, Any]:
     """What an operator wants to see of a run: counts, rupees, failures in Fineract's words."""
+    total = {name: sum(getattr(line, name) for line in report) for name in COUNTS}
     return {
-        "picked_up": dg.MetadataValue.int(summary.total("picked_up")),
-        "posted": dg.MetadataValue.int(summary.total("posted")),
-        "posted_rupees": dg.MetadataValue.text(f"{summary.posted_rupees:,.2f}"),
-        "failed": dg.MetadataValue.int(summary.total("failed")),
-        "held": dg.MetadataValue.int(summary.total("held")),
-        "in_doubt": dg.MetadataValue.int(summary.total("unknown")),
+        **{name: dg.MetadataValue.int(count) for name, count in total.items()},
+        "posted_rupees": dg.MetadataValue.text(rupees(summary.posted_rupees)),
         "seconds": dg.MetadataValue.float(round(summary.seconds, 3)),
-        "by_lender": _lender_table(summary),
+        "by_lender": _table(
+            ("lender", "rupees posted", *(name.replace("_", " ") for name in COUNTS)),
+            (
+                (line.lender, rupees(line.rupees), *(getattr(line, name) for name in COUNTS))
+                for line in report
+            ),
+        ),
         "failures": _failure_table(summary),
     }
 
@@ -96,19 +107,8 @@ def queue_table(lines: Iterable[QueueLine]) -> MarkdownMetadataValue:
     return _table(
         ("lender", "path", "state", "payments", "rupees", "due now", "reason"),
         (
-            (q.lender, q.path, q.state, q.payments, f"{q.rupees:,.2f}", _yes(q.due), q.reason)
+            (q.lender, q.path, q.state, q.payments, rupees(q.rupees), _yes(q.due), q.reason)
             for q in lines
-        ),
-    )
-
-
-def _lender_table(summary: Summary) -> MarkdownMetadataValue:
-    names = tuple(name for name in LenderCount.__dataclass_fields__ if name != "posted_rupees")
-    return _table(
-        ("lender", *(name.replace("_", " ") for name in names), "rupees posted"),
-        (
-            (code, *(getattr(count, name) for name in names), f"{count.posted_rupees:,.2f}")
-            for code, count in sorted(summary.lenders.items())
         ),
     )
 
@@ -121,7 +121,7 @@ def _failure_table(summary: Summary) -> MarkdownMetadataValue:
                 f.payment.lender,
                 f.payment.loan,
                 f.payment.date,
-                f"{f.payment.amount:,.2f}",
+                rupees(f.payment.amount),
                 f.state,
                 f.code,
                 f.text,
