@@ -39,8 +39,11 @@ COPY_BATCHES = 500
 _COPY = """
 COPY {} (file_id, row_number, cells, loan_ref, payment_ref, payment_date, amount, outcome,
          reason_code, reason_text, umrn, utr, method)
-FROM STDIN
+FROM STDIN (FORMAT BINARY)
 """
+_TYPES = ("int8", "int4", "text", "text", "text", "date", "numeric", *["text"] * 6)
+_JSONB_VERSION = "\1"
+"""What precedes the text of a `jsonb` in the binary format."""
 
 
 def ingest_file(
@@ -139,11 +142,12 @@ class _Landing:
         refused: list[Refused] = []
         any_batch = False
         with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.set_types(_TYPES)
             for batch in batches:
                 any_batch = True
                 refused += batch.refused
                 for number, cells, payment in batch.landed:
-                    copy.write_row((file_id, number, cells, *payment))
+                    copy.write_row((file_id, number, _JSONB_VERSION + cells, *payment))
         if refused:
             quarantine(self.connection, source, file_id, refused)
         return any_batch
