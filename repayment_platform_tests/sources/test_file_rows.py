@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from repayment_platform.sources.refusals import FileReason, FileRefused
@@ -225,6 +225,18 @@ def test_a_refund_of_the_older_report_names_the_payment_it_takes_back(tmp_path: 
         ("razorpay:pay_A", "success"),
         ("razorpay:pay_A", "refund"),
     ]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"])))
+@example('say "so"')
+@example("back\\slash")
+@example("a\ttab and \x7f")
+@example("100%s")
+def test_any_text_of_a_cell_comes_through_to_the_stored_json(tmp_path: Path, text: str) -> None:
+    header = [*HEADER, '5% "fee" \\']
+    seen = read_text(tmp_path, text_of([*row(), text], header=header))
+    assert seen.cells() == {**GOOD, header[-1]: text}
 
 
 CELLS = st.sampled_from(
