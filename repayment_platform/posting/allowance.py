@@ -4,7 +4,8 @@ What belongs here: counting payments against limits, and deferring what is over 
 not: limits that hold a single payment (`feed`), setting limits (`guards`).
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,11 +15,12 @@ from repayment_platform.posting.model import Payment
 
 _OVER = "over the lender's limit for one run; the next run goes on"
 _TOO_LARGE = "larger than all that the lender's limit lets one run post"
+_BEHIND = "behind an earlier payment of its loan that is over the lender's limit"
 _RUN_LIMITS = """
 SELECT source_lender, max_run_count, max_run_amount FROM "CORE"."CORE_LENDER_SETTING"
 WHERE max_run_count IS NOT NULL OR max_run_amount IS NOT NULL
 """
-# One that failed stays so: it is tried after all that never was, if there is room.
+# One that failed stays so: the longest untried are tried again first.
 _DEFER = """
 UPDATE "CORE"."CORE_OPEN_WORK" w SET state = 'deferred', reason = r.reason, updated_at = now()
 FROM unnest(%(keys)s::text[], %(reasons)s::text[]) AS r (source_key, reason)
@@ -28,17 +30,16 @@ RETURNING w.source_lender
 
 
 class Allowance:
-    """What a run may still pick up. What is refused keeps back the later payments of its loan."""
+    """What a run may still post; what is refused keeps back the later payments of its loan."""
 
     def __init__(self, limit: int | None, per_lender: dict[str, tuple[int | None, Decimal | None]]):
-        self._left = limit
+        self._limit = limit
         self._per_lender = per_lender
+        self._picked_up: set[str] = set()
+        self._taken: set[str] = set()
         self._count: Counter[str] = Counter()
-        self._rupees: dict[str, Decimal] = {}
-        self._closed: set[tuple[str, str]] = set()
+        self._rupees: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._refused: dict[str, str] = {}
-        self.deferred: Counter[str] = Counter()
-        """Payments by lender."""
 
     @classmethod
     async def of(cls, connection: AsyncConnection[Any], limit: int | None) -> "Allowance":
@@ -47,43 +48,43 @@ class Allowance:
 
     @property
     def used_up(self) -> bool:
-        return self._left is not None and self._left <= 0
+        return self._limit is not None and len(self._picked_up) >= self._limit
 
-    def grants(self, payment: Payment) -> bool:
-        """Count the payment in, or refuse it."""
-        if self.used_up:
+    def takes(self, payment: Payment, behind: Sequence[Payment]) -> bool:
+        """Count the payment in, once, or refuse it with those behind it of its loan."""
+        key, lender = payment.source_key, payment.lender
+        if key in self._taken:
+            return True
+        if self.used_up and key not in self._picked_up:
             return False
         if refusal := self._refusal(payment):
-            self._refused[payment.source_key] = refusal
-            self._closed.add((payment.lender, payment.loan))
+            self._refused |= {key: refusal} | {later.source_key: _BEHIND for later in behind}
             return False
-        self._count[payment.lender] += 1
-        self._rupees[payment.lender] = self._spent(payment.lender) + payment.amount
-        if self._left is not None:
-            self._left -= 1
+        self._picked_up.add(key)
+        self._taken.add(key)
+        self._count[lender] += 1
+        self._rupees[lender] += payment.amount
+        self._refused.pop(key, None)
         return True
+
+    def gives_back(self, payment: Payment) -> None:
+        """It was not posted: its lender's limits are for others."""
+        self._taken.remove(payment.source_key)
+        self._count[payment.lender] -= 1
+        self._rupees[payment.lender] -= payment.amount
 
     def _refusal(self, payment: Payment) -> str | None:
         most, most_rupees = self._per_lender.get(payment.lender, (None, None))
+        if most is not None and self._count[payment.lender] >= most:
+            return _OVER
         if most_rupees is not None and payment.amount > most_rupees:
             return _TOO_LARGE
-        over = (
-            (payment.lender, payment.loan) in self._closed
-            or (most is not None and self._count[payment.lender] >= most)
-            or (
-                most_rupees is not None
-                and self._spent(payment.lender) + payment.amount > most_rupees
-            )
-        )
-        return _OVER if over else None
+        if most_rupees is not None and self._rupees[payment.lender] + payment.amount > most_rupees:
+            return _OVER
+        return None
 
-    def _spent(self, lender: str) -> Decimal:
-        return self._rupees.get(lender, Decimal(0))
-
-    async def defer_refused(self, connection: AsyncConnection[Any]) -> None:
-        """Write down why those refused so far wait."""
-        if self._refused:
-            reasons = {"keys": list(self._refused), "reasons": list(self._refused.values())}
-            cursor = await connection.execute(_DEFER, reasons)
-            self.deferred.update(lender for (lender,) in await cursor.fetchall())
-            self._refused.clear()
+    async def defer_refused(self, connection: AsyncConnection[Any]) -> Counter[str]:
+        """Write down why those refused wait; returns how many of which lender."""
+        reasons = {"keys": list(self._refused), "reasons": list(self._refused.values())}
+        cursor = await connection.execute(_DEFER, reasons)
+        return Counter(lender for (lender,) in await cursor.fetchall())

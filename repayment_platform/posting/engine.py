@@ -9,7 +9,7 @@ What belongs here: that course, and when to stop. What does not: SQL (`work`, `c
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 
 from psycopg import AsyncConnection, errors
 
@@ -44,6 +44,8 @@ BREAKER_TRIPS = 5
 """Server failures in a row, over all workers, that end a run."""
 TRIES_PER_RUN = 3
 """How often a payment in passing trouble is sent within one run."""
+NOT_POSTED = (State.WAITING, State.FAILED, State.HELD)
+"""States of a payment that leave a run's limits to others."""
 LONGEST_PAUSE_SECONDS = 5.0
 """Passing trouble that asks for a longer pause is left to the next run."""
 SETTLE_ROUNDS = 3
@@ -90,16 +92,17 @@ async def post(
         await AsyncConnection.connect(conninfo, autocommit=True) as writing,
     ):
         await check_ledger(reading, settings)
-        async with reading.transaction():
-            await _refresh(reading)
+        await _refresh(reading)
         claims = GroupCommit(Claims(locked, run_id, selection).write, settings.posting_workers)
         results = GroupCommit(Results(writing, run_id).write, settings.posting_workers)
         async with claims.running(), results.running():
             allowance = await Allowance.of(reading, selection.limit)
-            run = _Run(settings, selection, run_id, reading, claims, results, progress, switch)
+            run = _Run(
+                settings, selection, run_id, reading, claims, results, allowance, progress, switch
+            )
             await take_over_dead_runs(locked, run_id)
-            await run.settle_and_post(allowance)
-        for lender, deferred in allowance.deferred.items():
+            await run.settle_and_post()
+        for lender, deferred in (await allowance.defer_refused(reading)).items():
             run.summary.of(lender).deferred += deferred
     run.summary.seconds = time.monotonic() - started
     run.summary.stopped = run.switch.reason
@@ -110,7 +113,8 @@ async def post(
 
 async def _refresh(connection: Connection) -> None:
     try:
-        await refresh(connection)
+        async with connection.transaction():
+            await refresh(connection)
     except errors.UndefinedTable:
         raise NoCore('"CORE"."CORE_TRANSACTION_DATA" is not built yet: run dbt first') from None
 
@@ -126,6 +130,7 @@ class _Run:
         reading: Connection,
         claims: GroupCommit[tuple[Payment, int], Attempt | None],
         results: GroupCommit[Result, bool],
+        allowance: Allowance,
         progress: Progress,
         switch: StopSwitch | None,
     ) -> None:
@@ -135,6 +140,7 @@ class _Run:
         self._reading = reading
         self._claims = claims
         self._results = results
+        self._allowance = allowance
         self._progress = progress
         self._failures_in_a_row = 0
         self._doubted: set[str] = set()
@@ -142,9 +148,9 @@ class _Run:
         self._workers = Workers(settings, self.switch)
         self.summary = Summary(run_id)
 
-    async def settle_and_post(self, allowance: Allowance) -> None:
+    async def settle_and_post(self) -> None:
         await self._look_up(await self._doubts())
-        await self._post_due(allowance)
+        await self._post_due()
         for _ in range(SETTLE_ROUNDS):
             open_ends = [d for d in await self._doubts() if d.state is State.UNKNOWN]
             if not open_ends or self.switch.is_set:
@@ -156,18 +162,18 @@ class _Run:
             await self.switch.sleep(wait)
             self._doubted |= {doubt.attempt.payment.source_key for doubt in open_ends}
             await self._look_up(await self._doubts())
-            await self._post_due(allowance, {doubt.attempt.payment.loan for doubt in open_ends})
+            await self._post_due({doubt.attempt.payment.loan for doubt in open_ends})
 
     async def _doubts(self) -> list[Doubt]:
         # Only the intent's time is known to everybody; the request left at most so much later.
         conclusive = self._settings.send_within_seconds + self._settings.settle_seconds
         return await doubts(self._reading, self._run_id, conclusive)
 
-    async def _post_due(self, allowance: Allowance, loans: set[str] | None = None) -> None:
+    async def _post_due(self, loans: set[str] | None = None) -> None:
         """Post all that is due, or what is due of these loans."""
 
         async def loans_due() -> AsyncIterator[list[Payment]]:
-            due = due_loans(self._reading, self._selection, self._run_id, allowance, loans)
+            due = due_loans(self._reading, self._selection, self._run_id, self._allowance, loans)
             remembered = False
             async for payments in due:
                 if not remembered:
@@ -178,29 +184,43 @@ class _Run:
         await self._workers.share_out(loans_due(), self._post_loan)
 
     async def _post_loan(self, worker: int, client: FineractClient, loan: list[Payment]) -> None:
-        for payment in loan:
+        for number, payment in enumerate(loan):
+            if not self._allowance.takes(payment, loan[number + 1 :]):
+                return
             if payment.source_key not in self._doubted:
                 self.summary.of(payment.lender).picked_up += 1
-            for tries_left in reversed(range(TRIES_PER_RUN)):
-                if self.switch.is_set:
-                    return
-                then, pause = await self._post_once(worker, client, payment)
-                if then is not Then.AGAIN or pause > LONGEST_PAUSE_SECONDS or not tries_left:
-                    break
-                await self.switch.sleep(pause)
-            if then is not Then.NEXT:
+            verdict = await self._post_patiently(worker, client, payment)
+            if verdict is None or verdict.result.state in NOT_POSTED:
+                self._allowance.gives_back(payment)
+            if verdict is None or verdict.then is not Then.NEXT:
                 return
+
+    async def _post_patiently(
+        self, worker: int, client: FineractClient, payment: Payment
+    ) -> Verdict | None:
+        """Post one payment, again where trouble passes soon; None where it is not to be sent."""
+        verdict = None
+        for tries_left in reversed(range(TRIES_PER_RUN)):
+            if self.switch.is_set:
+                break
+            verdict = await self._post_once(worker, client, payment)
+            pause = (verdict and verdict.result.back_off_seconds) or 0.0
+            again = verdict and verdict.then is Then.AGAIN and pause <= LONGEST_PAUSE_SECONDS
+            if not again or not tries_left:
+                break
+            await self.switch.sleep(pause)
+        return verdict
 
     async def _post_once(
         self, worker: int, client: FineractClient, payment: Payment
-    ) -> tuple[Then, float]:
-        """Claim, send and record one payment; what to do next, and after how many seconds."""
+    ) -> Verdict | None:
+        """Claim, send and record one payment."""
         attempt = await self._claims.submit((payment, worker))
         if attempt is None:
-            return Then.LEAVE_LOAN, 0.0
+            return None
         verdict = await self._sent(client, attempt)
         await self._record(attempt, verdict)
-        return verdict.then, verdict.result.back_off_seconds or 0.0
+        return verdict
 
     async def _sent(self, client: FineractClient, attempt: Attempt) -> Verdict:
         payment = attempt.payment
@@ -217,7 +237,9 @@ class _Run:
             return await self._asked(client, Doubt(attempt, verdict.result.state, seconds_left=1))
         return verdict
 
-    async def _look_up(self, open_ends: Iterable[Doubt]) -> None:
+    async def _look_up(self, open_ends: list[Doubt]) -> None:
+        """Ask for each, and read what CORE learned of them meanwhile."""
+
         async def one_by_one() -> AsyncIterator[Doubt]:
             for doubt in open_ends:
                 yield doubt
@@ -226,6 +248,8 @@ class _Run:
             await self._record(doubt.attempt, await self._asked(client, doubt))
 
         await self._workers.share_out(one_by_one(), settle)
+        if open_ends:
+            await _refresh(self._reading)
 
     async def _asked(self, client: FineractClient, doubt: Doubt) -> Verdict:
         payment = doubt.attempt.payment

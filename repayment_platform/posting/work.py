@@ -1,7 +1,7 @@
 """What is due of the list of open work, read in pages of loans.
 
 What belongs here: SQL that decides which payments a run may post now. What does not: keeping the
-list (`feed`), limits of a run (`allowance`), sending (`engine`), intents (`claims`).
+list (`feed`), a run's limits (`allowance`), sending (`engine`), intents (`claims`).
 """
 
 from collections.abc import AsyncIterator, Collection
@@ -9,10 +9,10 @@ from itertools import groupby
 from typing import Any
 
 from psycopg import AsyncConnection
-from psycopg.rows import class_row
+from psycopg.rows import class_row, dict_row
 
 from repayment_platform.posting.allowance import Allowance
-from repayment_platform.posting.model import Payment, QueueLine, Selection, State
+from repayment_platform.posting.model import Payment, QueueLine, Selection
 
 Connection = AsyncConnection[Any]
 
@@ -36,24 +36,32 @@ _DUE = """
                       AND b.not_before > clock_timestamp())
 """
 
+# Loans with a payment that never failed, then the others, of which the longest untried come first:
+# else a run's limits would go to what fails again and again.
+_LOANS_WITH_NEW = f"""
+SELECT DISTINCT source_lender, loan_external_id, '-infinity' AS tried
+FROM "CORE"."CORE_OPEN_WORK" w
+WHERE (source_lender, loan_external_id) > (%(after_lender)s, %(after_loan)s)
+  AND state = 'waiting' AND {_DUE}
+ORDER BY 1, 2 LIMIT {LOANS_PER_PAGE}
+"""  # noqa: S608 (the parts are constants of this module)
+_LOANS_TO_RETRY = f"""
+SELECT source_lender, loan_external_id, max(updated_at)::text AS tried
+FROM "CORE"."CORE_OPEN_WORK" w WHERE {_DUE}
+GROUP BY 1, 2
+HAVING bool_and(state = 'failed') AND (max(updated_at), source_lender, loan_external_id)
+       > (%(after_tried)s::timestamptz, %(after_lender)s, %(after_loan)s)
+ORDER BY max(updated_at), 1, 2 LIMIT {LOANS_PER_PAGE}
+"""  # noqa: S608
 _PAGE = f"""
-WITH loans AS (
-    SELECT DISTINCT w.source_lender, w.loan_external_id
-    FROM "CORE"."CORE_OPEN_WORK" w
-    WHERE (w.source_lender, w.loan_external_id) > (%(after_lender)s, %(after_loan)s) AND {_DUE}
-      AND w.state = %(state)s
-      AND (w.state = 'waiting' OR NOT EXISTS (
-          SELECT FROM "CORE"."CORE_OPEN_WORK" o
-          WHERE o.source_lender = w.source_lender AND o.loan_external_id = w.loan_external_id
-            AND o.state = 'waiting'))
-    ORDER BY 1, 2 LIMIT {LOANS_PER_PAGE}
-)
+WITH loans AS ({{loans}})
 SELECT w.source_key, w.source_lender AS lender, w.loan_external_id AS loan,
-       w.payment_date AS date, w.amount, w.tries
+       w.payment_date AS date, w.amount, w.tries, loans.tried
 FROM "CORE"."CORE_OPEN_WORK" w JOIN loans USING (source_lender, loan_external_id)
 WHERE {_DUE}
-ORDER BY w.source_lender, w.loan_external_id, w.payment_date, w.source_key
-"""  # noqa: S608 (the parts are constants of this module)
+ORDER BY loans.tried::timestamptz, 2, 3, w.payment_date, w.source_key
+"""  # noqa: S608
+_PAGES = tuple(_PAGE.format(loans=loans) for loans in (_LOANS_WITH_NEW, _LOANS_TO_RETRY))
 
 _QUEUE = f"""
 SELECT w.source_lender AS lender,
@@ -78,26 +86,24 @@ async def due_loans(
     allowance: Allowance,
     loans: Collection[str] | None = None,
 ) -> AsyncIterator[list[Payment]]:
-    """The due payments, a list per loan in date order, read a page of loans at a time.
-
-    Loans of which nothing but what failed before is due come last, lest they use up a run's
-    limits for ever. Payments beyond these limits are marked deferred and not given out.
-    """
-    for state in (State.WAITING, State.FAILED):
-        parameters = _parameters(selection, run_id)
-        parameters |= {"state": state, "loans": list(loans) if loans else None}
-        while not allowance.used_up and (page := await _page(connection, parameters)):
-            parameters |= {"after_lender": page[-1].lender, "after_loan": page[-1].loan}
-            granted = [payment for payment in page if allowance.grants(payment)]
-            await allowance.defer_refused(connection)
-            for _, of_loan in groupby(granted, key=lambda payment: (payment.lender, payment.loan)):
+    """The due payments, a list per loan in date order, read a page of loans at a time, until the
+    run's allowance is used up."""
+    for query in _PAGES:
+        parameters = _parameters(selection, run_id) | {"loans": list(loans) if loans else None}
+        while not allowance.used_up and (page := await _page(connection, query, parameters)):
+            for _, of_loan in groupby(page, key=lambda payment: (payment.lender, payment.loan)):
                 yield list(of_loan)
 
 
-async def _page(connection: Connection, parameters: dict[str, Any]) -> list[Payment]:
-    async with connection.cursor(row_factory=class_row(Payment)) as cursor:
-        await cursor.execute(_PAGE, parameters)
-        return await cursor.fetchall()
+async def _page(connection: Connection, query: str, parameters: dict[str, Any]) -> list[Payment]:
+    """The next payments; moves the parameters behind them."""
+    async with connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(query, parameters)
+        rows = await cursor.fetchall()
+    if rows:
+        last = rows[-1]
+        parameters |= {f"after_{name}": last[name] for name in ("tried", "lender", "loan")}
+    return [Payment(**{k: v for k, v in row.items() if k != "tried"}) for row in rows]
 
 
 def _parameters(selection: Selection, run_id: str) -> dict[str, Any]:
@@ -106,6 +112,7 @@ def _parameters(selection: Selection, run_id: str) -> dict[str, Any]:
         "recon_keys": list(selection.recon_keys) if selection.recon_keys is not None else None,
         "run_id": run_id,
         "loans": None,
+        "after_tried": "-infinity",
         "after_lender": "",
         "after_loan": "",
     }

@@ -20,7 +20,47 @@ def test_payments_that_fail_again_and_again_do_not_use_up_a_runs_limit(bench: Be
         bench.post()
 
     assert bench.states() == dict.fromkeys(failing, "failed") | {good: "success"}
-    assert bench.post().total("failed") == 2
+    assert len(bench.ledger()) == 1
+
+
+def test_payments_that_failed_do_not_use_up_the_limit_before_a_new_one_of_their_loan(
+    bench: Bench,
+) -> None:
+    bench.loans("LN-1", disbursedOn=DAY.isoformat())
+    failing = [bench.payment("LN-1", f"{n}.00", DAY.replace(day=n)) for n in (1, 2, 3)]
+    good = bench.payment("LN-1")
+    guard(bench, max_run_count=2)
+
+    for _ in range(2):
+        bench.post()
+
+    assert bench.states() == dict.fromkeys(failing, "failed") | {good: "success"}
+
+
+def test_each_of_many_failing_payments_is_tried_again_in_its_turn(bench: Bench) -> None:
+    keys = [bench.payment(f"LN-{n}") for n in range(6)]
+    for _ in range(2):
+        bench.post()
+    bench.loans("LN-5")
+    guard(bench, max_run_count=2)
+
+    for _ in range(3):
+        bench.post()
+
+    assert bench.states() == dict.fromkeys(keys[:5], "failed") | {keys[5]: "success"}
+
+
+def test_a_failed_payment_is_tried_again_beside_one_that_awaits_reconciliation(
+    bench: Bench,
+) -> None:
+    failed = bench.payment("LN-1")
+    bench.payment("LN-1", "1.00", recon_source="RAZORPAY")
+    bench.post()
+    bench.loans("LN-1")
+
+    bench.post()
+
+    assert bench.states()[failed] == "success"
 
 
 def test_a_payment_larger_than_all_that_a_run_may_post_keeps_only_its_own_loan_back(

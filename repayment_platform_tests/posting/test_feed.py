@@ -27,7 +27,6 @@ def test_new_facts_that_came_while_a_request_was_in_doubt_are_posted(bench: Benc
     bench.payment("LN-1", "100.00", payment_date=DAY.replace(day=1))
 
     bench.post(**QUICK)
-    bench.post(**QUICK)
 
     assert bench.one(
         'SELECT status, payment_date FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"'
@@ -42,7 +41,6 @@ def test_a_payment_withdrawn_while_it_was_in_doubt_leaves_the_list(bench: Bench)
     leave_in_doubt(bench)
     bench.payment("LN-1", "100.00", is_success=False)
 
-    bench.post(**QUICK)
     bench.post(**QUICK)
 
     assert bench.states() == {other: "success"}
