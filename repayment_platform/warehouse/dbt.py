@@ -32,6 +32,8 @@ BUILD = ("build", "--exclude-resource-types", "unit_test")
 """What a half-hourly run does, without the nightly tests; unit tests belong to a change of code."""
 NIGHTLY_TESTS = "tag:nightly"
 """The data tests that read all of CORE."""
+DATA_TESTS = ("--exclude-resource-types", "unit_test")
+"""All data tests, the nightly ones among them."""
 
 APPLICATION_TABLES = {
     "CORE_PAYMENT_KEY": "Which payment each observation belongs to. Append-only.",

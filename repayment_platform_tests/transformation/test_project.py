@@ -6,8 +6,11 @@ import threading
 import time
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from repayment_platform.definitions import defs
+from repayment_platform.settings import SANDBOX
 from repayment_platform.sources.registry import SOURCES
 from repayment_platform.warehouse import dbt
 from repayment_platform.warehouse.dbt import MANIFEST, PROJECT, prepare, run_dbt
@@ -98,3 +101,21 @@ def test_dbt_by_hand_runs_under_the_lock_and_passes_on_its_exit_code(
     assert run_dbt(models.urls, ["build", "--quiet", "-s", "core_transaction_data"], tmp_path) == 0
     assert len(models.core()) == 1
     assert run_dbt(models.urls, ["run", "--quiet", "-s", "no_such_model", "--bad"], tmp_path) == 2
+
+
+def test_the_nightly_job_fails_when_all_of_core_does_not_add_up(
+    models: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", models.urls.psycopg)
+    monkeypatch.setenv("FINERACT_BASE_URL", SANDBOX)
+    monkeypatch.setenv("REPAYMENT_HOME", str(tmp_path))
+    models.file_row("RAW_DMI_NACH_CSV", ref="nach:1")
+    models.build()
+    job = defs().resolve_job_def("nightly_tests")
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        sound = job.execute_in_process(instance=instance, raise_on_error=False)
+        models.connection.execute('TRUNCATE "CORE"."CORE_TRANSACTION_DATA"')
+        unsound = job.execute_in_process(instance=instance, raise_on_error=False)
+
+    assert (sound.success, unsound.success) == (True, False)
