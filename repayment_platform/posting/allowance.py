@@ -69,6 +69,8 @@ class Allowance:
 
     def gives_back(self, payment: Payment) -> None:
         """It was not posted: its lender's limits are for others."""
+        if payment.source_key not in self._taken:
+            return
         self._taken.remove(payment.source_key)
         self._count[payment.lender] -= 1
         self._rupees[payment.lender] -= payment.amount

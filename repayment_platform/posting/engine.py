@@ -33,7 +33,13 @@ from repayment_platform.posting.results import Result, Results
 from repayment_platform.posting.settlement import Doubt, doubts
 from repayment_platform.posting.tally import count
 from repayment_platform.posting.verdicts import Then, Verdict
-from repayment_platform.posting.work import Connection, due_loans, queue
+from repayment_platform.posting.work import (
+    POST_NEW,
+    RETRY_FAILED,
+    Connection,
+    due_loans,
+    queue,
+)
 from repayment_platform.posting.workers import StopSwitch, Workers
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse.group_commit import GroupCommit
@@ -172,8 +178,9 @@ class _Run:
     async def _post_due(self, loans: set[str] | None = None) -> None:
         """Post all that is due, or what is due of these loans."""
 
-        async def loans_due() -> AsyncIterator[list[Payment]]:
-            due = due_loans(self._reading, self._selection, self._run_id, self._allowance, loans)
+        async def loans_due(which: str) -> AsyncIterator[list[Payment]]:
+            allowance = self._allowance
+            due = due_loans(self._reading, self._selection, self._run_id, which, allowance, loans)
             remembered = False
             async for payments in due:
                 if not remembered:
@@ -181,7 +188,8 @@ class _Run:
                     remembered = True
                 yield payments
 
-        await self._workers.share_out(loans_due(), self._post_loan)
+        for which in (POST_NEW, RETRY_FAILED):
+            await self._workers.share_out(loans_due(which), self._post_loan)
 
     async def _post_loan(self, worker: int, client: FineractClient, loan: list[Payment]) -> None:
         for number, payment in enumerate(loan):

@@ -61,7 +61,8 @@ FROM "CORE"."CORE_OPEN_WORK" w JOIN loans USING (source_lender, loan_external_id
 WHERE {_DUE}
 ORDER BY loans.tried::timestamptz, 2, 3, w.payment_date, w.source_key
 """  # noqa: S608
-_PAGES = tuple(_PAGE.format(loans=loans) for loans in (_LOANS_WITH_NEW, _LOANS_TO_RETRY))
+POST_NEW = _PAGE.format(loans=_LOANS_WITH_NEW)
+RETRY_FAILED = _PAGE.format(loans=_LOANS_TO_RETRY)
 
 _QUEUE = f"""
 SELECT w.source_lender AS lender,
@@ -83,16 +84,21 @@ async def due_loans(
     connection: Connection,
     selection: Selection,
     run_id: str,
+    which: str,
     allowance: Allowance,
     loans: Collection[str] | None = None,
 ) -> AsyncIterator[list[Payment]]:
     """The due payments, a list per loan in date order, read a page of loans at a time, until the
-    run's allowance is used up."""
-    for query in _PAGES:
-        parameters = _parameters(selection, run_id) | {"loans": list(loans) if loans else None}
-        while not allowance.used_up and (page := await _page(connection, query, parameters)):
-            for _, of_loan in groupby(page, key=lambda payment: (payment.lender, payment.loan)):
-                yield list(of_loan)
+    run's allowance is used up.
+
+    Args:
+        which: `POST_NEW`, and when these have been handled, `RETRY_FAILED`.
+        loans: none but these, if given.
+    """
+    parameters = _parameters(selection, run_id) | {"loans": list(loans) if loans else None}
+    while not allowance.used_up and (page := await _page(connection, which, parameters)):
+        for _, of_loan in groupby(page, key=lambda payment: (payment.lender, payment.loan)):
+            yield list(of_loan)
 
 
 async def _page(connection: Connection, query: str, parameters: dict[str, Any]) -> list[Payment]:
