@@ -12,6 +12,7 @@ import typer
 
 from repayment_platform.commands.dbt import CONTEXT, dbt
 from repayment_platform.commands.demo import demo
+from repayment_platform.commands.faults import faults
 from repayment_platform.commands.guards import guard
 from repayment_platform.commands.holds import decide_hold, holds
 from repayment_platform.commands.ingest import ingest
@@ -29,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, up, ingest, pipeline, status, holds, guard, sql, sample_data, webhooks):
+for command in (demo, up, ingest, pipeline, status, holds, guard, sql, sample_data, webhooks, faults):
     app.command()(command)
 app.command("decide")(decide_hold)
 app.command(context_settings=CONTEXT)(dbt)

@@ -175,20 +175,20 @@ class History:
     @cached_property
     def results(self) -> dict[int, list[Write]]:
         """By attempt id: the results written for it, an unknown one too."""
-        found: dict[int, list[Write]] = defaultdict(list)
+        found = defaultdict[int, list[Write]](list)
         for write in self._of_attempts:
             if write.old and write.new and write.old["run_id"] == write.new["run_id"]:
                 found[write.new["id"]].append(write)
-        return found
+        return dict(found)
 
     @cached_property
     def look_ups_of(self) -> dict[str, list[Request]]:
         """By external id."""
-        found: dict[str, list[Request]] = defaultdict(list)
+        found = defaultdict[str, list[Request]](list)
         for request in self.requests:
             if request.operation == "lookup" and request.external_id:
                 found[request.external_id].append(request)
-        return found
+        return dict(found)
 
     def is_late(self, post: Request) -> bool:
         """Sent by a process that was frozen after its last look at the clock and thawed later."""
@@ -205,7 +205,7 @@ class History:
             attempt
             for attempt in self.attempts
             if self.intended_by.get(attempt.id) == run.run_id
-            and not any(w.writer == run.run_id for w in self.results[attempt.id])
+            and not any(w.writer == run.run_id for w in self.results.get(attempt.id, ()))
         ]
 
     @cached_property
@@ -221,11 +221,11 @@ class History:
     @cached_property
     def versions(self) -> dict[str, list[tuple[Deed, Put]]]:
         """By key: the facts that CORE held one after another."""
-        found: dict[str, list[tuple[Deed, Put]]] = defaultdict(list)
+        found = defaultdict[str, list[tuple[Deed, Put]]](list)
         for deed in self.deeds:
             if isinstance(deed.change, Put):
                 found[deed.change.key].append((deed, deed.change))
-        return found
+        return dict(found)
 
     def changes_of(self, kind: type) -> list[tuple[Deed, Any]]:
         return [(deed, deed.change) for deed in self.deeds if isinstance(deed.change, kind)]

@@ -39,7 +39,8 @@ SELECT 1 FROM "CORE"."CORE_POSTING_ATTEMPT"
 WHERE settled_at IS NULL AND error_code IS DISTINCT FROM 'awaiting_approval'
 UNION ALL
 SELECT 1 FROM "CORE"."CORE_OPEN_WORK" w
-WHERE (state = 'waiting' AND recon_source IS NULL OR state = 'deferred' AND reason LIKE 'over %%')
+WHERE (state = 'waiting' AND recon_source IS NULL OR state = 'deferred'
+       AND reason NOT LIKE 'lender paused%%')
   AND NOT EXISTS (SELECT FROM "CORE"."CORE_POSTING_ATTEMPT" a
                   WHERE a.loan_external_id = w.loan_external_id AND a.settled_at IS NULL)
 LIMIT 1

@@ -57,6 +57,7 @@ class Child:
 
 def fork(work: Callable[[], int], output: Path) -> Child:
     """Do the work in a child of its own session; what it prints is appended to `output`."""
+    output.touch()
     pid = os.fork()
     if pid:
         return Child(pid)
@@ -64,7 +65,7 @@ def fork(work: Callable[[], int], output: Path) -> Child:
     try:
         os.setsid()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        file = os.open(output, os.O_WRONLY | os.O_APPEND)
         os.dup2(file, 1)
         os.dup2(file, 2)
         random.seed()

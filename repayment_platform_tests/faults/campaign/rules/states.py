@@ -38,7 +38,7 @@ def _objections(history: History, attempt: Attempt) -> Iterator[str]:
 
 def _facts_then(history: History, attempt: Attempt) -> Iterator[Facts]:
     """All that CORE may have said in the moments before the intent."""
-    versions = history.versions[attempt.key]
+    versions = history.versions.get(attempt.key, [])
     for number, (deed, put) in enumerate(versions):
         replaced = versions[number + 1][0].done if number + 1 < len(versions) else float("inf")
         if deed.at <= attempt.intended_at and replaced >= attempt.intended_at - STALE:
@@ -68,7 +68,7 @@ def _was_on(switches: list, moment: float) -> bool:
 def only_rows_at_fault_fail(history: History) -> Iterator[str]:
     made = {change.loan: deed.done for deed, change in history.changes_of(MakeLoan)}
     for attempt in history.attempts:
-        not_yet = (attempt.settled_at or 0) < made.get(attempt.loan, 0)
+        not_yet = attempt.intended_at < made.get(attempt.loan, 0)
         if attempt.outcome == "failed" and not history.plan.is_bad(attempt.loan) and not not_yet:
             yield f"{attempt.key} failed, and its loan takes repayments: {attempt.reason}"
 

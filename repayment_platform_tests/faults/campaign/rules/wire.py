@@ -77,7 +77,7 @@ def _absent_after_settle_time(history: History, attempt: Attempt, post: Request 
     due = sent + history.settle_seconds - CLOCK
     return any(
         look_up.status == 404 and due <= look_up.started <= (attempt.settled_at or 0) + CLOCK
-        for look_up in history.look_ups_of[attempt.key]
+        for look_up in history.look_ups_of.get(attempt.key, ())
     )
 
 
@@ -85,7 +85,7 @@ def a_look_up_stands_behind_what_it_settled(history: History) -> Iterator[str]:
     for attempt in history.attempts:
         if attempt.settled_by == "lookup" and attempt.outcome in ("success", "held"):
             begin, end = attempt.intended_at - CLOCK, (attempt.settled_at or 0) + CLOCK
-            seen = history.look_ups_of[attempt.key]
+            seen = history.look_ups_of.get(attempt.key, ())
             if not any(begin <= look_up.started <= end for look_up in seen):
                 yield f"intent {attempt.id} for {attempt.key} was settled by no look-up"
 
