@@ -112,8 +112,9 @@ class Settings(BaseSettings):
         return 2.0 if self.uses_sandbox else 60.0
 
     @property
-    def send_within_seconds(self) -> float:
-        """How soon after its intent a request leaves, or else it does not leave at all."""
+    def begin_within_seconds(self) -> float:
+        """How soon after its intent a request is begun, or else it is not sent. Connecting takes
+        no more than the other two thirds of the time-out, so it has left within that, or never."""
         return self.timeout_seconds / 3
 
     @property

@@ -171,8 +171,8 @@ class _Run:
             await self._post_due({doubt.attempt.payment.loan for doubt in open_ends})
 
     async def _doubts(self) -> list[Doubt]:
-        # Only the intent's time is known to everybody; the request left at most so much later.
-        conclusive = self._settings.send_within_seconds + self._settings.settle_seconds
+        # Only the intent's time is known to everybody; the request left within its time-out.
+        conclusive = self._settings.timeout_seconds + self._settings.settle_seconds
         return await doubts(self._reading, self._run_id, conclusive)
 
     async def _post_due(self, loans: set[str] | None = None) -> None:
@@ -233,7 +233,7 @@ class _Run:
     async def _sent(self, client: FineractClient, attempt: Attempt) -> Verdict:
         payment = attempt.payment
         # Whoever looks it up takes for granted that it left soon after its intent.
-        if time.monotonic() - attempt.not_before > self._settings.send_within_seconds:
+        if time.monotonic() - attempt.not_before > self._settings.begin_within_seconds:
             return verdicts.never_sent(attempt)
         try:
             repayment = Repayment(payment.loan, payment.source_key, payment.date, payment.amount)

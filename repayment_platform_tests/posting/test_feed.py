@@ -71,7 +71,7 @@ def test_a_list_that_was_lost_is_fed_anew_and_nothing_is_sent_twice(bench: Bench
     bench.connection.execute('UPDATE "CORE"."CORE_WORK_FEED" SET batch = 0')
     bench.faults()
 
-    time.sleep(bench.settings.settle_seconds + bench.settings.send_within_seconds)
+    time.sleep(bench.settings.settle_seconds + bench.settings.timeout_seconds)
     bench.post()
 
     assert bench.states() == {posted: "success", awaiting: "awaiting_approval"}

@@ -14,7 +14,7 @@ def test_a_worker_that_is_held_up_after_its_intent_does_not_send(
 ) -> None:
     bench.loans("LN-1")
     bench.payment("LN-1")
-    write, held_up = Claims.write, [bench.settings.send_within_seconds + 0.1]
+    write, held_up = Claims.write, [bench.settings.begin_within_seconds + 0.1]
 
     async def slow(self: Claims, asked: Any) -> Any:
         attempts = await write(self, asked)
