@@ -30,7 +30,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, up, ingest, pipeline, status, holds, guard, sql, sample_data, webhooks, faults):
+for command in (
+    demo,
+    up,
+    ingest,
+    pipeline,
+    status,
+    holds,
+    guard,
+    sql,
+    sample_data,
+    webhooks,
+    faults,
+):
     app.command()(command)
 app.command("decide")(decide_hold)
 app.command(context_settings=CONTEXT)(dbt)

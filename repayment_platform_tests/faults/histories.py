@@ -79,7 +79,7 @@ def clean() -> History:
     return History(
         plan=Plan(seed=1, loans={LOAN: "active"}),
         settle_seconds=1.0,
-        send_within_seconds=0.1,
+        begin_within_seconds=0.1,
         deeds=[put()],
         runs={"run-1": run()},
         writes=[

@@ -55,7 +55,7 @@ def gather(play: Play, database: Database, *, is_quiet: bool) -> History:
     return History(
         plan=play.plan,
         settle_seconds=settings.settle_seconds,
-        send_within_seconds=settings.send_within_seconds,
+        begin_within_seconds=settings.begin_within_seconds,
         deeds=play.deeds,
         runs=play.runs,
         writes=[_write(row) for row in database.ask(_WRITES)],

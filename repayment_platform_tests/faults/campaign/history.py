@@ -15,6 +15,9 @@ from typing import Any
 from repayment_platform_tests.faults.campaign.plan import Change, Plan, Put
 from repayment_platform_tests.faults.campaign.trouble import RunOrder
 
+ON_THE_WAY = 0.15
+"""Seconds that a request may take to a busy sandbox."""
+
 
 @dataclass(frozen=True)
 class Deed:
@@ -130,7 +133,7 @@ class Run:
 class History:
     plan: Plan
     settle_seconds: float
-    send_within_seconds: float
+    begin_within_seconds: float
     deeds: list[Deed] = field(default_factory=list)
     runs: dict[str, Run] = field(default_factory=dict)
     writes: list[Write] = field(default_factory=list)
@@ -196,7 +199,7 @@ class History:
         if attempt is None:
             return False
         run = self.runs.get(self.intended_by.get(attempt.id, ""))
-        latest = attempt.intended_at + self.send_within_seconds + 0.1
+        latest = attempt.intended_at + self.begin_within_seconds + ON_THE_WAY
         return bool(run and run.was_frozen and post.started > latest)
 
     def in_doubt_after(self, run: Run) -> list[Attempt]:

@@ -82,6 +82,7 @@ class Play:
         finally:
             for started in self._started:
                 started.child.signal(signal.SIGKILL)
+                started.child.wait(RUN_SECONDS)
 
     def end(self) -> None:
         self.stand_in.kill()

@@ -26,7 +26,7 @@ from repayment_platform_tests.faults.campaign.plan import LENDERS, RECON_LENDER
 from repayment_platform_tests.faults.campaign.trouble import Doom, RunOrder
 
 TIMEOUT_SECONDS = 0.3
-SETTLE_SECONDS = 1.0
+SETTLE_SECONDS = 0.7
 DONE, STOPPED, NO_DATABASE = 0, 3, 4
 """Exit codes; any other means that the engine itself failed."""
 

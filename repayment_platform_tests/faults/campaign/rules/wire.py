@@ -4,7 +4,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from repayment_platform_tests.faults.campaign.history import Attempt, History, Request
+from repayment_platform_tests.faults.campaign.history import (
+    ON_THE_WAY,
+    Attempt,
+    History,
+    Request,
+)
 from repayment_platform_tests.faults.campaign.plan import Hold, LoseWorkList, Pause, Put
 
 CLOCK = 0.02
@@ -74,7 +79,7 @@ def _is_refusal(post: Request) -> bool:
 
 def _absent_after_settle_time(history: History, attempt: Attempt, post: Request | None) -> bool:
     sent = post.started if post else attempt.intended_at
-    due = sent + history.settle_seconds - CLOCK
+    due = sent + history.settle_seconds - ON_THE_WAY
     return any(
         look_up.status == 404 and due <= look_up.started <= (attempt.settled_at or 0) + CLOCK
         for look_up in history.look_ups_of.get(attempt.key, ())
