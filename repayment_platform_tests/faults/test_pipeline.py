@@ -1,10 +1,14 @@
 """The pipeline as processes that are killed, doubled and repeated."""
 
+import os
 import signal
 import time
 
+import httpx
 import pytest
 
+from repayment_platform.sandbox.process import running_sandbox
+from repayment_platform.settings import API_PATH
 from repayment_platform_tests.faults.conftest import Installation
 
 pytestmark = pytest.mark.timeout(300)
@@ -38,6 +42,27 @@ def test_two_pipelines_at_once_post_every_payment_once(installation: Installatio
 
     assert [process.returncode for process in both] == [0, 0], outputs
     assert installation.differences() == []
+
+
+def test_a_pipeline_without_fineract_ends_with_one_error_and_the_next_posts_everything(
+    installation: Installation,
+) -> None:
+    root = f"http://127.0.0.1:{installation.sandbox_port}"
+    real = {"FINERACT_BASE_URL": root + API_PATH, "FINERACT_ALLOWED_HOSTS": "127.0.0.1"}
+    os.kill(httpx.get(f"{root}/sandbox/health").json()["pid"], signal.SIGKILL)
+
+    down = installation.start("pipeline", **real)
+    output, _ = down.communicate(timeout=180)
+
+    assert down.returncode == 1
+    assert output.count("no connection to Fineract") == 1, output
+    processed = 'SELECT count(*) FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"'
+    assert installation.sql(processed) == [["0"]]
+    with running_sandbox(installation.home, installation.sandbox_port):
+        up = installation.start("pipeline", "--skip-dbt", **real)
+        output, _ = up.communicate(timeout=180)
+        assert up.returncode == 0, output
+        assert installation.differences() == []
 
 
 def test_a_dry_run_shows_the_queue_and_changes_neither_database_nor_ledger(
