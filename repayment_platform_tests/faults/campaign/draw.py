@@ -79,6 +79,8 @@ def plan_of(seed: int, today: date | None = None) -> Plan:
     for key, facts in payments.items():
         _story(calendar, key, facts, names)
     still_paused = _controls(calendar, loans)
+    if rng.random() < 0.15:
+        _lose_work_list(calendar, payments, names)
     recon = [key for key, facts in payments.items() if facts.recon_source]
     return Plan(
         seed=seed,
@@ -152,13 +154,11 @@ def _story(calendar: _Calendar, key: str, facts: Facts, loans: list[str]) -> Non
 
 
 def _controls(calendar: _Calendar, loans: dict[str, str]) -> str | None:
-    """Pauses, loans that come late, a lost list; returns the lender that stays paused."""
+    """Pauses, and loans that come late; returns the lender that stays paused."""
     rng = calendar.rng
     for loan, kind in loans.items():
         if kind == "late":
             calendar.some_time(MakeLoan(loan), 1)
-    if rng.random() < 0.08:
-        calendar.some_time(LoseWorkList())
     lender = rng.choice(LENDERS)
     if rng.random() > 0.3:
         return None
@@ -167,6 +167,18 @@ def _controls(calendar: _Calendar, loans: dict[str, str]) -> str | None:
         return lender
     calendar.some_time(Pause(lender, paused=False), wave + 1)
     return None
+
+
+def _lose_work_list(calendar: _Calendar, payments: dict[str, Facts], loans: list[str]) -> None:
+    """The list is fed anew, with new loans for many: no intent stands in the way by its loan."""
+    rng = calendar.rng
+    wave = rng.randrange(1, calendar.waves)
+    for key, facts in payments.items():
+        if rng.random() < 0.5:
+            calendar.before[wave].append(Put(key, replace(facts, loan=rng.choice(loans))))
+    calendar.before[wave].append(LoseWorkList())
+    if rng.random() < 0.5:
+        calendar.some_time(LoseWorkList())
 
 
 def _already_there(

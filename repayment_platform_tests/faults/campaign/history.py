@@ -194,13 +194,15 @@ class History:
         return dict(found)
 
     def is_late(self, post: Request) -> bool:
-        """Sent by a process that was frozen after its last look at the clock and thawed later."""
+        """Sent, or sent to the end, by a process that was frozen on the way and thawed later."""
         attempt = self.by_idempotency_key.get(post.idempotency_key or "")
         if attempt is None:
             return False
         run = self.runs.get(self.intended_by.get(attempt.id, ""))
         latest = attempt.intended_at + self.begin_within_seconds + ON_THE_WAY
-        return bool(run and run.was_frozen and post.started > latest)
+        settled_at = attempt.settled_at or float("inf")
+        is_late = post.started > latest or (post.ended or 0) > settled_at
+        return bool(run and run.was_frozen and is_late)
 
     def in_doubt_after(self, run: Run) -> list[Attempt]:
         """What the run intended and had written no result for when it ended."""

@@ -161,7 +161,8 @@ class Play:
                 continue
             if child.is_gone:
                 run.ended, run.code = time.time(), child.code
-                run.output = (self._home / f"{run.run_id}.log").read_text()
+                log = self._home / f"{run.run_id}.log"  # one killed at once has none yet
+                run.output = log.read_text() if log.exists() else ""
                 self._deeds_of(f"{run.run_id} ended with code {run.code}", run.run_id)
             elif child.is_stopped and not run.was_frozen:
                 run.was_frozen = True
