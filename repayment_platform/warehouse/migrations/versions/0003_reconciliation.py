@@ -1,0 +1,10 @@
+"""Reconciliation requests: the SQL beside this."""
+
+from repayment_platform.warehouse.migrations.run_sql import run_sql_beside
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    run_sql_beside(__file__)
