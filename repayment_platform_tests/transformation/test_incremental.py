@@ -96,13 +96,8 @@ def test_incremental_runs_equal_a_rebuild(models: Warehouse, seed: int) -> None:
     assert models.build("--full-refresh") == before
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_replaying_everything_adds_no_payment(models: Warehouse, seed: int) -> None:
-    rng = random.Random(seed)
-    landed: list[tuple[str, int]] = []
-    for _ in range(60):
-        land_anything(models, rng, landed)
-    before = {row["source_key"]: row for row in models.fold()}
+def replay_everything(models: Warehouse) -> dict[str, Any]:
+    """Land the last of each chain of rows once more; returns CORE by key."""
     for table in (NACH, PAYMENT):
         name = sql.Identifier("RAW", table)
         models.connection.execute(
@@ -115,7 +110,20 @@ def test_replaying_everything_adds_no_payment(models: Warehouse, seed: int) -> N
                 " AND l.id > r.id)"
             ).format(name)
         )
-    after = {row["source_key"]: row for row in models.fold()}
+    return {row["source_key"]: row for row in models.fold()}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_replaying_everything_adds_no_payment(models: Warehouse, seed: int) -> None:
+    """A return that found no payment looks again, and may find one that was corrected since."""
+    rng = random.Random(seed)
+    landed: list[tuple[str, int]] = []
+    for _ in range(60):
+        land_anything(models, rng, landed)
+    proper = {row["source_key"] for row in models.fold() if row["key_rule"] != "provisional"}
+    before = replay_everything(models)
+    assert {key for key, row in before.items() if row["key_rule"] != "provisional"} == proper
+    after = replay_everything(models)
     assert after.keys() == before.keys()
     differing = {
         name

@@ -40,6 +40,7 @@ BEGIN
     END LOOP;
 
     {{ recall_provisional_observations() }}
+    {{ recall_loose_returns() }}
     IF NOT EXISTS (SELECT FROM arrival)
         AND NOT EXISTS (SELECT FROM "CORE"."CORE_REFOLD" WHERE batch = 0)
     THEN
@@ -57,6 +58,10 @@ BEGIN
     END LOOP;
     LOOP
         {{ attach_unpostable_observations() }}
+        GET DIAGNOSTICS added = ROW_COUNT;
+        keyed := keyed + added;
+        CONTINUE WHEN added > 0;
+        {{ attach_loose_returns() }}
         GET DIAGNOSTICS added = ROW_COUNT;
         EXIT WHEN added = 0;
         keyed := keyed + added;
@@ -138,6 +143,29 @@ $function$
 
 
 {#
+    Adds the returns that named no payment and found none, where a payment arrived that they can
+    be of: a return may land before its payment.
+#}
+{% macro recall_loose_returns() %}
+    INSERT INTO arrival
+    SELECT observation.*
+    FROM (
+        SELECT DISTINCT k.raw_id, k.raw_table
+        FROM arrival a
+        JOIN "CORE"."CORE_PAYMENT_KEY" k
+            ON k.source_lender = a.source_lender AND k.loan_external_id = a.loan_external_id
+            AND k.amount <= a.amount
+        WHERE a.is_success AND k.rule = 'provisional' AND k.payment_ref IS NULL AND NOT k.reports
+            AND k.payment_date BETWEEN a.payment_date AND a.payment_date + {{ return_days() }}
+            AND NOT EXISTS (SELECT FROM arrival b WHERE b.raw_id = k.raw_id)
+            AND {{ is_current('k') }}
+    ) earlier
+    CROSS JOIN LATERAL {{ observation_of('earlier') }} observation
+    WHERE {{ is_loose_return('observation') }};
+{% endmacro %}
+
+
+{#
     Gives each observation its place in the order of arrival, its loan (an operator's word, its
     own, or that of another observation of the same reference) and the place of the one before it
     with the same loan and amount, the same reference, the same row.
@@ -161,7 +189,7 @@ $function$
     )
     SELECT place, raw_id, raw_table, replaces_id, payment_ref, source_lender,
         loan AS loan_external_id, amount, payment_date, is_success AS reports,
-        is_success AND loan IS NOT NULL AS is_postable,
+        is_success AND loan IS NOT NULL AS is_postable, outcome, refund_id,
         {{ place_before('source_lender, loan, amount') }} AS before_of_money,
         {{ place_before('payment_ref') }} AS before_of_ref,
         {{ place_before('coalesce(replaces_id, raw_id)') }} AS before_of_row

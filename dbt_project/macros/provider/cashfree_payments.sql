@@ -6,6 +6,8 @@
     PAYMENT_LINK_EVENT         data.order is the payment made on the link; link_amount_paid is a
                                running total and never posted
     …REFUND_STATUS…            data.refund (payments) or data itself (subscriptions)
+    DISPUTE_*                  data.dispute and data.order_details; the money is gone when the
+                               merchant has lost or accepted it, whatever the stage
 
     A link's event does not carry cf_payment_id, and whether its transaction_id is that id is
     documented nowhere. Its order id (`CFPay_…`) is made for the one payment, and the payment's own
@@ -16,14 +18,21 @@
 {%- set raw = source('RAW', table) -%}
 {%- set about = registered(table) -%}
 {%- set type = at('type') -%}
-{%- set order_id = 'coalesce(' ~ at('data.order.order_id') ~ ', ' ~ at('data.refund.order_id') ~ ')' -%}
+{%- set order_id = 'coalesce(' ~ at('data.order.order_id') ~ ', ' ~ at('data.refund.order_id')
+    ~ ', ' ~ at('data.order_details.order_id') ~ ')' -%}
 {%- set cf_payment_id -%}
-    coalesce({{ at('data.payment.cf_payment_id') }}, {{ at('data.refund.cf_payment_id') }}, {{ at('data.cf_payment_id') }})
+    coalesce(
+        {{ at('data.payment.cf_payment_id') }}, {{ at('data.refund.cf_payment_id') }},
+        {{ at('data.order_details.cf_payment_id') }}, {{ at('data.cf_payment_id') }}
+    )
 {%- endset -%}
 {%- set refund_status -%}
     coalesce({{ at('data.refund.refund_status') }}, {{ at('data.refund_status') }})
 {%- endset -%}
 {%- set is_refund = type ~ " IN ('REFUND_STATUS_WEBHOOK', 'SUBSCRIPTION_REFUND_STATUS')" -%}
+{%- set is_lost -%}
+    ({{ type }} LIKE 'DISPUTE\_%' AND {{ at('data.dispute.dispute_status') }} ~ 'MERCHANT_(LOST|ACCEPTED)$')
+{%- endset -%}
 {%- set status -%}
     coalesce(
         {{ at('data.payment.payment_status') }},
@@ -48,13 +57,14 @@
             ELSE {{ ist_date(at('data.payment.payment_time')) }}
         END AS payment_date,
         CASE
-            WHEN {{ is_refund }} THEN null
+            WHEN {{ is_refund }} OR {{ is_lost }} THEN null
             WHEN {{ type }} = 'PAYMENT_LINK_EVENT' THEN {{ money(at('data.order.order_amount'), about.unit) }}
             WHEN {{ type }} LIKE 'SUBSCRIPTION\_%' THEN {{ money(at('data.payment_amount'), about.unit) }}
             ELSE {{ money(at('data.payment.payment_amount'), about.unit) }}
         END AS amount,
         CASE
             WHEN {{ is_refund }} THEN 'refund'
+            WHEN {{ is_lost }} THEN 'late_return'
             WHEN {{ status }} = 'SUCCESS' THEN 'success'
             WHEN {{ status }} IN ('FAILED', 'USER_DROPPED', 'CANCELLED', 'VOID') THEN 'failed'
             ELSE 'pending'
@@ -68,6 +78,7 @@
                 THEN 'not paid in INR'
         END AS objection,
         coalesce(
+            CASE WHEN {{ is_lost }} THEN concat_ws(': ', 'a dispute was lost', {{ at('data.dispute.reason_description') }}) END,
             {{ at('data.error_details.error_description') }},
             {{ at('data.failure_details.failure_reason') }},
             {{ at('data.failureDetails.failureReason') }},
@@ -90,7 +101,15 @@
                     {{ money(at('data.refund.refund_amount'), about.unit) }},
                     {{ money(at('data.refund_amount'), about.unit) }}
                 )
-        END AS refunded_amount
+            WHEN {{ is_lost }} THEN {{ money(at('data.dispute.dispute_amount'), about.unit) }}
+        END AS refunded_amount,
+        CASE
+            WHEN {{ is_refund }}
+                THEN coalesce(
+                    {{ at('data.refund.cf_refund_id') }}, {{ at('data.refund.refund_id') }},
+                    {{ at('data.cf_refund_id') }}, {{ at('data.refund_id') }}
+                )
+        END AS refund_id
     FROM {{ raw }}
     WHERE
         ({{ cf_payment_id }} IS NOT NULL OR {{ order_id }} LIKE 'CFPay\_%')
@@ -100,6 +119,7 @@
                 'PAYMENT_LINK_EVENT', 'SUBSCRIPTION_AUTH_STATUS', 'SUBSCRIPTION_PAYMENT_SUCCESS',
                 'SUBSCRIPTION_PAYMENT_FAILED', 'SUBSCRIPTION_PAYMENT_CANCELLED'
             )
+            OR {{ is_lost }}
             -- Of refunds only those that happened, or that Cashfree is making by itself.
             OR {{ is_refund }} AND (
                 {{ refund_status }} = 'SUCCESS'

@@ -1,6 +1,12 @@
-{# One observation per row of a payment, settlement or NACH file; the loader has read its cells. #}
-{% macro file_payments(table) -%}
+{#
+    One observation per row of a payment, settlement or NACH file; the loader has read its cells.
+
+    refund_id_in   the cell that names the refund in a row that reports one
+    refunded_in    the cell that says how much of a payment has been given back so far
+#}
+{% macro file_payments(table, refund_id_in=none, refunded_in=none) -%}
 {%- set about = registered(table) -%}
+{%- set refunded = rupees("(cells ->> '" ~ refunded_in ~ "')") if refunded_in else 'null::numeric' -%}
 {%- call observations(table) %}
     SELECT
         id AS raw_id,
@@ -13,14 +19,22 @@
         END AS loan_id_found_in,
         payment_date,
         amount,
-        outcome,
+        CASE WHEN outcome = 'success' AND {{ refunded }} > 0 THEN 'refund' ELSE outcome END AS outcome,
         null::text AS objection,
         nullif(concat_ws(' ', reason_code, reason_text), '') AS failure_reason,
         payment_ref,
         method,
         utr,
         umrn,
-        CASE WHEN outcome = 'refund' THEN amount END AS refunded_amount
+        CASE
+            WHEN {{ refunded }} > 0 THEN {{ refunded }}
+            WHEN outcome = 'refund' THEN amount
+        END AS refunded_amount,
+        {% if refund_id_in -%}
+        CASE WHEN outcome = 'refund' THEN cells ->> '{{ refund_id_in }}' END
+        {%- else -%}
+        null::text
+        {%- endif %} AS refund_id
     FROM {{ source('RAW', table) }}
 {%- endcall %}
 {%- endmacro %}

@@ -2,9 +2,11 @@
     The columns that every BASE view has, from those that a provider's macro reads.
 
     The caller's query gives raw_id, landed_at, replaces_id, loan_external_id, loan_id_found_in,
-    payment_date, amount (rupees), outcome, payment_ref, method, utr, umrn, refunded_amount and
+    payment_date, amount (rupees), outcome, payment_ref, method, utr, umrn and
+        refunded_amount rupees given back: in the refund that refund_id names, or altogether so far
+        refund_id       the provider's id of one refund, or null
         objection       why a success is no repayment (a mandate's authorisation, say), or null
-        failure_reason  the provider's words for a failure, or null
+        failure_reason  the provider's words for a failure or a return, or null
     Nothing here may raise for any payload, and nothing may keep PostgreSQL from using the RAW
     table's primary key: no window, DISTINCT, aggregate, set-returning or volatile function.
 #}
@@ -46,11 +48,13 @@ SELECT
         WHEN outcome = 'success' THEN null
         WHEN outcome = 'pending' THEN 'the outcome is not known yet'
         WHEN outcome = 'refund' THEN 'refunded'
-        WHEN outcome = 'late_return' THEN 'returned after it had been reported as paid'
+        WHEN outcome = 'late_return'
+            THEN 'returned after it had been reported as paid' || coalesce(': ' || failure_reason, '')
         WHEN outcome = 'withdrawn' THEN 'not in the file that replaced its file'
         ELSE coalesce(failure_reason, outcome)
     END AS not_repayment_reason,
-    refunded_amount
+    refunded_amount,
+    refund_id
 FROM (
 {{ caller() }}
 ) read

@@ -2,7 +2,9 @@
     One observation per Razorpay event with a payment in it, whatever the event: payment.*,
     order.paid, payment_link.paid, subscription.charged, virtual_account.credited, refund.*.
     All facts come from the payment entity: `captured` contradicts `status` in some events, and
-    a payment link's own created_at is that of the link. Disputes say nothing of a repayment yet.
+    a payment link's own created_at is that of the link. Its amount_refunded is the total of all
+    refunds so far. A dispute takes the money back when it is lost and says nothing before; a
+    refund that failed gave nothing back.
 #}
 {% macro razorpay_payments(table) -%}
 {%- set raw = source('RAW', table) -%}
@@ -10,6 +12,7 @@
 {%- set payment = 'payload.payment.entity.' -%}
 {%- set amount = money(at(payment ~ 'amount'), about.unit) -%}
 {%- set refunded = money(at(payment ~ 'amount_refunded'), about.unit) -%}
+{%- set is_lost = at('event') ~ " = 'payment.dispute.lost'" -%}
 {%- call observations(table) %}
     SELECT
         id AS raw_id,
@@ -19,6 +22,7 @@
         {{ ist_date_of_epoch(at(payment ~ 'created_at')) }} AS payment_date,
         {{ amount }} AS amount,
         CASE
+            WHEN {{ is_lost }} THEN 'late_return'
             WHEN {{ refunded }} > 0 THEN 'refund'
             WHEN {{ at(payment ~ 'status') }} = 'captured' THEN 'success'
             WHEN {{ at(payment ~ 'status') }} = 'refunded' THEN 'refund'
@@ -29,10 +33,13 @@
             WHEN {{ at(payment ~ 'currency') }} <> 'INR'
                 THEN 'paid in ' || {{ at(payment ~ 'currency') }}
         END AS objection,
-        coalesce(
-            nullif({{ at(payment ~ 'error_reason') }}, ''),
-            nullif({{ at(payment ~ 'error_description') }}, '')
-        ) AS failure_reason,
+        CASE
+            WHEN {{ is_lost }} THEN 'a dispute was lost'
+            ELSE coalesce(
+                nullif({{ at(payment ~ 'error_reason') }}, ''),
+                nullif({{ at(payment ~ 'error_description') }}, '')
+            )
+        END AS failure_reason,
         '{{ about.ref_namespace }}:' || {{ at(payment ~ 'id') }} AS payment_ref,
         {{ at(payment ~ 'method') }} AS method,
         coalesce(
@@ -42,11 +49,19 @@
             {{ at(payment ~ 'acquirer_data.upi_transaction_id') }}
         ) AS utr,
         null::text AS umrn,
-        coalesce({{ refunded }}, CASE WHEN {{ at(payment ~ 'status') }} = 'refunded' THEN {{ amount }} END)
-        AS refunded_amount
+        CASE
+            WHEN {{ is_lost }}
+                THEN {{ money(at('payload.dispute.entity.amount_deducted'), about.unit) }}
+            ELSE coalesce({{ refunded }}, CASE WHEN {{ at(payment ~ 'status') }} = 'refunded' THEN {{ amount }} END)
+        END AS refunded_amount,
+        null::text AS refund_id
     FROM {{ raw }}
     WHERE
         {{ at(payment ~ 'id') }} IS NOT NULL
-        AND coalesce({{ at('event') }}, '') NOT LIKE 'payment.dispute.%'
+        AND (
+            coalesce({{ at('event') }}, '') NOT LIKE 'payment.dispute.%'
+            AND coalesce({{ at('event') }}, '') <> 'refund.failed'
+            OR {{ is_lost }}
+        )
 {%- endcall %}
 {%- endmacro %}

@@ -64,6 +64,10 @@ ranked AS (
     SELECT
         *,
         row_number() OVER arrival AS arrival,
+        -- One refund is reported as pending, as done and in a settlement: it counts once.
+        refund_id IS NOT NULL AND row_number() OVER (
+            PARTITION BY source_key, refund_id ORDER BY refunded_amount DESC NULLS LAST, chain ASC
+        ) = 1 AS is_first_of_refund,
         row_number() OVER (
             PARTITION BY source_key
             ORDER BY status_rank DESC, is_success DESC, arrived_at ASC, raw_table ASC, chain ASC
@@ -78,9 +82,11 @@ folded AS (
         source_key,
         (array_agg(source_lender ORDER BY arrival))[1] AS source_lender,
         {{ first_known('loan', 'arrival') }} AS loan,
-        {{ first_known('payment_date', 'best') }} AS payment_date,
-        {{ first_known('amount', 'best') }} AS amount,
+        -- Of a payment that was given back the facts are its own, not those of the return.
+        {{ first_known('payment_date', 'is_success DESC, best') }} AS payment_date,
+        {{ first_known('amount', 'is_success DESC, best') }} AS amount,
         (array_agg(is_success ORDER BY best))[1] AND NOT bool_or(is_moved) AS is_success,
+        bool_or(is_success) AND NOT bool_or(is_moved) AS was_success,
         (array_agg(recon_source ORDER BY arrival))[1] AS recon_source,
         {{ first_known('payment_ref', 'arrival') }} AS payment_ref,
         CASE WHEN bool_or(is_moved) THEN 'withdrawn' ELSE (array_agg(outcome ORDER BY best))[1] END AS outcome,
@@ -88,7 +94,10 @@ folded AS (
             WHEN bool_or(is_moved) THEN 'its row was corrected and is of another payment'
             ELSE (array_agg(not_repayment_reason ORDER BY best))[1]
         END AS not_repayment_reason,
-        coalesce(max(refunded_amount), 0) AS refunded_amount,
+        greatest(
+            coalesce(max(refunded_amount) FILTER (WHERE refund_id IS NULL), 0),
+            coalesce(sum(refunded_amount) FILTER (WHERE is_first_of_refund), 0)
+        ) AS refunded_amount,
         {{ first_known('method', 'best') }} AS method,
         {{ first_known('utr', 'best') }} AS utr,
         {{ first_known('umrn', 'best') }} AS umrn,
@@ -105,7 +114,8 @@ folded AS (
     GROUP BY source_key
 ),
 
--- A person's word on a held payment; whoever gives it has the key folded again.
+-- A person's word on a held payment; whoever gives it has the key folded again. The release of
+-- what was given back is good for what was known of it then.
 judged AS (
     SELECT
         folded.*,
@@ -113,7 +123,12 @@ judged AS (
             SELECT 'an operator says: ' || replace(min(hold.decision), '_', ' ')
             FROM {{ source('CORE', 'CORE_HOLD') }} hold
             WHERE hold.source_key = folded.source_key AND hold.decision IN ('same_payment', 'not_a_repayment')
-        ) AS verdict
+        ) AS verdict,
+        was_success AND EXISTS (
+            SELECT FROM {{ source('CORE', 'CORE_HOLD') }} hold
+            WHERE hold.source_key = folded.source_key AND hold.decision = 'release'
+                AND hold.facts @> jsonb_build_object('outcome', outcome, 'refunded', refunded_amount)
+        ) AS is_released
     FROM folded
 )
 
@@ -122,14 +137,15 @@ SELECT
     source_lender,
     -- A success under a provisional key has no loan, whatever BASE may read by now: only a
     -- proper key can be posted.
-    CASE WHEN NOT (key_rule = 'provisional' AND is_success) THEN loan END AS loan_external_id,
+    CASE WHEN NOT (key_rule = 'provisional' AND was_success) THEN loan END AS loan_external_id,
     payment_date,
     amount::numeric(19, 2) AS amount,
-    is_success AND verdict IS NULL AS is_success,
+    (is_success OR is_released) AND verdict IS NULL AS is_success,
     recon_source,
     payment_ref,
     outcome,
-    coalesce(verdict, not_repayment_reason) AS not_repayment_reason,
+    CASE WHEN verdict IS NOT NULL OR NOT is_released THEN coalesce(verdict, not_repayment_reason) END
+    AS not_repayment_reason,
     refunded_amount::numeric(19, 2) AS refunded_amount,
     method,
     utr,
