@@ -17,6 +17,7 @@ from repayment_platform.commands.guards import guard
 from repayment_platform.commands.holds import decide_hold, holds
 from repayment_platform.commands.ingest import ingest
 from repayment_platform.commands.pipeline import pipeline
+from repayment_platform.commands.replay import replay
 from repayment_platform.commands.sample_data import sample_data
 from repayment_platform.commands.sql import sql
 from repayment_platform.commands.status import status
@@ -34,6 +35,7 @@ for command in (
     demo,
     up,
     ingest,
+    replay,
     pipeline,
     status,
     holds,

@@ -18,16 +18,24 @@ if TYPE_CHECKING:
     from repayment_platform.landing.results import FileResult
 
 SHOWN_ROWS = 10
+SHOWN_CHARACTERS = 300
 
 
 def ingest(
     file: Annotated[Path, typer.Argument(help="CSV, TXT, XLSX or XLS file.", show_default=False)],
     source: Annotated[str, typer.Option(help="Its RAW table, such as RAW_DMI_NACH_CSV.")],
+    supersedes: Annotated[
+        int | None,
+        typer.Option(help="Id of the file that this one corrects, in CORE_FILE_LOG."),
+    ] = None,
     preview: Annotated[
         bool, typer.Option("--preview", help="Show what would land; change nothing.")
     ] = False,
 ) -> None:
     """Land a payment file in the RAW table of its source.
+
+    With --supersedes it takes the place of an earlier file: what differs lands, what it no longer
+    has is withdrawn, and payments that are posted already become exceptions.
 
     Exits with 0 when it landed or had landed before, with 2 when it cannot be taken.
     """
@@ -48,6 +56,7 @@ def ingest(
                 file,
                 source,
                 received_by=f"cli:{getpass.getuser()}",
+                supersedes=supersedes,
                 preview=preview,
                 progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
@@ -57,9 +66,9 @@ def ingest(
 
 
 def _show(console: "Console", result: "FileResult") -> None:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
+
+    from repayment_platform.commands.changes import print_changes
 
     if result.error:
         console.print(Text(f"{result.name} failed: {result.error}"), style="red")
@@ -69,24 +78,49 @@ def _show(console: "Console", result: "FileResult") -> None:
             Text(f"{result.name} is a duplicate of file {result.duplicate_of}; nothing landed")
         )
         return
-    assert result.counts is not None  # noqa: S101 - it landed
+    _print_facts(console, result)
+    for row in result.examples[:SHOWN_ROWS]:
+        console.print(Text(f"line {row.row_number}: {row.reason_code}: {row.reason}"))
+        console.print(Text(f"    {row.original[:SHOWN_CHARACTERS]}"), style="dim", no_wrap=True)
+    if (more := result.rows_quarantined - SHOWN_ROWS) > 0:
+        there = "" if result.preview else " in CORE_QUARANTINE"
+        console.print(f"… and {more:,} more{there}")
+    if result.changes:
+        print_changes(console, result.changes)
+    if result.changes and result.changes.withdrawn and result.rows_quarantined:
+        console.print(
+            "Rows that are quarantined correct nothing: what they stood for is withdrawn.",
+            style="yellow",
+        )
+
+
+def _print_facts(console: "Console", result: "FileResult") -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    counts, changes = result.counts, result.changes
+    assert counts is not None  # noqa: S101 - it landed
     facts = Table(box=box.SIMPLE, show_header=False)
-    verb = "would land" if result.preview else "landed"
+    would = "would be " if result.preview else ""
+    landed = "would land" if result.preview else "landed"
+    totals = counts.control_totals
     for name, value in (
         ("file", result.name if result.preview else f"{result.name} (file {result.file_id})"),
         ("table", result.raw_table),
-        ("layout", f"{result.counts.layout}, {result.counts.encoding}"),
+        ("layout", f"{counts.layout}, {counts.encoding}"),
         ("rows read", f"{result.rows_read:,}"),
-        (f"rows {verb}", f"{result.rows_landed:,}"),
-        *((f"  {outcome}", f"{count:,}") for outcome, count in result.counts.outcomes.items()),
-        ("rows quarantined", f"{result.rows_quarantined:,}"),
+        (f"rows {landed}", f"{result.rows_landed:,}"),
+        *((f"  {outcome}", f"{count:,}") for outcome, count in counts.outcomes.items()),
+        (f"rows {would}quarantined", f"{result.rows_quarantined:,}"),
         *((f"  {code}", f"{count:,}") for code, count in result.quarantined.items()),
-        ("success, rupees", result.counts.control_totals["amount_success"]),
+        *([("rows as they stood", f"{counts.rows_duplicate:,}")] if changes else []),
+        *([("payments added", f"{changes.added:,}")] if changes else []),
+        *([("payments changed", f"{changes.changed:,}")] if changes else []),
+        *([("payments withdrawn", f"{changes.withdrawn:,}")] if changes else []),
+        ("success, rupees", totals["amount_success"]),
+        ("all read, rupees", totals["amount_read"]),
         ("seconds", f"{result.seconds:.2f}"),
     ):
         facts.add_row(Text(str(name)), Text(str(value)))
     console.print(facts)
-    for row in result.examples[:SHOWN_ROWS]:
-        console.print(Text(f"line {row.row_number}: {row.reason_code}: {row.reason}"))
-    if result.rows_quarantined > SHOWN_ROWS:
-        console.print(f"… and {result.rows_quarantined - SHOWN_ROWS:,} more in CORE_QUARANTINE")

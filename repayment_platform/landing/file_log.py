@@ -30,7 +30,8 @@ _CLAIM = """UPDATE "CORE"."CORE_FILE_LOG" SET status = 'landed' WHERE id = %s"""
 _DESCRIBE = """
 UPDATE "CORE"."CORE_FILE_LOG"
 SET encoding = %s, delimiter = %s, layout = %s, rows_read = %s, rows_landed = %s,
-    rows_quarantined = %s, control_totals = %s, seconds = %s
+    rows_quarantined = %s, rows_duplicate = %s, rows_withdrawn = %s, control_totals = %s,
+    seconds = %s
 WHERE id = %s
 """
 _FAIL = """
@@ -38,7 +39,8 @@ UPDATE "CORE"."CORE_FILE_LOG" SET status = 'failed', error = %s, seconds = %s WH
 """
 _DUPLICATE = """
 UPDATE "CORE"."CORE_FILE_LOG" d
-SET status = 'duplicate', duplicate_of = f.id, seconds = %s
+SET status = 'duplicate', duplicate_of = f.id, rows_read = f.rows_read,
+    rows_duplicate = f.rows_read, seconds = %s
 FROM "CORE"."CORE_FILE_LOG" f
 WHERE d.id = %s AND f.raw_table = d.raw_table AND f.sha256 = d.sha256 AND f.status = 'landed'
 RETURNING f.id
@@ -89,6 +91,8 @@ def describe(connection: Connection[Any], file_id: int, counts: Counts, seconds:
             counts.rows_read,
             counts.rows_landed,
             counts.rows_quarantined,
+            counts.rows_duplicate,
+            counts.rows_withdrawn,
             Jsonb(counts.control_totals),
             round(seconds, 3),
             file_id,

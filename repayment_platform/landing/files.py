@@ -18,6 +18,7 @@ import psycopg
 from psycopg import Connection, sql
 
 from repayment_platform.landing import file_log
+from repayment_platform.landing.changes import ARRIVED, Changes
 from repayment_platform.landing.quarantine import (
     examples,
     move_shared_references,
@@ -25,9 +26,10 @@ from repayment_platform.landing.quarantine import (
     reasons,
 )
 from repayment_platform.landing.results import Arrival, Counts, FileResult, FileStatus
+from repayment_platform.landing.superseding import begin_superseding, supersede
 from repayment_platform.sources.encodings import Fingerprint, fingerprint
 from repayment_platform.sources.file_rows import Batch, FileRows, Refused
-from repayment_platform.sources.formats import open_table
+from repayment_platform.sources.formats import Table, open_table
 from repayment_platform.sources.refusals import FileReason, FileRefused
 from repayment_platform.sources.registry import Kind, Source, UnknownSource, source_named
 
@@ -52,13 +54,16 @@ def ingest_file(
     source_id: str,
     *,
     received_by: str,
+    supersedes: int | None = None,
     preview: bool = False,
     progress: Progress | None = None,
 ) -> FileResult:
     """Land a file in the RAW table of its source and enter it in the processing log.
 
     A file that cannot be taken is entered as failed with the reason, the same bytes again as
-    a duplicate; neither lands a row. With `preview` the same is done and then undone.
+    a duplicate; neither lands a row. With `supersedes`, the id of the file that this one
+    corrects, only what differs from it lands, and what the result's `changes` tell. With
+    `preview` the same is done and then undone.
 
     Raises:
         psycopg.Error: the database is away or refuses; nothing has landed.
@@ -69,7 +74,8 @@ def ingest_file(
         if preview:
             undone = connection.transaction(force_rollback=True)
         with undone:
-            landing = _Landing(connection, file, received_by, progress or (lambda *_: None))
+            quiet: Progress = lambda *_: None  # noqa: E731
+            landing = _Landing(connection, file, received_by, supersedes, progress or quiet)
             return replace(landing.run(source_id), preview=preview)
 
 
@@ -80,6 +86,7 @@ class _Landing:
     connection: Connection[Any]
     path: Path
     received_by: str
+    supersedes: int | None
     progress: Progress
 
     def run(self, source_id: str) -> FileResult:
@@ -114,31 +121,38 @@ class _Landing:
             raise arrival.problem or AssertionError("an arrival is complete or has a problem")
         with self.connection.transaction():
             file_log.claim(self.connection, file_id)
+            target = self._target(source, file_id)
             table = open_table(self.path, seen, source.layouts)
             rows = FileRows(source, table)
             batches = iter(rows)
-            while self._store(source, file_id, islice(batches, COPY_BATCHES)):
+            while self._store(source, file_id, target, islice(batches, COPY_BATCHES)):
                 self.progress(table.position(), seen.size_bytes)
             outcomes = Counter(rows.outcomes)
-            outcomes.subtract(move_shared_references(self.connection, source, file_id))
+            outcomes.subtract(move_shared_references(self.connection, source, file_id, target))
+            changes = None
+            if self.supersedes is not None:
+                changes = supersede(self.connection, source, file_id, self.supersedes)
             quarantined = reasons(self.connection, file_id)
-            counts = Counts(
-                encoding=table.encoding,
-                delimiter=table.delimiter,
-                layout=table.header.layout.name,
-                rows_landed=outcomes.total(),
-                rows_quarantined=sum(quarantined.values()),
-                control_totals=rows.totals.as_json(),
-                outcomes={outcome: count for outcome, count in outcomes.items() if count},
-            )
+            counts = _counts(table, rows, outcomes, sum(quarantined.values()), changes or Changes())
             _check_unchanged(self.path, seen)
             file_log.describe(self.connection, file_id, counts, _since(started))
             shown = examples(self.connection, file_id)
-        return replace(result, counts=counts, quarantined=quarantined, examples=shown)
+        return replace(
+            result, counts=counts, changes=changes, quarantined=quarantined, examples=shown
+        )
 
-    def _store(self, source: Source, file_id: int, batches: Iterable[Batch]) -> bool:
+    def _target(self, source: Source, file_id: int) -> sql.Identifier:
+        """The table that the rows are stored in first: RAW itself, if nothing is compared."""
+        if self.supersedes is None:
+            return sql.Identifier("RAW", source.table)
+        begin_superseding(self.connection, source, file_id, self.supersedes)
+        return ARRIVED
+
+    def _store(
+        self, source: Source, file_id: int, target: sql.Identifier, batches: Iterable[Batch]
+    ) -> bool:
         """Store batches while they are being read; returns whether there were any."""
-        statement = sql.SQL(_COPY).format(sql.Identifier("RAW", source.table))
+        statement = sql.SQL(_COPY).format(target)
         refused: list[Refused] = []
         any_batch = False
         with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
@@ -151,6 +165,22 @@ class _Landing:
         if refused:
             quarantine(self.connection, source, file_id, refused)
         return any_batch
+
+
+def _counts(
+    table: Table, rows: FileRows, outcomes: Counter[str], quarantined: int, changes: Changes
+) -> Counts:
+    return Counts(
+        encoding=table.encoding,
+        delimiter=table.delimiter,
+        layout=table.header.layout.name,
+        rows_landed=outcomes.total() - changes.unchanged,
+        rows_quarantined=quarantined,
+        rows_duplicate=changes.unchanged,
+        rows_withdrawn=changes.withdrawn,
+        control_totals=rows.totals.as_json(),
+        outcomes=dict(+outcomes),
+    )
 
 
 def _arrive(path: Path, source_id: str, received_by: str) -> Arrival:

@@ -6,7 +6,7 @@ there: a reference that is not one payment's.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import Connection, sql
 
@@ -18,7 +18,8 @@ from repayment_platform.sources.registry import LENDERS, Source
 EXAMPLES = 100
 
 _COPY = """
-COPY "CORE"."CORE_QUARANTINE" (raw_table, file_id, row_number, reason_code, reason, original)
+COPY "CORE"."CORE_QUARANTINE"
+    (raw_table, file_id, row_number, reason_code, reason, original, cells)
 FROM STDIN
 """
 _COUNT = """
@@ -31,37 +32,49 @@ WHERE file_id = %s ORDER BY row_number LIMIT %s
 """
 # References that stand alone, nearly all, are set aside before anything is compared. Refunds
 # are left out of the comparison: a part of a payment may be given back.
-_MOVE_SHARED_REFERENCES = """
-WITH repeated AS (
+_SHARED_REFERENCES: LiteralString = """
+repeated AS (
     SELECT payment_ref
-    FROM {raw_table}
-    WHERE file_id = %(file_id)s AND payment_ref IS NOT NULL AND outcome <> 'refund'
+    FROM {rows}
+    WHERE file_id = ANY(%(file_ids)s) AND payment_ref IS NOT NULL AND outcome <> 'refund'
     GROUP BY payment_ref
     HAVING count(*) > 1
 ),
 shared AS (
     SELECT payment_ref
-    FROM {raw_table} JOIN repeated USING (payment_ref)
-    WHERE file_id = %(file_id)s AND outcome <> 'refund'
+    FROM {rows} JOIN repeated USING (payment_ref)
+    WHERE file_id = ANY(%(file_ids)s) AND outcome <> 'refund'
     GROUP BY payment_ref
     HAVING count(DISTINCT amount) > 1
         OR count(DISTINCT coalesce(substring(upper(loan_ref) FROM %(loan)s), loan_ref)) > 1
-),
+)
+"""
+_MOVE_SHARED_REFERENCES: LiteralString = (
+    f"WITH {_SHARED_REFERENCES},"  # noqa: S608 - constants of ours
+    """
 moved AS (
-    DELETE FROM {raw_table} r USING shared s
+    DELETE FROM {rows} r USING shared s
     WHERE r.file_id = %(file_id)s AND r.payment_ref = s.payment_ref
     RETURNING r.row_number, r.cells, r.payment_ref, r.outcome
 ),
 entered AS (
     INSERT INTO "CORE"."CORE_QUARANTINE"
-        (raw_table, file_id, row_number, reason_code, reason, original)
+        (raw_table, file_id, row_number, reason_code, reason, original, cells)
     SELECT %(table)s, %(file_id)s, row_number, %(code)s,
         'other rows of the file have the reference ' || payment_ref
-        || ' with another loan or amount', cells::text
+        || ' with another loan or amount', cells::text, cells
     FROM moved
 )
 SELECT outcome, count(*) FROM moved GROUP BY outcome
 """
+)
+_DROP_SHARED_REFERENCES: LiteralString = (
+    f"WITH {_SHARED_REFERENCES}"  # noqa: S608 - constants of ours
+    """
+DELETE FROM {rows} r USING shared s WHERE r.payment_ref = s.payment_ref
+RETURNING r.replaces_id
+"""
+)
 
 
 def quarantine(
@@ -70,32 +83,51 @@ def quarantine(
     """Store refused rows with their reasons; inside the file's transaction."""
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         for row in rows:
-            copy.write_row(
-                (source.table, file_id, row.row_number, row.code.value, row.reason, row.original)
-            )
+            told = (row.row_number, row.code.value, row.reason, row.original, row.cells)
+            copy.write_row((source.table, file_id, *told))
 
 
 def move_shared_references(
-    connection: Connection[Any], source: Source, file_id: int
+    connection: Connection[Any], source: Source, file_id: int, rows: sql.Identifier
 ) -> dict[str, int]:
-    """Quarantine the landed rows of a file whose reference stands for two payments.
+    """Quarantine the rows of a file, in the table `rows`, whose reference stands for two payments.
 
     Such a reference is not per payment after all; downstream it would make one repayment out
     of several. Equal rows that repeat a reference are reports of one payment and stay.
     Returns how many rows were taken out again, by outcome.
     """
-    # The planner knows nothing of rows this new and would compare every one with every other.
-    connection.execute("SET LOCAL enable_nestloop = off")
-    statement = sql.SQL(_MOVE_SHARED_REFERENCES).format(
-        raw_table=sql.Identifier("RAW", source.table)
-    )
     parameters = {
         "file_id": file_id,
+        "file_ids": [file_id],
         "table": source.table,
         "code": RowReason.REFERENCE_NOT_UNIQUE.value,
         "loan": LENDERS[source.lender].loan_id_pattern,
     }
-    return dict(connection.execute(statement, parameters).fetchall())
+    return dict(_compare(connection, _MOVE_SHARED_REFERENCES, rows, parameters))
+
+
+def drop_shared_references(
+    connection: Connection[Any], source: Source, file_ids: Sequence[int], rows: sql.Identifier
+) -> list[int | None]:
+    """Remove such rows from the table `rows`; returns for each the row that it would replace."""
+    parameters = {
+        "file_ids": list(file_ids),
+        "loan": LENDERS[source.lender].loan_id_pattern,
+    }
+    return [row for (row,) in _compare(connection, _DROP_SHARED_REFERENCES, rows, parameters)]
+
+
+def _compare(
+    connection: Connection[Any],
+    statement: LiteralString,
+    rows: sql.Identifier,
+    parameters: dict[str, Any],
+) -> list[tuple[Any, ...]]:
+    # The planner knows nothing of rows this new and would compare every one with every other.
+    connection.execute("SET LOCAL enable_nestloop = off")
+    done = connection.execute(sql.SQL(statement).format(rows=rows), parameters).fetchall()
+    connection.execute("SET LOCAL enable_nestloop TO DEFAULT")
+    return done
 
 
 def reasons(connection: Connection[Any], file_id: int) -> dict[str, int]:

@@ -7,6 +7,7 @@ not: SQL, reading files.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from repayment_platform.landing.changes import Changes
 from repayment_platform.sources.encodings import Fingerprint
 from repayment_platform.sources.refusals import FileReason, FileRefused
 from repayment_platform.sources.registry import Source
@@ -32,7 +33,7 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Counts:
-    """What was in a file. `rows_read` is always the sum of the other two."""
+    """What was in a file. `rows_read` is always the sum of landed, quarantined and duplicate."""
 
     encoding: str
     delimiter: str | None
@@ -41,11 +42,15 @@ class Counts:
     rows_quarantined: int
     control_totals: dict[str, object]
     outcomes: dict[str, int]
-    """Rows landed, by outcome."""
+    """Rows landed or duplicate, by outcome."""
+    rows_duplicate: int = 0
+    """Rows that stood in the superseded file, each letter the same."""
+    rows_withdrawn: int = 0
+    """Rows of the superseded file that this one no longer has."""
 
     @property
     def rows_read(self) -> int:
-        return self.rows_landed + self.rows_quarantined
+        return self.rows_landed + self.rows_quarantined + self.rows_duplicate
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,8 @@ class FileResult:
     duplicate_of: int | None = None
     counts: Counts | None = None
     """None unless the file landed."""
+    changes: Changes | None = None
+    """What it changes of the file that it supersedes; None unless it supersedes one."""
     quarantined: dict[str, int] = field(default_factory=dict)
     """Rows quarantined, by reason code."""
     examples: list[QuarantinedRow] = field(default_factory=list)

@@ -40,6 +40,8 @@ class Refused(NamedTuple):
     code: RowReason
     reason: str
     original: str
+    cells: str | None = None
+    """As in `Landed`; None where the text could not be split into the cells of a row."""
 
 
 class Batch(NamedTuple):
@@ -150,7 +152,8 @@ class FileRows:
         ]
         for index, fault in faults.items():
             if not self._is_header(rows[index]):
-                refused.append(_refused(lines[index], fault))
+                json = self._json(lines[index].text, rows[index])
+                refused.append(_refused(lines[index], fault, json))
                 self.totals.unreadable += isinstance(amounts[index], BadValue)
         self.totals.add(
             [amount for amount in amounts if not isinstance(amount, BadValue)],
@@ -176,9 +179,9 @@ def _is_total(cells: Sequence[str]) -> bool:
     return label[:1] in "TtGg" and canonical(label) in _TOTAL_WORDS
 
 
-def _refused(line: Line, bad: BadValue) -> Refused:
+def _refused(line: Line, bad: BadValue, cells: str | None = None) -> Refused:
     original = line.text.replace("\0", "\N{SYMBOL FOR NULL}")
-    return Refused(line.number, bad.code, bad.reason, original)
+    return Refused(line.number, bad.code, bad.reason, original, cells)
 
 
 def _whole(line: Line, header: Header) -> list[str] | None:

@@ -39,6 +39,8 @@ class FileReason(StrEnum):
     AMBIGUOUS_HEADER = "AMBIGUOUS_HEADER"
     CONTROL_TOTAL_MISMATCH = "CONTROL_TOTAL_MISMATCH"
     FILE_CHANGED = "FILE_CHANGED"
+    CANNOT_SUPERSEDE = "CANNOT_SUPERSEDE"
+    """There is no file in force that this one could take the place of."""
 
 
 class BadValue(ValueError):

@@ -22,12 +22,17 @@ def _make(connection: Connection[Any], source: Source) -> None:
         "table": sql.Identifier("RAW", source.table),
         "shape": sql.Identifier("RAW", "_FILE" if source.kind is Kind.FILE else "_WEBHOOK"),
         "index": sql.Identifier(f"{source.table.lower()}_once"),
+        "corrected": sql.Identifier(f"{source.table.lower()}_corrected"),
         # A delivery lands once, and so does a line of a file; replays name what they replace.
         "once": sql.SQL("file_id, row_number" if source.kind is Kind.FILE else "event_id"),
+        # What replaces a row is found by its file, or by the row.
+        "origin": sql.SQL("file_id" if source.kind is Kind.FILE else "replaces_id"),
     }
     for statement in (
         "CREATE TABLE IF NOT EXISTS {table} (LIKE {shape} INCLUDING ALL)",
         "CREATE UNIQUE INDEX IF NOT EXISTS {index} ON {table} ({once}) WHERE replaces_id IS NULL",
+        "CREATE INDEX IF NOT EXISTS {corrected} ON {table} ({origin})"
+        " WHERE replaces_id IS NOT NULL",
     ):
         connection.execute(sql.SQL(statement).format(**names))
     connection.execute(
