@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 
 def sample_data(
     directory: Annotated[
-        Path, typer.Argument(metavar="DIR", file_okay=False, help="Where to write it.")
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="[DIR]",
+            file_okay=False,
+            help="Where to write it; of a stream, where it is remembered.",
+        ),
+    ] = None,
     payments: Annotated[int, typer.Option(min=14, help="How many payments, at least 14.")] = 400,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other payments.")] = 1,
     on: Annotated[
@@ -31,14 +36,37 @@ def sample_data(
     force: Annotated[
         bool, typer.Option("--force", help="Replace the sample that is in DIR.")
     ] = False,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Send payments to the platform that runs here.")
+    ] = False,
+    per_minute: Annotated[float, typer.Option(min=0.1, help="Payments a minute; --stream.")] = 6,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="How long; until Ctrl-C unless given; --stream.")
+    ] = None,
+    files_every: Annotated[
+        float, typer.Option(min=0, help="Minutes from one file of a source to the next; --stream.")
+    ] = 5,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare what a stream has sent with the ledger.")
+    ] = False,
 ) -> None:
     """Write made-up payments of all sources, the sandbox's loans and the truth to DIR.
 
-    The same payments, seed and date give the same bytes on every machine.
+    The same payments, seed and date give the same bytes on every machine. With --stream they are
+    sent to `./run up` instead, all the while: webhooks, files in inboxes, loans in the sandbox.
     """
+    from repayment_platform.commands.stream import check_stream, stream_payments
     from repayment_platform.sample_data.generate import generate
 
     today = on.date() if on else datetime.now(ZoneInfo("Asia/Kolkata")).date()
+    if check:
+        check_stream(directory)
+        return
+    if stream:
+        stream_payments(directory, seed, today, per_minute, minutes, files_every)
+        return
+    if directory is None:
+        raise typer.BadParameter("DIR is missing")
     _make_room(directory, force)
     folder = _with_progress(payments, lambda done: generate(directory, payments, seed, today, done))
     _show(folder, today)

@@ -16,6 +16,7 @@ import typer
 
 from repayment_platform.commands.platform import platform
 from repayment_platform.commands.services import HOST, Service, running_services
+from repayment_platform.commands.stream import gateway_secrets
 from repayment_platform.settings import ROOT, Settings, load_settings
 
 
@@ -37,6 +38,9 @@ def up() -> None:
 
         typer.echo("Starting; the first time this takes half a minute.")
         prepare()
+        if settings.uses_sandbox:
+            secrets = gateway_secrets(settings)
+            os.environ.update({name: ",".join(values) for name, values in secrets.items()})
         logs = settings.home / "logs"
         running = stack.enter_context(running_services(services(settings), logs, os.environ))
         _say_where(settings)

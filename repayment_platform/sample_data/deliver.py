@@ -80,16 +80,24 @@ def deliver(
         return sum((done.result() for done in running), Counter())
 
 
-def _send(client: httpx.Client, webhook: Webhook, secrets: Secrets) -> int:
-    source = webhook.source
+def send_once(client: httpx.Client, webhook: Webhook, secrets: Secrets) -> httpx.Response:
+    """The receiver's answer, whatever it is.
+
+    Raises:
+        httpx.TransportError: there is none.
+    """
+    source, headers = webhook.source, webhook.headers
+    if source.kind is Kind.CASHFREE:
+        newest = secrets[setting_of(source.table)][0]
+        now_ms = time.time_ns() // 1_000_000
+        headers = headers | sign(source.kind, webhook.body, newest, now_ms)
     url = f"/webhooks/{source.kind.value}/{source.lender.lower()}"
+    return client.post(url, content=webhook.body, headers=headers)
+
+
+def _send(client: httpx.Client, webhook: Webhook, secrets: Secrets) -> int:
     for _ in range(_TRIES):
-        headers = webhook.headers
-        if source.kind is Kind.CASHFREE:
-            newest = secrets[setting_of(source.table)][0]
-            now_ms = time.time_ns() // 1_000_000
-            headers = headers | sign(source.kind, webhook.body, newest, now_ms)
-        response = client.post(url, content=webhook.body, headers=headers)
+        response = send_once(client, webhook, secrets)
         if response.status_code not in _COME_AGAIN:
             break
         time.sleep(float(response.headers.get("Retry-After", 1)))

@@ -15,11 +15,11 @@ from typing import Any, Self
 
 from repayment_platform.sample_data.layouts import FORMS
 from repayment_platform.sample_data.model import IST, Due, Event, LoanStatus, State
-from repayment_platform.sample_data.signing import demo_secrets, setting_of, sign, write_secrets
+from repayment_platform.sample_data.signing import demo_secrets, headers_of, write_secrets
 from repayment_platform.sample_data.tables import PaymentFile
 from repayment_platform.sample_data.truth import TruthWriter
 from repayment_platform.sample_data.world import World
-from repayment_platform.sources.registry import SOURCES, Kind
+from repayment_platform.sources.registry import SOURCES
 
 LOANS, SECRETS, TRUTH = "loans.json", "secrets.env", "truth.json"
 
@@ -100,7 +100,8 @@ class Folder:
         for attempt in range(1, copies + 1):
             self._deliveries[event.table] += 1
             name = f"{self._deliveries[event.table]:06d}_{event.name}"
-            headers = self._headers(event, body, attempt)
+            self._clock_ms += 1
+            headers = headers_of(event, body, attempt, self._secrets, self._clock_ms)
             (folder / f"{name}.json").write_bytes(body)
             (folder / f"{name}.headers.json").write_bytes(json.dumps(headers, indent=1).encode())
 
@@ -121,26 +122,8 @@ class Folder:
             deliveries=self._deliveries[table],
         )
 
-    def _headers(self, event: Event, body: bytes, attempt: int) -> dict[str, str]:
-        kind = SOURCES[event.table].kind
-        secret = self._secrets[setting_of(event.table)][event.secret]
-        self._clock_ms += 1
-        headers = {"Content-Type": "application/json", **event.headers}
-        if event.event_id:
-            name = "x-razorpay-event-id" if kind is Kind.RAZORPAY else "x-idempotency-key"
-            headers[name] = event.event_id
-        if kind is Kind.CASHFREE:
-            headers["x-webhook-attempt"] = str(attempt)
-        return headers | sign(kind, body, secret, self._clock_ms)
-
     def _lend(self, loan: str, status: LoanStatus, emi: Decimal) -> None:
-        """Loans large enough that no repayment of the sample closes one."""
-        fields = {
-            "externalId": loan,
-            "status": int(status),
-            "disbursedOn": self.world.disbursed_on().isoformat(),
-            "principal": f"{emi * 24:.2f}",
-        }
+        fields = self.world.loan_fields(loan, status, emi)
         self._loans.write(f"{self._separator}\n{json.dumps(fields)}")
         self._separator = ","
 

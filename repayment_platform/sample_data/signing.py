@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from pathlib import Path
 
+from repayment_platform.sample_data.model import Event
 from repayment_platform.sources.registry import SOURCES, Kind
 
 Secrets = Mapping[str, tuple[str, ...]]
@@ -56,3 +57,18 @@ def sign(kind: Kind, body: bytes, secret: str, timestamp_ms: int) -> dict[str, s
         "x-webhook-signature": b64encode(digest).decode(),
         "x-webhook-timestamp": str(timestamp_ms),
     }
+
+
+def headers_of(
+    event: Event, body: bytes, attempt: int, secrets: Secrets, timestamp_ms: int
+) -> dict[str, str]:
+    """All headers of the `attempt`-th delivery, 1 = the first, of an event."""
+    kind = SOURCES[event.table].kind
+    known = secrets[setting_of(event.table)]
+    headers = {"Content-Type": "application/json", **event.headers}
+    if event.event_id:
+        name = "x-razorpay-event-id" if kind is Kind.RAZORPAY else "x-idempotency-key"
+        headers[name] = event.event_id
+    if kind is Kind.CASHFREE:
+        headers["x-webhook-attempt"] = str(attempt)
+    return headers | sign(kind, body, known[min(event.secret, len(known) - 1)], timestamp_ms)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from repayment_platform.sample_data.model import Due, LoanStatus
 
@@ -49,17 +49,24 @@ class _Loan:
 
 
 class World:
-    """Draws dues and identifiers; `lend` is called once for each loan that Fineract knows."""
+    """Draws dues and identifiers; `lend` is called once for each loan that Fineract knows.
+
+    Loans and references are counted from `numbers_after`: worlds apart share none of them.
+    """
 
     def __init__(
-        self, seed: int, today: date, lend: Callable[[str, LoanStatus, Decimal], None]
+        self,
+        seed: int,
+        today: date,
+        lend: Callable[[str, LoanStatus, Decimal], None],
+        numbers_after: int = 0,
     ) -> None:
         self.today = today
         self._random = Random(seed)  # noqa: S311 - sample data, not secrets
         self._lend = lend
-        self._serial = 0
+        self._serial = numbers_after
         self._open: dict[str, _Loan] = {}
-        self._loans = dict.fromkeys(LOAN_PREFIXES, 0)
+        self._loans = dict.fromkeys(LOAN_PREFIXES, numbers_after)
 
     def chance(self, share: float) -> bool:
         return self._random.random() < share
@@ -100,9 +107,16 @@ class World:
         """An instalment of a loan of its own, in this status; None is unknown to Fineract."""
         return self._fall_due(lender, self._new_loan(lender, status), self.below(PERIODS))
 
-    def disbursed_on(self) -> date:
-        """When all loans were paid out: before any payment."""
-        return self.today - timedelta(days=DAYS_BETWEEN_PERIODS * (PERIODS + 3))
+    def loan_fields(self, loan: str, status: LoanStatus, emi: Decimal) -> dict[str, Any]:
+        """What the sandbox is told of a loan, so large that no repayment of a sample closes it,
+        and paid out before any payment."""
+        disbursed_on = self.today - timedelta(days=DAYS_BETWEEN_PERIODS * (PERIODS + 3))
+        return {
+            "externalId": loan,
+            "status": int(status),
+            "disbursedOn": disbursed_on.isoformat(),
+            "principal": f"{emi * 24:.2f}",
+        }
 
     def file_day(self, period: int) -> date:
         """The day of the file that reports a period; its payments are all older."""
