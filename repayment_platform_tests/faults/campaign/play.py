@@ -34,13 +34,17 @@ SELECT pg_terminate_backend(pid) FROM (
 """
 # Time passes: what was to be left alone for minutes is due.
 _BACK_OFF_IS_OVER = 'UPDATE "CORE"."CORE_OPEN_WORK" SET not_before = NULL'
+# What failed rests only when the last run has tried it again: limits may have left it out.
 _RESTLESS = """
 SELECT 1 FROM "CORE"."CORE_POSTING_ATTEMPT"
 WHERE settled_at IS NULL AND error_code IS DISTINCT FROM 'awaiting_approval'
 UNION ALL
 SELECT 1 FROM "CORE"."CORE_OPEN_WORK" w
 WHERE (state = 'waiting' AND recon_source IS NULL OR state = 'deferred'
-       AND reason NOT LIKE 'lender paused%%')
+       AND reason NOT LIKE 'lender paused%%'
+       OR state = 'failed' AND recon_source IS NULL
+       AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+                       WHERE p.source_key = w.source_key AND p.run_id = %(last_run)s))
   AND NOT EXISTS (SELECT FROM "CORE"."CORE_POSTING_ATTEMPT" a
                   WHERE a.loan_external_id = w.loan_external_id AND a.settled_at IS NULL)
 LIMIT 1
@@ -107,12 +111,13 @@ class Play:
         self.stand_in.install(())
         for number in range(1, CALM_RUNS + 1):
             self._database.ask(_BACK_OFF_IS_OVER)
-            self._start(RunOrder(f"run-calm-{number}", start=0, workers=4))
+            run_id = f"run-calm-{number}"
+            self._start(RunOrder(run_id, start=0, workers=4))
             if number == 1:
                 self._watch_until(lambda: False, 0.3)
                 self._thaw()
             self._wait_for_runs()
-            if not self._database.ask(_RESTLESS):
+            if not self._database.ask(_RESTLESS, {"last_run": run_id}):
                 return True
         return False
 

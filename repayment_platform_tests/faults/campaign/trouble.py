@@ -73,9 +73,9 @@ _ODDS: dict[EventKind, float] = {
     "thaw of all runs": 0.4,
     "lost lock of a run": 0.1,
     "terminated backend": 0.12,
-    "PostgreSQL restart, immediate": 0.05,
-    "PostgreSQL restart, fast": 0.05,
-    "kill -9 of the sandbox": 0.08,
+    "PostgreSQL restart, immediate": 0.08,
+    "PostgreSQL restart, fast": 0.08,
+    "kill -9 of the sandbox": 0.1,
 }
 
 
@@ -124,7 +124,7 @@ def _draw_fault(rng: random.Random) -> Rule:
     some = rng.choice((0.05, 0.15, 0.4))
     applied = rng.random() < 0.5
     hang = rng.choice((0, 100, 400))
-    on = rng.choice(("repayment", "repayment", "any"))
+    on = rng.choice(("repayment", "any", "lookup"))
     faults: tuple[Rule, ...] = (
         {"kind": "latency", "rate": some, "ms": 50, "jitter_ms": 400, "on": on},
         {"kind": "reset_before_work", "rate": some, "on": on},
