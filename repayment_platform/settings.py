@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     dagster_port: int = Field(3000, ge=1, le=65535)
     sandbox_port: int = Field(8099, ge=1, le=65535)
     sandbox_latency_ms: int = Field(0, ge=0)
+    recon_four_eyes: bool = False
+    """Whether a reconciliation request needs the approval of a second person."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
