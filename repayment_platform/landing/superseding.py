@@ -25,13 +25,14 @@ EVIDENCE: tuple[tuple[str, ...], ...] = (
     ("loan", "umrn", "utr", "payment_date", "amount"),
     ("loan", "umrn", "utr", "payment_date"),
     ("loan", "umrn", "utr", "amount"),
-    ("umrn", "payment_date", "amount"),
-    ("utr", "payment_date", "amount"),
+    ("umrn", "payment_ref", "payment_date", "amount"),
+    ("utr", "payment_ref", "payment_date", "amount"),
     ("loan", "outcome"),
     ("loan",),
 )
 """What two rows must have in common, the strongest first; never the first of them empty. Rows
-that are equal in it are paired in their order, what was paired before is not paired again."""
+that are equal in it are paired in their order, what was paired before is not paired again. A row of
+another loan with a reference of its own is another payment."""
 
 _ABOUT = """
 SELECT f.raw_table, f.status, f.duplicate_of, later.id

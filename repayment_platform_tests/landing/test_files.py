@@ -7,54 +7,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
-from psycopg.rows import dict_row
 
 from repayment_platform.landing import file_log
-from repayment_platform.landing.files import ingest_file
 from repayment_platform.landing.results import Arrival, FileResult, FileStatus
 from repayment_platform.warehouse.urls import DatabaseUrls
+from repayment_platform_tests.landing.conftest import Ingest
+from repayment_platform_tests.landing.tables import Connection, log, quarantine, raw
 from repayment_platform_tests.sources.reading import HEADER, NACH, SAMPLES, row, text_of
-
-Connection = psycopg.Connection[Any]
-Ingest = Callable[..., FileResult]
-
-
-@pytest.fixture
-def ingest(database_urls: DatabaseUrls, tmp_path: Path) -> Ingest:
-    """Land a file: its path, or the text of one."""
-
-    def land(file: Path | str | bytes, source: str = NACH, **options: Any) -> FileResult:
-        if not isinstance(file, Path):
-            content = file.encode() if isinstance(file, str) else file
-            file = tmp_path / "made up.csv"
-            file.write_bytes(content)
-        return ingest_file(database_urls.psycopg, file, source, received_by="test", **options)
-
-    return land
-
-
-def rows_of(connection: Connection, table: str) -> list[dict[str, Any]]:
-    cursor = connection.cursor(row_factory=dict_row)
-    return cursor.execute(f"SELECT * FROM {table} ORDER BY id").fetchall()
-
-
-def raw(connection: Connection, table: str = NACH) -> list[dict[str, Any]]:
-    return rows_of(connection, f'"RAW"."{table}"')
-
-
-def log(connection: Connection) -> list[dict[str, Any]]:
-    return rows_of(connection, '"CORE"."CORE_FILE_LOG"')
-
-
-def quarantine(connection: Connection) -> list[dict[str, Any]]:
-    return rows_of(connection, '"CORE"."CORE_QUARANTINE"')
 
 
 def test_a_file_lands_with_its_cells_and_its_values(ingest: Ingest, connection: Connection) -> None:
@@ -115,6 +79,7 @@ def test_the_same_bytes_again_are_a_duplicate_under_any_name(
         ("landed", None),
         ("duplicate", first.file_id),
     ]
+    assert (log(connection)[1]["rows_read"], log(connection)[1]["rows_duplicate"]) == (1, 1)
 
 
 def test_a_file_that_failed_may_be_sent_again(ingest: Ingest, connection: Connection) -> None:
