@@ -9,10 +9,12 @@ again, the same bytes, which land nothing new.
 """
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from decimal import Decimal
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +60,8 @@ class Stream:
         today = date.fromisoformat(start.date)
         self.world = World(start.seed, today, self._lend, NUMBERS_AFTER)
         self._teller = Teller(self.world, self, LIVE_MIXES)
-        self._truth = truth.TruthWriter((root / TRUTH).open("w", encoding="utf-8"))
+        self._written = StringIO()
+        self._truth = truth.TruthWriter(self._written)
         while self._told < start.told:
             self.tell()
 
@@ -92,14 +95,12 @@ class Stream:
         if self._outlet:
             self._outlet.drop_files(self._told)
         reached = asdict(self._start) | {"told": self._told}
-        beside = self._root / f"{STATE}.new"
-        beside.write_text(json.dumps(reached), encoding="utf-8")
-        beside.replace(self._root / STATE)
+        _replace(self._root / STATE, json.dumps(reached))
 
     def close(self) -> None:
-        """Complete the truth's file."""
+        """Write the truth's file, whole: another process may be at the same stream."""
         self._truth.close({"seed": self._start.seed, "date": self._start.date, "told": self._told})
-        self._truth.stream.close()
+        _replace(self._root / TRUTH, self._written.getvalue())
 
     def differences(self, ledger: list[dict[str, Any]]) -> list[str]:
         """How the ledger's rows on loans of this stream differ from the truth; after `close`."""
@@ -128,3 +129,9 @@ class Stream:
     def _lend(self, loan: str, status: LoanStatus, emi: Decimal) -> None:
         self._lent.add(loan)
         self._parts.loans.append(self.world.loan_fields(loan, status, emi))
+
+
+def _replace(path: Path, text: str) -> None:
+    beside = path.with_name(f"{path.name}.{os.getpid()}")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
