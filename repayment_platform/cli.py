@@ -12,6 +12,7 @@ import typer
 
 from repayment_platform.commands.dbt import CONTEXT, dbt
 from repayment_platform.commands.demo import demo
+from repayment_platform.commands.exceptions import close_exception, exceptions
 from repayment_platform.commands.faults import faults
 from repayment_platform.commands.guards import guard
 from repayment_platform.commands.holds import decide_hold, holds
@@ -39,6 +40,7 @@ for command in (
     pipeline,
     status,
     holds,
+    exceptions,
     guard,
     sql,
     sample_data,
@@ -47,6 +49,7 @@ for command in (
 ):
     app.command()(command)
 app.command("decide")(decide_hold)
+app.command("close-exception")(close_exception)
 app.command(context_settings=CONTEXT)(dbt)
 
 

@@ -61,12 +61,13 @@ def ledger_agrees_check(
 
 @dg.asset_check(
     asset=posted_repayments,
-    description="Every eligible payment is posted or on the list of open work, never both.",
+    description="Every eligible payment of the latest dbt runs is posted or on the list of open "
+    "work, never both; every night all of history is asked.",
 )
 def nothing_unaccounted(
     warehouse: dg.ResourceParam[DatabaseUrls],
 ) -> dg.AssetCheckResult:
-    return _result(proof.nothing_unaccounted(warehouse.psycopg))
+    return _result(proof.nothing_new_unaccounted(warehouse.psycopg))
 
 
 def _result(proven: proof.Proof) -> dg.AssetCheckResult:

@@ -4,6 +4,11 @@ What belongs here: SQL that decides which payments are open and in which state t
 What does not: what is due of them (`work`), sending (`engine`), outcomes (`results`).
 """
 
+from repayment_platform.posting.exceptions import (
+    CLOSE_SETTLED,
+    RAISE_AFTER_POSTING,
+    RAISE_RETURN_WITHOUT_PAYMENT,
+)
 from repayment_platform.posting.work import Connection
 
 # The lock makes feeding one at a time; max(batch) is an index look-up, so idling costs nothing.
@@ -14,29 +19,41 @@ FROM "CORE"."CORE_WORK_FEED" f FOR UPDATE OF f
 
 # Payments of batches not read before, and open ones that have been sent: what CORE learned of a
 # payment while its request was under way was passed over. Open ones join or are brought up to
-# date, those that are no repayment any more leave, and a posted one whose facts changed becomes
-# an exception.
-_FEED = """
+# date, those that are no repayment any more leave, with a hold where money was given back, and a
+# posted one whose facts changed becomes an exception.
+_FEED = f"""
 WITH unread AS (
     SELECT source_key FROM "CORE"."CORE_TRANSACTION_DATA" WHERE batch > %(fed)s
     UNION
     SELECT source_key FROM "CORE"."CORE_OPEN_WORK" WHERE tries > 0
 ), changed AS MATERIALIZED (
     SELECT t.*, p.source_key IS NOT NULL AS posted,
-           t.is_success AND t.loan_external_id IS NOT NULL AND t.amount > 0 AS eligible,
-           (p.loan_external_id, p.amount, p.payment_date)
-               IS DISTINCT FROM (t.loan_external_id, t.amount, t.payment_date) AS differs
+           t.is_success AND t.loan_external_id IS NOT NULL AND t.amount > 0 AS eligible
     FROM unread JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
     LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
            ON p.source_key = t.source_key AND p.status = 'success'
-), excepted AS (
-    INSERT INTO "CORE"."CORE_EXCEPTION" (source_key, kind, detail)
-    SELECT source_key, 'changed_after_posting',
-           jsonb_build_object('loan', loan_external_id, 'amount', amount, 'date', payment_date,
-                              'is_repayment', is_success, 'why', not_repayment_reason)
-    FROM changed WHERE posted AND (differs OR NOT eligible)
-    ON CONFLICT (source_key, kind) WHERE closed_at IS NULL
-    DO UPDATE SET detail = EXCLUDED.detail
+), posted AS (
+    SELECT p.* FROM unread JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
+    WHERE p.status = 'success'
+), excepted AS ({RAISE_AFTER_POSTING}
+), unclear AS ({RAISE_RETURN_WITHOUT_PAYMENT}
+), given_back AS (
+    INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
+    SELECT c.source_key, CASE c.outcome WHEN 'refund' THEN 'refunded' ELSE 'late_return' END,
+           CASE c.outcome WHEN 'refund' THEN format('%%s of %%s rupees were refunded',
+                                                    c.refunded_amount, c.amount)
+                ELSE coalesce(c.not_repayment_reason, c.outcome) END,
+           jsonb_build_object('loan', c.loan_external_id, 'amount', c.amount, 'date',
+               c.payment_date, 'outcome', c.outcome, 'refunded', c.refunded_amount)
+    FROM changed c
+    WHERE NOT c.posted AND NOT c.is_success AND c.outcome IN ('refund', 'late_return')
+      AND c.key_rule <> 'provisional'
+      AND NOT EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK" w WHERE w.source_key = c.source_key
+                      AND w.state NOT IN ('waiting', 'deferred', 'held', 'failed'))
+      AND NOT EXISTS (SELECT FROM "CORE"."CORE_HOLD" h WHERE h.source_key = c.source_key
+                      AND h.decision IN ('same_payment', 'not_a_repayment'))
+    ON CONFLICT (source_key, reason_code) WHERE decision IS NULL
+    DO UPDATE SET reason = EXCLUDED.reason, facts = EXCLUDED.facts
 ), withdrawn AS (
     DELETE FROM "CORE"."CORE_OPEN_WORK" w USING changed c
     WHERE w.source_key = c.source_key AND NOT c.posted AND NOT c.eligible
@@ -60,7 +77,7 @@ WITH unread AS (
       AND w.state IN ('waiting', 'deferred', 'held', 'failed')
 )
 UPDATE "CORE"."CORE_WORK_FEED" SET batch = %(newest)s
-"""
+"""  # noqa: S608 (the parts are constants)
 
 # A payment that was posted while the feed read it must not stay on the list.
 _DROP_POSTED = """
@@ -151,5 +168,5 @@ async def refresh(connection: Connection) -> None:
     fed, newest = row or (0, 0)
     await connection.execute(_FEED, {"fed": fed, "newest": newest})
     holds = (_HOLD_POSTED_ELSEWHERE, _HOLD_LARGE, _HOLD_CHANGED)
-    for statement in (_DROP_POSTED, *holds, _RESTATE):
+    for statement in (_DROP_POSTED, *holds, _RESTATE, *CLOSE_SETTLED):
         await connection.execute(statement)

@@ -12,7 +12,8 @@ from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
+
+from repayment_platform.warehouse.audit import record
 
 
 class Decision(StrEnum):
@@ -64,9 +65,6 @@ _FOLD_AGAIN = """
 INSERT INTO "CORE"."CORE_REFOLD" (source_key, reason) VALUES (%s, %s)
 ON CONFLICT (source_key) DO UPDATE SET batch = 0, reason = EXCLUDED.reason
 """
-_AUDIT = """
-INSERT INTO "CORE"."CORE_AUDIT_LOG" (who, action, subject, detail) VALUES (%s, %s, %s, %s)
-"""
 
 
 def open_holds(connection: Connection[Any]) -> list[Hold]:
@@ -86,7 +84,6 @@ def decide(connection: Connection[Any], hold: int, decision: Decision, by: str, 
         row = connection.execute(_DECIDE, facts).fetchone()
         if row is None:
             raise NoSuchHold(f"there is no open hold {hold}")
-        if decision is not Decision.RELEASE:
-            connection.execute(_FOLD_AGAIN, (row[0], f"hold {hold}: {decision}"))
-        connection.execute(_AUDIT, (by, f"hold.{decision}", row[0], Jsonb({"why": why})))
+        connection.execute(_FOLD_AGAIN, (row[0], f"hold {hold}: {decision}"))
+        record(connection, by, f"hold.{decision}", row[0], why=why)
     return str(row[0])

@@ -1,11 +1,12 @@
 """Setting what we recorded as posted against what stands in Fineract's ledger.
 
-What belongs here: which payments are compared, what counts as a difference, and keeping each
-difference as an exception that a person sees. What does not: mending it.
+What belongs here: which payments are compared, what counts as a difference, keeping each
+difference as an exception that a person sees, and closing exceptions that the ledger settles.
+What does not: mending a difference, what else is an exception (`exceptions`).
 """
 
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -16,12 +17,23 @@ from psycopg.types.json import Jsonb
 
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import LedgerTransaction
+from repayment_platform.posting.exceptions import AFTER_POSTING, close_by_look_up, looked_at
 from repayment_platform.posting.proof import Proof
 from repayment_platform.posting.workers import StopSwitch, Workers
 from repayment_platform.settings import Settings
 
 RECENT = 2000
 """How many of the latest postings every comparison looks at again, for what was undone since."""
+EXCEPTIONS_LOOKED_UP = 200
+"""Of the open exceptions, how many a comparison asks about, the longest unasked first."""
+LEDGER_KINDS = (
+    "ledger_missing",
+    "ledger_reversed",
+    "ledger_amount",
+    "ledger_date",
+    "ledger_foreign",
+)
+"""Exceptions that this module raises, and closes when the ledger agrees again."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,10 @@ WHERE status = 'success' AND run_id = %(run_id)s
 UNION
 (SELECT source_key FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
  WHERE status = 'success' ORDER BY processed_at DESC LIMIT %(recent)s)
+UNION
+(SELECT source_key FROM "CORE"."CORE_EXCEPTION"
+ WHERE closed_at IS NULL AND kind = ANY (%(kinds)s)
+ ORDER BY looked_at NULLS FIRST, id LIMIT %(looked_up)s)
 """
 _NAMED = """
 SELECT source_key FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
@@ -65,11 +81,13 @@ WHERE status = 'success'
 _BY_LOAN = """
 SELECT p.loan_external_id AS loan,
        jsonb_agg(jsonb_build_object('key', p.source_key, 'amount', p.amount::text,
-                                    'date', p.payment_date)) AS ours,
+                                    'date', p.payment_date, 'to_undo', EXISTS (
+           SELECT FROM "CORE"."CORE_EXCEPTION" e
+           WHERE e.source_key = p.source_key AND e.kind = ANY (%(after_posting)s)))) AS ours,
        (SELECT array_agg(a.source_key) FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" a
         WHERE a.loan_external_id = p.loan_external_id AND a.status = 'success') AS all_ours
 FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p JOIN ({scope}) s USING (source_key)
-GROUP BY p.loan_external_id
+WHERE p.status = 'success' GROUP BY p.loan_external_id
 """
 _KEEP = """
 INSERT INTO "CORE"."CORE_EXCEPTION" (source_key, kind, detail) VALUES (%s, %s, %s)
@@ -81,9 +99,10 @@ async def ledger_agrees(settings: Settings, conninfo: str, scope: LedgerScope) -
     """Each posting in scope stands live in the ledger once, with our loan, amount and date, and
     has no twin there: a live repayment of its loan, day and amount that is not ours.
 
-    Every difference is kept as a row of CORE_EXCEPTION of kind `ledger_…`.
+    Every difference is kept as a row of CORE_EXCEPTION of kind `ledger_…`; that a repayment was
+    undone as an exception asked is none, and closes the exception.
     """
-    proof = Proof()
+    proof, settled = Proof(), _Settled()
     async with await AsyncConnection.connect(conninfo, autocommit=True) as connection:
         loans = await _loans(connection, scope)
 
@@ -97,13 +116,42 @@ async def ledger_agrees(settings: Settings, conninfo: str, scope: LedgerScope) -
             if not isinstance(listing, tuple):
                 proof.findings.append(f"loan {loan['loan']} could not be read: {listing}")
                 return
-            for difference in differences(loan["ours"], set(loan["all_ours"]), listing):
+            found = list(differences(loan["ours"], set(loan["all_ours"]), listing))
+            settled.add(loan["ours"], found, listing)
+            for difference in found:
                 proof.findings.append(f"{difference.source_key}: {difference.detail}")
                 detail = Jsonb({"loan": loan["loan"], "what": difference.detail})
                 await connection.execute(_KEEP, (difference.source_key, difference.kind, detail))
 
         await Workers(settings, StopSwitch()).share_out(each(), compare)
+        await settled.close(connection)
+        await looked_at(connection, [payment["key"] for loan in loans for payment in loan["ours"]])
     return proof
+
+
+@dataclass
+class _Settled:
+    """What the ledger said of the payments that were compared."""
+
+    asked: set[str] = field(default_factory=set)
+    undone: set[str] = field(default_factory=set)
+    differing: set[str] = field(default_factory=set)
+
+    def add(
+        self,
+        ours: list[dict[str, Any]],
+        found: list[Difference],
+        listing: tuple[LedgerTransaction, ...],
+    ) -> None:
+        self.asked |= {payment["key"] for payment in ours}
+        self.undone |= {t.external_id for t in listing if t.external_id and t.reversed}
+        self.differing |= {difference.source_key for difference in found}
+
+    async def close(self, connection: AsyncConnection[Any]) -> None:
+        undone = self.asked & self.undone
+        await close_by_look_up(connection, undone, AFTER_POSTING, "it was undone in Fineract")
+        agreeing = self.asked - self.differing
+        await close_by_look_up(connection, agreeing, LEDGER_KINDS, "the ledger is as it should be")
 
 
 async def _loans(connection: AsyncConnection[Any], scope: LedgerScope) -> list[dict[str, Any]]:
@@ -111,6 +159,9 @@ async def _loans(connection: AsyncConnection[Any], scope: LedgerScope) -> list[d
     parameters = {
         "run_id": scope.run_id,
         "recent": RECENT,
+        "looked_up": EXCEPTIONS_LOOKED_UP,
+        "kinds": [*AFTER_POSTING, *LEDGER_KINDS],
+        "after_posting": list(AFTER_POSTING),
         "lender": scope.lender,
         "first_day": scope.first_day,
         "last_day": scope.last_day,
@@ -121,12 +172,13 @@ async def _loans(connection: AsyncConnection[Any], scope: LedgerScope) -> list[d
 
 
 def differences(
-    ours: list[dict[str, str]], all_ours: set[str], listing: tuple[LedgerTransaction, ...]
+    ours: list[dict[str, Any]], all_ours: set[str], listing: tuple[LedgerTransaction, ...]
 ) -> Iterator[Difference]:
     """How the ledger's transactions of one loan differ from what we posted there.
 
     Args:
-        ours: the postings to compare, each with `key`, `amount` (rupees) and `date`.
+        ours: the postings to compare, each with `key`, `amount` (rupees), `date` and whether an
+            exception asks or asked `to_undo` it.
         all_ours: the keys of everything we ever posted on the loan.
     """
     by_key = {t.external_id: t for t in listing}
@@ -137,6 +189,8 @@ def differences(
         found = by_key.get(key)
         if found is None:
             yield Difference(key, "ledger_missing", "is not in the ledger")
+        elif found.reversed and payment["to_undo"]:
+            continue
         elif found.reversed:
             yield Difference(key, "ledger_reversed", "was undone in the ledger")
         elif found.amount != amount:

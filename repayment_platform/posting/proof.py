@@ -75,7 +75,8 @@ LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
        ON p.source_key = t.source_key AND p.status = 'success'
 LEFT JOIN "CORE"."CORE_OPEN_WORK" w ON w.source_key = t.source_key
 WHERE t.is_success AND t.loan_external_id IS NOT NULL AND p.source_key IS NULL
-  AND w.source_key IS NULL AND t.batch <= (SELECT batch FROM "CORE"."CORE_WORK_FEED")
+  AND w.source_key IS NULL AND t.batch > %(after)s
+  AND t.batch <= (SELECT batch FROM "CORE"."CORE_WORK_FEED")
 LIMIT %(most)s
 """
 _ACCOUNTED_TWICE = """
@@ -95,9 +96,25 @@ LIMIT %(most)s
 """
 
 
+RECENT_BATCHES = 50
+"""How many of the latest dbt runs a quick look goes back: about a day."""
+
+
+def nothing_new_unaccounted(conninfo: str) -> Proof:
+    """`nothing_unaccounted` of the latest dbt runs and of what is open; costs nothing for what
+    was posted long ago."""
+    with psycopg.connect(conninfo) as connection:
+        row = connection.execute('SELECT batch FROM "CORE"."CORE_WORK_FEED"').fetchone()
+    return _nothing_unaccounted(conninfo, after=row[0] - RECENT_BATCHES if row else 0)
+
+
 def nothing_unaccounted(conninfo: str) -> Proof:
     """Every eligible payment of CORE is posted or on the list of open work, never both, and the
     list holds nothing else. Reads the whole history."""
+    return _nothing_unaccounted(conninfo, after=-1)
+
+
+def _nothing_unaccounted(conninfo: str, after: int) -> Proof:
     proof = Proof()
     questions = {
         _UNACCOUNTED: "is eligible, but neither posted nor on the list of open work",
@@ -106,7 +123,9 @@ def nothing_unaccounted(conninfo: str) -> Proof:
     }
     with psycopg.connect(conninfo) as connection:
         for question, wrong in questions.items():
-            for key, lender in connection.execute(question, {"most": FINDINGS_SHOWN}):
+            for key, lender in connection.execute(
+                question, {"most": FINDINGS_SHOWN, "after": after}
+            ):
                 proof.findings.append(f"{key} ({lender}) {wrong}")
         counted = connection.execute('SELECT count(*) FROM "CORE"."CORE_OPEN_WORK"').fetchone()
         proof.checked = counted[0] if counted else 0

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from repayment_platform.posting.exceptions import RAISE_AFTER_POSTING
 from repayment_platform.posting.model import State
 from repayment_platform.posting.work import Connection
 
@@ -40,7 +41,7 @@ class Result:
 
 
 # The fence: only the run that the attempt belongs to may settle it, and only once.
-_SETTLE = """
+_SETTLE = f"""
 WITH result AS (
     SELECT * FROM unnest(
         %(attempt_ids)s::bigint[], %(outcomes)s::text[], %(states)s::text[], %(reasons)s::text[],
@@ -56,7 +57,8 @@ WITH result AS (
         settled_by = CASE WHEN r.outcome IS NOT NULL THEN r.settled_by END,
         settled_at = CASE WHEN r.outcome IS NOT NULL THEN clock_timestamp() END
     FROM result r
-    WHERE a.id = r.attempt_id AND a.run_id = %(run_id)s AND a.settled_at IS NULL
+    -- IS TRUE: found by id alone, never through all that the run has attempted.
+    WHERE a.id = r.attempt_id AND (a.run_id = %(run_id)s AND a.settled_at IS NULL) IS TRUE
     RETURNING a.*, r.state, r.reason, r.back_off, r.hold_code
 ), recorded AS (
     INSERT INTO "CORE"."CORE_TRANSACTION_DATA_PROCESSED" AS p (source_key, source_lender, status,
@@ -89,19 +91,14 @@ WITH result AS (
            jsonb_build_object('loan', loan_external_id, 'amount', amount, 'date', payment_date)
     FROM settled WHERE hold_code IS NOT NULL
     ON CONFLICT DO NOTHING
-), excepted AS (
-    INSERT INTO "CORE"."CORE_EXCEPTION" (source_key, kind, detail)
-    SELECT s.source_key, 'changed_after_posting',
-           jsonb_build_object('loan', t.loan_external_id, 'amount', t.amount,
-                              'date', t.payment_date, 'is_repayment', t.is_success)
-    FROM settled s JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
-    WHERE s.outcome = 'success'
-      AND (NOT t.is_success OR (t.loan_external_id, t.amount, t.payment_date)
-           IS DISTINCT FROM (s.loan_external_id, s.amount, s.payment_date))
-    ON CONFLICT (source_key, kind) WHERE closed_at IS NULL DO NOTHING
+), posted AS (
+    SELECT source_key, source_lender, loan_external_id, payment_date, amount,
+           resource_id AS fineract_transaction_id
+    FROM settled WHERE outcome = 'success'
+), excepted AS ({RAISE_AFTER_POSTING}
 )
 SELECT id FROM settled
-"""
+"""  # noqa: S608 (the parts are constants)
 
 
 class Results:

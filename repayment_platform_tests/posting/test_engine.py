@@ -230,21 +230,6 @@ def test_a_transaction_undone_in_fineract_is_held_not_posted_again(bench: Bench)
     assert bench.one('SELECT reason_code FROM "CORE"."CORE_HOLD"') == ("reversed_in_ledger",)
 
 
-def test_a_change_after_posting_becomes_an_exception_and_posts_nothing(bench: Bench) -> None:
-    bench.loans("LN-1")
-    key = bench.payment("LN-1", "100.00")
-    bench.post()
-    bench.payment("LN-1", "100.00", is_success=False, not_repayment_reason="late return")
-
-    bench.post()
-
-    assert bench.one('SELECT source_key, kind FROM "CORE"."CORE_EXCEPTION"') == (
-        key,
-        "changed_after_posting",
-    )
-    assert len(bench.ledger()) == 1
-
-
 def test_a_payment_withdrawn_before_posting_leaves_the_queue(bench: Bench) -> None:
     bench.payment("LN-1", "100.00", lender="UGRO", recon_source="NACH")
     bench.post()

@@ -60,7 +60,7 @@ def test_a_lender_or_days_can_be_named_and_bound_what_is_compared(bench: Bench) 
     assert agrees(bench, first_day=date(2026, 1, 1)).checked == 0
 
 
-OURS = {"key": "k", "amount": "10.00", "date": DAY.isoformat()}
+OURS = {"key": "k", "amount": "10.00", "date": DAY.isoformat(), "to_undo": False}
 
 
 def ledger(**changed: object) -> LedgerTransaction:
@@ -122,3 +122,17 @@ def test_a_payment_that_the_list_of_open_work_lost_is_named(bench: Bench) -> Non
 
     (finding,) = proof.nothing_unaccounted(bench.conninfo).findings
     assert key in finding
+
+
+def test_the_quick_proof_goes_back_some_runs_and_the_nightly_one_to_the_beginning(
+    bench: Bench,
+) -> None:
+    old = bench.payment("LN-1", lender="UGRO", recon_source="NACH")
+    bench.batch += proof.RECENT_BATCHES
+    new = bench.payment("LN-2", lender="UGRO", recon_source="NACH")
+    bench.post()
+    bench.connection.execute('DELETE FROM "CORE"."CORE_OPEN_WORK"')
+
+    (finding,) = proof.nothing_new_unaccounted(bench.conninfo).findings
+    assert new in finding
+    assert old in " ".join(proof.nothing_unaccounted(bench.conninfo).findings)

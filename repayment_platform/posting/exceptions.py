@@ -1,0 +1,182 @@
+"""What a person must look at: posted payments that changed since, and returns of no payment.
+
+What belongs here: raising, listing and closing rows of CORE_EXCEPTION. What does not: payments
+that were not posted yet (`holds`), asking the ledger (`ledger_proof`), screens.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection, Connection
+from psycopg.rows import class_row
+
+from repayment_platform.warehouse.audit import record
+
+AFTER_POSTING = (
+    "refunded_after_posting",
+    "returned_after_posting",
+    "withdrawn_after_posting",
+    "changed_after_posting",
+)
+"""Kinds that name a repayment to undo in Fineract; the look-up that sees it undone closes them."""
+
+# What a person closed stays closed until something new is known.
+_NOT_CLOSED_AS_IT_IS = """
+WHERE NOT EXISTS (
+    SELECT FROM "CORE"."CORE_EXCEPTION" known
+    WHERE known.source_key = news.source_key AND known.kind = news.kind
+      AND known.closed_at IS NOT NULL AND known.detail = news.detail)
+ON CONFLICT (source_key, kind) WHERE closed_at IS NULL DO UPDATE SET detail = EXCLUDED.detail
+"""
+
+# For a statement in which `posted` holds payments as they were posted (source_key, source_lender,
+# loan_external_id, payment_date, amount, fineract_transaction_id): those that CORE now has
+# otherwise. The detail names the repayment to undo as Fineract has it.
+RAISE_AFTER_POSTING = f"""
+INSERT INTO "CORE"."CORE_EXCEPTION" (source_key, kind, detail)
+SELECT source_key, kind, detail FROM (
+    SELECT p.source_key,
+        CASE WHEN t.is_success THEN 'changed'
+             WHEN t.outcome = 'refund' THEN 'refunded'
+             WHEN t.outcome = 'late_return' THEN 'returned'
+             ELSE 'withdrawn' END || '_after_posting' AS kind,
+        jsonb_build_object(
+            'what', format('repayment %%s of loan %%s, %%s rupees of %%s, %%s',
+                coalesce(p.fineract_transaction_id::text, p.source_key), p.loan_external_id,
+                p.amount, p.payment_date,
+                CASE WHEN t.is_success THEN format('is now %%s rupees of %%s on loan %%s',
+                         t.amount, t.payment_date, coalesce(t.loan_external_id, 'unknown'))
+                     WHEN t.outcome = 'refund' AND t.refunded_amount < t.amount
+                         THEN format('had %%s rupees refunded', t.refunded_amount)
+                     ELSE 'is to be undone: ' || coalesce(t.not_repayment_reason, t.outcome) END),
+            'fineract_transaction_id', p.fineract_transaction_id, 'lender', p.source_lender,
+            'loan', p.loan_external_id, 'amount', p.amount, 'date', p.payment_date,
+            'refunded', CASE WHEN t.outcome = 'late_return' AND t.refunded_amount = 0
+                             THEN t.amount ELSE t.refunded_amount END,
+            'now', jsonb_build_object('loan', t.loan_external_id, 'amount', t.amount,
+                                      'date', t.payment_date, 'is_repayment', t.is_success),
+            'why', t.not_repayment_reason) AS detail
+    FROM posted p JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
+    WHERE NOT t.is_success OR (p.loan_external_id, p.amount, p.payment_date)
+        IS DISTINCT FROM (t.loan_external_id, t.amount, t.payment_date)
+) news
+{_NOT_CLOSED_AS_IT_IS}"""  # noqa: S608 (the parts are constants of this module)
+
+# For a statement in which `changed` holds rows of CORE: money that was given back of a payment
+# that is not to be found, or in part of one that only the refund tells of.
+RAISE_RETURN_WITHOUT_PAYMENT = f"""
+INSERT INTO "CORE"."CORE_EXCEPTION" (source_key, kind, detail)
+SELECT source_key, kind, detail FROM (
+    SELECT r.source_key, 'return_without_payment' AS kind,
+        jsonb_build_object(
+            'what', format('%%s of %%s rupees on %%s for loan %%s: of which payment is not clear',
+                           replace(r.outcome, '_', ' '), r.amount, r.payment_date,
+                           coalesce(r.loan_external_id, 'unknown')),
+            'lender', r.source_lender, 'loan', r.loan_external_id, 'amount', r.amount,
+            'date', r.payment_date, 'refunded', r.refunded_amount,
+            'payment_ref', r.payment_ref, 'why', r.not_repayment_reason) AS detail
+    FROM changed r
+    WHERE r.key_rule = 'provisional' AND r.outcome IN ('refund', 'late_return')
+      AND (r.payment_ref IS NULL OR r.outcome = 'refund' AND r.refunded_amount < r.amount)
+) news
+{_NOT_CLOSED_AS_IT_IS}"""  # noqa: S608
+
+CLOSE_SETTLED = (
+    """
+    UPDATE "CORE"."CORE_EXCEPTION" e
+    SET closed_at = now(), closed_by = 'CORE', closed_why = 'its payment was found'
+    WHERE e.kind = 'return_without_payment' AND e.closed_at IS NULL
+      AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA" t
+                      WHERE t.source_key = e.source_key)
+    """,
+    """
+    UPDATE "CORE"."CORE_EXCEPTION" e
+    SET closed_at = now(), closed_by = 'CORE', closed_why = 'it is again as it was posted'
+    FROM "CORE"."CORE_TRANSACTION_DATA" t
+    JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+      ON p.source_key = t.source_key AND p.status = 'success'
+    WHERE e.source_key = t.source_key AND e.kind LIKE '%\\_after\\_posting'
+      AND e.closed_at IS NULL AND t.is_success
+      AND (t.loan_external_id, t.amount, t.payment_date)
+          = (p.loan_external_id, p.amount, p.payment_date)
+    """,
+)
+"""Statements that close what new facts have settled; they read open exceptions only."""
+
+_CLOSE_BY_LOOK_UP = """
+UPDATE "CORE"."CORE_EXCEPTION"
+SET closed_at = now(), closed_by = 'look-up', closed_why = %(why)s
+WHERE closed_at IS NULL AND source_key = ANY (%(keys)s) AND kind = ANY (%(kinds)s)
+"""
+_LOOKED = """
+UPDATE "CORE"."CORE_EXCEPTION" SET looked_at = now()
+WHERE closed_at IS NULL AND source_key = ANY (%s)
+"""
+
+
+async def close_by_look_up(
+    connection: AsyncConnection[Any], keys: Collection[str], kinds: Collection[str], why: str
+) -> None:
+    """Close the open exceptions of these keys and kinds: the ledger was asked and settles them."""
+    parameters = {"keys": list(keys), "kinds": list(kinds), "why": why}
+    await connection.execute(_CLOSE_BY_LOOK_UP, parameters)
+
+
+async def looked_at(connection: AsyncConnection[Any], keys: Collection[str]) -> None:
+    """Note that the ledger was asked about these keys, so that others come first next time."""
+    await connection.execute(_LOOKED, (list(keys),))
+
+
+class NoSuchException(LookupError):
+    """There is no open exception of that number."""
+
+
+@dataclass(frozen=True)
+class OpenException:
+    """Something that a person must look at. `detail` says what to undo: loan, amount (rupees),
+    date (Asia/Kolkata), Fineract's transaction id, how much was refunded."""
+
+    id: int
+    source_key: str | None
+    kind: str
+    lender: str | None
+    what: str
+    detail: dict[str, Any]
+    raised_at: datetime
+
+
+_OPEN = """
+SELECT e.id, e.source_key, e.kind, e.detail, e.raised_at, e.detail ->> 'what' AS what,
+       coalesce(e.detail ->> 'lender', p.source_lender) AS lender
+FROM "CORE"."CORE_EXCEPTION" e
+LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
+WHERE e.closed_at IS NULL ORDER BY e.id
+"""
+_CLOSE = """
+UPDATE "CORE"."CORE_EXCEPTION" SET closed_at = now(), closed_by = %(who)s, closed_why = %(why)s
+WHERE id = %(id)s AND closed_at IS NULL RETURNING source_key, kind
+"""
+
+
+def open_exceptions(connection: Connection[Any]) -> list[OpenException]:
+    """Every exception that nobody has closed, the oldest first."""
+    with connection.cursor(row_factory=class_row(OpenException)) as cursor:
+        return cursor.execute(_OPEN).fetchall()
+
+
+def close(connection: Connection[Any], exception: int, who: str, why: str) -> None:
+    """Close an exception, with a row of the audit log.
+
+    Raises:
+        NoSuchException: it does not exist or has been closed.
+    """
+    with connection.transaction():
+        parameters = {"id": exception, "who": who, "why": why}
+        row = connection.execute(_CLOSE, parameters).fetchone()
+        if row is None:
+            raise NoSuchException(f"there is no open exception {exception}")
+        record(
+            connection, who, "exception.close", row[0], exception=exception, kind=row[1], why=why
+        )
