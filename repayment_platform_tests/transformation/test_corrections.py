@@ -1,0 +1,242 @@
+"""From a corrected file, or a corrected mapping, to CORE, the list of open work and the ledger."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from repayment_platform.landing.files import ingest_file
+from repayment_platform.landing.replay import ReplayResult, replay
+from repayment_platform.landing.results import FileResult
+from repayment_platform.posting.model import Selection
+from repayment_platform.posting.runner import run_posting
+from repayment_platform.settings import SANDBOX, Settings
+from repayment_platform.sources import registry
+from repayment_platform.sources.layouts import Column
+from repayment_platform_tests.conftest import Sandbox
+from repayment_platform_tests.sources.reading import NACH, row, text_of
+from repayment_platform_tests.transformation.warehouse import Row, Warehouse
+
+AUTOMATED = Selection(("ARTHMATE", "DMI", "IKF", "SHIVALIK"))
+OF_POSTING = (
+    "CORE_FILE_LOG", "CORE_QUARANTINE", "CORE_OPEN_WORK", "CORE_TRANSACTION_DATA_PROCESSED",
+    "CORE_POSTING_ATTEMPT", "CORE_EXCEPTION", "CORE_LEDGER_IDENTITY", "CORE_WORK_FEED",
+)  # fmt: skip
+
+
+@dataclass
+class Platform:
+    """Files land, dbt makes CORE of them, and runs post to a real sandbox."""
+
+    models: Warehouse
+    settings: Settings
+    sandbox: Sandbox
+    folder: Path
+    runs: int = field(default=0)
+
+    def land(self, *rows: list[str], source: str = NACH, **options: Any) -> FileResult:
+        path = self.folder / "file.csv"
+        path.write_text(text_of(*rows), newline="")
+        result = ingest_file(self.models.urls.psycopg, path, source, received_by="test", **options)
+        assert result.error is None
+        return result
+
+    def replay(self, source: str = NACH, **options: Any) -> ReplayResult:
+        return replay(self.models.urls.psycopg, source, **options)
+
+    def run(self) -> dict[str, Row]:
+        """One run of the pipeline; returns the payments of CORE by loan."""
+        self.models.build()
+        self.runs += 1
+        run_posting(self.settings, self.models.urls.psycopg, AUTOMATED, f"run-{self.runs}")
+        return {str(each["loan_external_id"]): each for each in self.models.core()}
+
+    def ledger(self) -> list[tuple[str, str]]:
+        """Loan and amount of every repayment, the undone ones too."""
+        rows = httpx.get(f"{self.sandbox.root_url}/sandbox/ledger").json()
+        return sorted((each["loanExternalId"], each["amount"]) for each in rows)
+
+    def table(self, name: str) -> list[Row]:
+        return self.models.rows(f'SELECT * FROM "CORE"."{name}"')
+
+
+@pytest.fixture
+def platform(models: Warehouse, sandbox: Sandbox, tmp_path: Path) -> Platform:
+    names = ", ".join(f'"CORE"."{name}"' for name in OF_POSTING)
+    models.connection.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+    models.connection.execute('INSERT INTO "CORE"."CORE_WORK_FEED" DEFAULT VALUES')
+    settings = Settings(
+        _env_file=None,
+        database_url=models.urls.psycopg,
+        repayment_home=tmp_path / "home",
+        fineract_base_url=SANDBOX,
+        sandbox_port=sandbox.port,
+    )
+    loans = [{"externalId": f"DMI-APP-{n}"} for n in range(1, 10)]
+    httpx.post(f"{sandbox.root_url}/sandbox/loans", json=loans).raise_for_status()
+    return Platform(models, settings, sandbox, tmp_path)
+
+
+def loan(n: int, ref: str, **changes: str) -> list[str]:
+    return row(Loan_Account_Number=f"DMI-APP-{n}", Presentation_Reference=ref,
+               UMRN=f"HDFC{n:016}", **changes)  # fmt: skip
+
+
+def test_a_payment_corrected_before_it_was_posted_is_posted_once_as_corrected(
+    platform: Platform,
+) -> None:
+    first = platform.land(loan(1, ""), loan(2, "B"), loan(3, ""))
+    before = {each["loan_external_id"]: each["source_key"] for each in platform.models.build()}
+    platform.land(loan(1, "", Amount="501"), loan(2, "B"), supersedes=first.file_id)
+    core = platform.run()
+
+    assert {name: each["source_key"] for name, each in core.items()} == before
+    assert (core["DMI-APP-3"]["is_success"], core["DMI-APP-3"]["outcome"]) == (False, "withdrawn")
+    assert platform.ledger() == [("DMI-APP-1", "501.00"), ("DMI-APP-2", "500.00")]
+    assert platform.table("CORE_OPEN_WORK") == []
+    assert platform.table("CORE_EXCEPTION") == []
+
+
+def test_a_payment_that_waits_leaves_open_work_when_it_is_withdrawn(platform: Platform) -> None:
+    first = platform.land(loan(1, "A"), loan(99, ""))  # nobody knows loan 99
+    platform.run()
+    assert [each["state"] for each in platform.table("CORE_OPEN_WORK")] == ["failed"]
+    preview = platform.land(loan(1, "A"), supersedes=first.file_id, preview=True)
+    assert preview.changes
+    assert [change.posting for change in preview.changes.examples] == ["failed"]
+    assert preview.changes.exceptions == 0
+
+    platform.land(loan(1, "A"), supersedes=first.file_id)
+    platform.run()
+    assert platform.table("CORE_OPEN_WORK") == []
+    assert platform.ledger() == [("DMI-APP-1", "500.00")]
+
+
+def test_what_was_posted_becomes_an_exception_and_is_never_posted_again(
+    platform: Platform,
+) -> None:
+    """Withdrawn, another amount, another loan, another reference; and one that stays as it is."""
+    rows = [loan(1, "A"), loan(2, ""), loan(3, ""), loan(4, "D"), loan(5, "E")]
+    first = platform.land(*rows)
+    posted = platform.run()
+    before = platform.ledger()
+    assert len(before) == 5
+
+    other_loan = loan(3, "")
+    other_loan[0] = "DMI-APP-6"
+    corrected = [loan(2, "", Amount="501"), other_loan, loan(4, "D2"), loan(5, "E")]
+    preview = platform.land(*corrected, supersedes=first.file_id, preview=True)
+    assert preview.changes
+    told = {(c.old.loan_ref, c.posting, c.becomes_exception)
+            for c in preview.changes.examples if c.old}  # fmt: skip
+    assert told == {
+        ("DMI-APP-1", "posted", True), ("DMI-APP-2", "posted", True),
+        ("DMI-APP-3", "posted", True), ("DMI-APP-4", "posted", False),
+    }  # fmt: skip
+    assert preview.changes.exceptions == 3
+    keys = {c.source_key for c in preview.changes.examples if c.becomes_exception}
+
+    platform.land(*corrected, supersedes=first.file_id)
+    platform.run()
+    platform.run()
+    exceptions = platform.table("CORE_EXCEPTION")
+    assert {each["source_key"] for each in exceptions} == keys
+    assert all(each["kind"].endswith("_after_posting") for each in exceptions)
+    assert keys == {posted[f"DMI-APP-{n}"]["source_key"] for n in (1, 2, 3)}
+    assert platform.ledger() == before
+    assert platform.table("CORE_OPEN_WORK") == []
+
+
+def test_a_corrected_file_is_not_posted_a_second_time_under_another_name(
+    platform: Platform,
+) -> None:
+    first = platform.land(loan(1, ""), loan(1, "", Settlement_Date="07/11/2025"))
+    platform.run()
+    before = platform.ledger()
+    platform.land(loan(1, "", Settlement_Date="07/11/2025"), loan(1, ""), supersedes=first.file_id)
+    platform.run()
+    assert platform.ledger() == before
+    assert platform.table("CORE_EXCEPTION") == []
+
+
+@pytest.fixture
+def correct_mapping(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Give fields of the source's layouts other columns."""
+
+    def correct(**columns: Column) -> None:
+        source = registry.SOURCES[NACH]
+        layouts = tuple(
+            replace(layout, columns={**layout.columns, **columns}) for layout in source.layouts
+        )
+        monkeypatch.setitem(registry.SOURCES, NACH, replace(source, layouts=layouts))
+
+    return correct
+
+
+def test_a_replay_posts_what_was_quarantined_and_nothing_twice(
+    platform: Platform, correct_mapping: Callable[..., None]
+) -> None:
+    platform.land(loan(1, "A"), loan(2, "B", Settlement_Date="2025/11/06"))
+    platform.run()
+    assert platform.ledger() == [("DMI-APP-1", "500.00")]
+
+    days = registry.SOURCES[NACH].layouts[0].columns["payment_date"]
+    correct_mapping(payment_date=replace(days, date_formats=(*days.date_formats, "%Y/%m/%d")))
+    assert platform.replay().changes.added == 1
+    platform.run()
+    assert platform.replay().changes.added == 0
+    platform.run()
+    assert platform.ledger() == [("DMI-APP-1", "500.00"), ("DMI-APP-2", "500.00")]
+    assert platform.table("CORE_EXCEPTION") == []
+
+
+def test_a_replay_that_reads_another_amount_corrects_what_waits_and_asks_about_what_is_posted(
+    platform: Platform, correct_mapping: Callable[..., None]
+) -> None:
+    platform.land(loan(1, "", UTR="600"), loan(99, "", UTR="700"))  # nobody knows loan 99 yet
+    platform.run()
+    correct_mapping(amount=Column(("UTR",), required=True), utr=Column(("Amount",)))
+    assert platform.replay().changes.changed == 2
+    late = [{"externalId": "DMI-APP-99"}]
+    httpx.post(f"{platform.sandbox.root_url}/sandbox/loans", json=late).raise_for_status()
+    platform.run()
+
+    assert platform.ledger() == [("DMI-APP-1", "500.00"), ("DMI-APP-99", "700.00")]
+    assert [each["kind"] for each in platform.table("CORE_EXCEPTION")] == ["changed_after_posting"]
+
+
+def test_a_replay_of_webhooks_has_core_look_at_them_again(platform: Platform) -> None:
+    """As if the event had been no JSON to us when it came."""
+    event = {
+        "event": "payment.captured",
+        "payload": {
+            "payment": {
+                "entity": {
+                    "id": "pay_1", "amount": 50000, "currency": "INR", "status": "captured",
+                    "notes": {"loan_id": "UGRO-LN-1"}, "created_at": 1763521800,
+                }
+            }
+        },
+    }  # fmt: skip
+    table = "RAW_UGRO_RAZORPAY_API"
+    first = platform.models.event(table, event, event_id="evt_1")
+    platform.models.connection.execute(f'UPDATE "RAW"."{table}" SET payload = NULL')
+    platform.models.connection.execute(
+        'INSERT INTO "CORE"."CORE_QUARANTINE" (raw_table, event_id, reason_code, reason, original)'
+        " VALUES (%s, 'evt_1', 'NOT_JSON', '', '')",
+        (table,),
+    )
+    assert platform.models.build() == []
+    assert platform.replay(table, preview=True).changes.added == 1
+    assert platform.models.build() == []
+    result = platform.replay(table)
+    assert (result.rows_read, result.changes.added, result.still_quarantined) == (1, 1, 0)
+    [payment] = platform.models.build()
+    assert payment["loan_external_id"] == "UGRO-LN-1"
+    [record] = platform.table("CORE_QUARANTINE")
+    assert record["replayed_as"] == payment["last_raw_id"] > first
+    assert platform.replay(table).rows_read == 0
+    assert [each["source_key"] for each in platform.models.build()] == [payment["source_key"]]
