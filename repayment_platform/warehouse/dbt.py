@@ -19,7 +19,7 @@ from pathlib import Path
 from pprint import pformat
 from typing import Any
 
-from repayment_platform.sources.registry import LENDERS, SOURCES, PostingMode, Source
+from repayment_platform.sources.registry import LENDERS, SOURCES, Kind, PostingMode, Source
 from repayment_platform.warehouse.raw_cut import advance_cuts, dbt_lock
 from repayment_platform.warehouse.urls import DatabaseUrls
 
@@ -41,6 +41,9 @@ APPLICATION_TABLES = {
     "CORE_LOAN_MAPPING": "An operator's word on which loan a payment without one belongs to.",
     "CORE_RAW_CUT": "Up to which id each RAW table is complete, and keyed.",
     "CORE_HOLD": "Payments that wait for a person's decision.",
+    "CORE_OPEN_WORK": "Every payment that is not settled, with its state.",
+    "CORE_TRANSACTION_DATA_PROCESSED": "The outcome of each payment.",
+    "CORE_RECON_REQUEST_ITEM": "The payments of reconciliation requests.",
 }
 
 
@@ -154,6 +157,7 @@ def _told_to_macros(source: Source) -> dict[str, Any]:
     return {
         "lender": source.lender,
         "is_recon": lender.posting is PostingMode.RECON,
+        "is_file": source.kind is Kind.FILE,
         "reports": source.reports,
         "unit": source.unit,
         "ref_namespace": source.ref_namespace,

@@ -17,6 +17,16 @@ def make_raw_tables(connection: Connection[Any]) -> None:
         _make(connection, source)
 
 
+_SETTLEMENTS = "CREATE INDEX IF NOT EXISTS {settlements} ON {table} {settled}"
+
+
+def _tells_of_settlements(source: Source) -> bool:
+    """Gateways announce payouts by webhook; the files that list them have rows of many types."""
+    return source.kind is not Kind.FILE or any(
+        "row_type" in each.columns for each in source.layouts
+    )
+
+
 def _make(connection: Connection[Any], source: Source) -> None:
     names = {
         "table": sql.Identifier("RAW", source.table),
@@ -27,12 +37,20 @@ def _make(connection: Connection[Any], source: Source) -> None:
         "once": sql.SQL("file_id, row_number" if source.kind is Kind.FILE else "event_id"),
         # What replaces a row is found by its file, or by the row.
         "origin": sql.SQL("file_id" if source.kind is Kind.FILE else "replaces_id"),
+        "settlements": sql.Identifier(f"{source.table.lower()}_settlements"),
+        # A payout's lines are found by its UTR, what a gateway announces by the event's type.
+        "settled": sql.SQL(
+            "(utr) WHERE utr IS NOT NULL"
+            if source.kind is Kind.FILE
+            else "(id) WHERE lower(event_type) LIKE 'settlement%'"
+        ),
     }
     for statement in (
         "CREATE TABLE IF NOT EXISTS {table} (LIKE {shape} INCLUDING ALL)",
         "CREATE UNIQUE INDEX IF NOT EXISTS {index} ON {table} ({once}) WHERE replaces_id IS NULL",
         "CREATE INDEX IF NOT EXISTS {corrected} ON {table} ({origin})"
         " WHERE replaces_id IS NOT NULL",
+        *([_SETTLEMENTS] if _tells_of_settlements(source) else []),
     ):
         connection.execute(sql.SQL(statement).format(**names))
     connection.execute(

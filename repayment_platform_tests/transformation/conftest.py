@@ -21,7 +21,7 @@ from repayment_platform_tests.transformation.warehouse import (
 )
 
 EMPTIED = ("CORE_PAYMENT_KEY", "CORE_HOLD", "CORE_REFOLD", "CORE_LOAN_MAPPING",
-           "CORE_TRANSACTION_DATA")  # fmt: skip
+           "CORE_TRANSACTION_DATA", "CORE_RECON_RECORD", "CORE_SETTLEMENT_LINES")  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,64 @@
+{#
+    What kind of report a row of RAW is, as SQL on its RAW table and UTR:
+
+    gateway     the gateway's own word: its webhooks, and its list of payments
+    settlement  a line of a settlement report; only these lines bear the UTR of a payout
+    bank        a bank's answer to a NACH presentation
+    lender      the lender's own file of what it received
+#}
+{% macro kind_of_report(raw_table, utr) -%}
+    CASE
+        {%- for table, about in registry().items() if about.is_recon %}
+        WHEN {{ raw_table }} = '{{ table }}' THEN
+            {%- if not about.is_file %} 'gateway'
+            {%- elif about.reports == 'NACH' %} 'bank'
+            {%- elif about.reports == 'PAYMENT' %} 'lender'
+            {%- else %} CASE WHEN {{ utr }} IS NULL THEN 'gateway' ELSE 'settlement' END
+            {%- endif %}
+        {%- endfor %}
+    END
+{%- endmacro %}
+
+{#
+    What tells who paid, of a webhook's row: UPI address, phone, customer. Hashed, because only
+    equality matters and CORE is read by more people than RAW. Look-ups by RAW's primary key.
+#}
+{% macro payer_marks_of(row) -%}
+    (
+        {%- for table, about in registry().items() if about.is_recon and not about.is_file %}
+        SELECT ARRAY[
+            'upi:' || md5(lower(coalesce(
+                {{ at('payload.payment.entity.vpa') }},
+                {{ at('data.payment.payment_method.upi.upi_id') }}
+            ))),
+            'phone:' || md5(right(regexp_replace(coalesce(
+                {{ at('payload.payment.entity.contact') }},
+                {{ at('data.customer_details.customer_phone') }}
+            ), '\D', '', 'g'), 10)),
+            'customer:' || md5(coalesce(
+                {{ at('payload.payment.entity.customer_id') }},
+                {{ at('payload.virtual_account.entity.customer_id') }},
+                {{ at('data.customer_details.customer_id') }}
+            ))
+        ] AS marks
+        FROM {{ source('RAW', table) }}
+        WHERE {{ row }}.raw_table = '{{ table }}' AND id = {{ row }}.raw_id
+        {{ 'UNION ALL' if not loop.last }}
+        {%- endfor %}
+        OFFSET 0
+    )
+{%- endmacro %}
+
+{# The cell under a header, which is given as letters and digits only, of a row of a file. #}
+{% macro cell(header) -%}
+    (
+        SELECT nullif(trim(value), '') FROM jsonb_each_text(cells)
+        WHERE regexp_replace(lower(key), '[^a-z0-9]', '', 'g') = '{{ header }}'
+        LIMIT 1
+    )
+{%- endmacro %}
+
+{# The RAW table of a lender's settlement report. #}
+{% macro settlement_reports() -%}
+    {{ return(['RAW_UGRO_PAYMENT_RAZORPAY']) }}
+{%- endmacro %}
