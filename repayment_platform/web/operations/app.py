@@ -1,0 +1,61 @@
+"""The application of the operations screens.
+
+What belongs here: putting screens, access and protection together. What does not: any of them.
+"""
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse
+from starlette_admin.theme import DefaultTheme, TablerSettings
+
+from repayment_platform.settings import Settings
+from repayment_platform.web.operations import show
+from repayment_platform.web.operations.admin import OperationsAdmin
+from repayment_platform.web.operations.auth import Access
+from repayment_platform.web.operations.protection import Protection, signing_key
+from repayment_platform.web.operations.screens import SCREENS, Overview
+
+HERE = Path(__file__).parent
+UPLOAD_PATH = "/log/upload"
+
+
+def create_app(settings: Settings, conninfo: str) -> FastAPI:
+    """The screens on the database of `conninfo`, which is migrated."""
+    admin = create_admin(settings, conninfo)
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.add_middleware(Protection, upload_path=UPLOAD_PATH)
+
+    @app.get("/health", include_in_schema=False)
+    def health() -> PlainTextResponse:
+        return PlainTextResponse("ok")
+
+    admin.mount_to(app)
+    return app
+
+
+def create_admin(settings: Settings, conninfo: str) -> OperationsAdmin:
+    """The screens as starlette-admin knows them, not yet mounted."""
+    admin = OperationsAdmin(
+        settings,
+        conninfo,
+        title="Repayments",
+        base_url="/",
+        route_name="operations",
+        templates_dir=str(HERE / "templates"),
+        static_dir=str(HERE / "static"),
+        index_view=Overview("Overview"),
+        theme=DefaultTheme(TablerSettings(base="slate", primary="blue", radius=1)),
+        auth_provider=Access(conninfo),
+        secret_key=signing_key(settings.home),
+        timezone_config=None,
+    )
+    show.install(admin.env)
+    admin.env.globals.update(
+        sandbox=settings.uses_sandbox,
+        dagster_url=f"http://127.0.0.1:{settings.dagster_port}",
+        assets=int(max(file.stat().st_mtime for file in (HERE / "static").iterdir())),
+    )
+    for screen in SCREENS:
+        admin.add_view(screen())
+    return admin

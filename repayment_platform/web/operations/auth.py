@@ -1,0 +1,107 @@
+"""Logging in and out: the forms, the cookie, and whose request it is.
+
+What belongs here: what starlette-admin asks of an authentication provider. What does not: what
+a role may do (`admin`), sessions and passwords themselves.
+"""
+
+from dataclasses import dataclass
+
+import psycopg
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette_admin.auth import AdminUser, AuthProvider
+from starlette_admin.exceptions import LoginFailed
+from starlette_admin.helpers import index_url, safe_redirect_url
+
+from repayment_platform.warehouse.audit import record
+from repayment_platform.web.operations import sessions, users
+from repayment_platform.web.operations.login_limit import LoginLimit
+from repayment_platform.web.operations.users import Role, User
+
+COOKIE = "operations_session"
+REFUSED = "This name and password do not fit."
+TOO_MANY = "Too many tries. Wait a quarter of an hour, or ask an administrator."
+
+
+@dataclass
+class Visitor(AdminUser):
+    """The user of a request, as the layout of starlette-admin wants one."""
+
+    role: Role = Role.VIEWER
+    must_change_password: bool = False
+
+
+class Access(AuthProvider):
+    """Names and passwords against CORE_USER, sessions in CORE_SESSION."""
+
+    def __init__(self, conninfo: str) -> None:
+        super().__init__()
+        self._conninfo = conninfo
+        self._limit = LoginLimit()
+
+    async def authenticate(self, request: Request) -> AdminUser | None:
+        token = request.cookies.get(COOKIE)
+        user = await run_in_threadpool(self._find, token) if token else None
+        if user is None:
+            return None
+        return Visitor(user.name, None, user.role, user.must_change_password)
+
+    async def login(
+        self, username: str, password: str, remember_me: bool, request: Request
+    ) -> Response:
+        del remember_me  # sessions last as long for everybody
+        name, address = username.strip().lower()[:60], _address(request)
+        if not self._limit.allows(name, address):
+            raise LoginFailed(TOO_MANY)
+        token = await run_in_threadpool(self._enter, name, password, address)
+        if token is None:
+            raise LoginFailed(REFUSED)
+        self._limit.succeeded(name, address)
+        home = index_url(request)
+        wanted = safe_redirect_url(request.query_params.get("next") or home, request, home)
+        response = RedirectResponse(wanted, 303)
+        set_session(request, response, token)
+        return response
+
+    async def logout(self, request: Request) -> Response:
+        token = request.cookies.get(COOKIE)
+        visitor = getattr(request.state, "admin_user", None)
+        if token and visitor:
+            await run_in_threadpool(self._leave, token, visitor.username)
+        response = RedirectResponse(index_url(request), 303)
+        response.delete_cookie(COOKIE)
+        return response
+
+    def _find(self, token: str) -> User | None:
+        with psycopg.connect(self._conninfo, autocommit=True) as connection:
+            return sessions.find(connection, token)
+
+    def _enter(self, name: str, password: str, address: str) -> str | None:
+        with psycopg.connect(self._conninfo) as connection:
+            if not users.verify(connection, name, password):
+                record(connection, name, "session.refused", name, address=address)
+                return None
+            record(connection, name, "session.start", name, address=address)
+            return sessions.start(connection, name)
+
+    def _leave(self, token: str, name: str) -> None:
+        with psycopg.connect(self._conninfo) as connection:
+            sessions.end(connection, token)
+            record(connection, name, "session.end", name)
+
+
+def set_session(request: Request, response: Response, token: str) -> None:
+    """Hand the browser its session; scripts and other sites cannot use it."""
+    response.set_cookie(
+        COOKIE,
+        token,
+        max_age=int(sessions.LONGEST.total_seconds()),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"

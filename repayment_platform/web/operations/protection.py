@@ -1,0 +1,92 @@
+"""What guards every request before a page sees it.
+
+What belongs here: response headers, where a form may come from, how large it may be, the key
+that signs form tokens. What does not: who may do what (`admin`, `auth`).
+
+starlette-admin's signed double-submit token is checked on every form as well. The origin check
+beside it does not depend on a cookie, which a neighbouring site of the same domain could set.
+"""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LARGEST_FORM = 256 * 1024
+LARGEST_UPLOAD = 50 * 1024 * 1024
+"""Bytes; a larger file goes into its inbox folder."""
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "x-frame-options": "DENY",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+
+
+class Protection:
+    """Refuses requests that no page of ours sends, and adds the headers to every answer."""
+
+    def __init__(self, app: ASGIApp, upload_path: str) -> None:
+        self.app = app
+        self.upload_path = upload_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                if "/static/" not in scope["path"]:
+                    # Payments of borrowers stay in no cache, and Back shows what is true now.
+                    headers["cache-control"] = "no-store"
+            await send(message)
+
+        refusal = self._refusal(scope["method"], scope["path"], Headers(scope=scope))
+        await (refusal or self.app)(scope, receive, send_guarded)
+
+    def _refusal(self, method: str, path: str, headers: Headers) -> PlainTextResponse | None:
+        if method in SAFE_METHODS:
+            return None
+        if not _from_here(headers):
+            return PlainTextResponse("The form does not come from this site.", 403)
+        length = headers.get("content-length", "")
+        if not length.isdigit():
+            return PlainTextResponse("The length of the form is missing.", 411)
+        if int(length) > (LARGEST_UPLOAD if path == self.upload_path else LARGEST_FORM):
+            return PlainTextResponse("The form is too large.", 413)
+        return None
+
+
+def _from_here(headers: Headers) -> bool:
+    """Whether a browser sent it from one of our own pages; what is no browser says nothing."""
+    if headers.get("sec-fetch-site", "same-origin") != "same-origin":
+        return False
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == headers.get("host")
+
+
+def signing_key(home: Path) -> str:
+    """The key of this home that signs form tokens; made the first time, readable by its owner."""
+    file = home / "operations.key"
+    home.mkdir(parents=True, exist_ok=True)
+    draft = home / f"operations.key.{os.getpid()}"
+    if not file.exists():
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_hex(32))
+        # The first of several processes wins: a link, unlike a move, replaces nothing.
+        with suppress(FileExistsError):
+            file.hardlink_to(draft)
+        draft.unlink()
+    return file.read_text()

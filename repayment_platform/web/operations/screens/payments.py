@@ -1,0 +1,60 @@
+"""Payments: every payment and its posting status, and one payment's whole story.
+
+What belongs here: the pages. What does not: their queries (`payment_list`, `payment_story`).
+"""
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from repayment_platform.web.operations.admin import Screen, Visit, page
+from repayment_platform.web.operations.listing import Listing, count_words, download
+from repayment_platform.web.operations.payment_list import FOUND_AT_MOST, STATUSES, Filters
+from repayment_platform.web.operations.payment_story import story
+from repayment_platform.web.operations.users import Role
+
+
+class Payments(Screen):
+    """Every payment, newest first."""
+
+    menu_label = "Payments"
+    icon = "fa-solid fa-indian-rupee-sign"
+    path = "/payments"
+
+    @page("", Role.VIEWER)
+    def index(self, visit: Visit) -> Response:
+        """The list, filtered and searched."""
+        filters = Filters.read(visit.query)
+        query, values = filters.page()
+        rows = visit.rows(query, **values)
+        if filters.search:
+            listing = Listing(rows, None, True, str(len(rows)))
+        else:
+            count_query, count_values = filters.count()
+            count = count_words(visit.row(count_query, **count_values)["n"])
+            listing = Listing.cut(rows, filters.after, count, _position)
+        return self.show(
+            visit,
+            "payments.html",
+            listing=listing,
+            filters=filters,
+            statuses=STATUSES,
+            found_at_most=FOUND_AT_MOST,
+        )
+
+    @page(".csv", Role.VIEWER)
+    def export(self, visit: Visit) -> Response:
+        """The same rows, all of them, as CSV."""
+        query, values = Filters.read(visit.query).page(limit=None)
+        return download(self.admin.connect_long(), query, values, "payments")
+
+    @page("/{source_key}", Role.VIEWER)
+    def one(self, visit: Visit) -> Response:
+        """What happened to one payment, in order."""
+        told = story(visit, visit.request.path_params["source_key"])
+        if told is None:
+            raise HTTPException(404, "There is no payment with this key.")
+        return self.show(visit, "payment.html", title="Payment", story=told)
+
+
+def _position(row: dict[str, object]) -> str:
+    return f"{row['payment_date'] or ''}~{row['source_key']}"

@@ -1,0 +1,118 @@
+"""How values look on the screens: filters and words that templates use.
+
+What belongs here: formatting for pages. What does not: formatting that other places share
+(`display`), pages.
+"""
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment
+from starlette.requests import Request
+
+from repayment_platform.display import rupees
+from repayment_platform.sources.registry import LENDERS
+
+INDIA = ZoneInfo("Asia/Kolkata")
+NOTHING = "–"
+STATES = {
+    "success": ("Posted", "green"),
+    "waiting": ("Waiting", "blue"),
+    "deferred": ("Deferred", "azure"),
+    "held": ("Held", "orange"),
+    "sending": ("Sending", "cyan"),
+    "unknown": ("In doubt", "purple"),
+    "awaiting_approval": ("Approval in Fineract", "purple"),
+    "failed": ("Failed", "red"),
+    "loan_unknown": ("Loan unknown", "yellow"),
+    "no_repayment": ("No repayment", "secondary"),
+    "landed": ("Landed", "green"),
+    "landing": ("Landing", "cyan"),
+    "duplicate": ("Duplicate", "secondary"),
+    "matched": ("Matched", "green"),
+    "gateway_only": ("Gateway only", "azure"),
+    "settlement_only": ("Settlement only", "azure"),
+    "amount_differs": ("Amount differs", "orange"),
+    "reversed": ("Reversed", "purple"),
+    "approved": ("Approved", "blue"),
+    "refused": ("Refused", "red"),
+    "running": ("Running", "cyan"),
+    "done": ("Done", "green"),
+    "STARTED": ("Running", "cyan"),
+    "QUEUED": ("Queued", "blue"),
+    "SUCCESS": ("Done", "green"),
+    "FAILURE": ("Failed", "red"),
+    "CANCELED": ("Stopped", "secondary"),
+}
+"""Word and colour of every state that a page shows as a label."""
+
+
+def money(amount: Decimal | None) -> str:
+    """Rupees with their sign: ₹ 12,34,567.00."""
+    return NOTHING if amount is None else f"₹\N{NARROW NO-BREAK SPACE}{rupees(amount)}"
+
+
+def number(value: int | None) -> str:
+    """A count, grouped the Indian way."""
+    return NOTHING if value is None else rupees(Decimal(value)).removesuffix(".00")
+
+
+def day(value: date | None) -> str:
+    return NOTHING if value is None else f"{value:%d %b %Y}"
+
+
+def moment(value: datetime | None) -> str:
+    """A time in Asia/Kolkata."""
+    return NOTHING if value is None else f"{value.astimezone(INDIA):%d %b %Y, %H:%M}"
+
+
+def ago(value: datetime | None) -> str:
+    """How long since, in the largest unit that fits."""
+    if value is None:
+        return NOTHING
+    seconds = int((datetime.now(UTC) - value).total_seconds())
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return "less than a minute"
+
+
+def state(name: str) -> tuple[str, str]:
+    """Word and colour of a state."""
+    return STATES.get(name, (words(name), "secondary"))
+
+
+def words(name: str) -> str:
+    """`possible_duplicate` as a person writes it."""
+    return name.replace("_", " ").capitalize() if name else NOTHING
+
+
+def lender_name(code: str | None) -> str:
+    return LENDERS[code].name if code in LENDERS else code or NOTHING
+
+
+def with_query(request: Request, path: str | None = None, **changes: Any) -> str:
+    """The address of this page, or of `path` with its query, some fields changed or left out."""
+    query = {k: v for k, v in request.query_params.items() if v} | changes
+    kept = {name: value for name, value in query.items() if value not in (None, "")}
+    return (path or request.url.path) + (f"?{urlencode(kept)}" if kept else "")
+
+
+def install(env: Environment) -> None:
+    """Give the templates these functions."""
+    env.filters.update(
+        money=money,
+        number=number,
+        day=day,
+        moment=moment,
+        ago=ago,
+        state=state,
+        words=words,
+        lender_name=lender_name,
+    )
+    env.globals.update(with_query=with_query, lenders=LENDERS)
+    env.trim_blocks = env.lstrip_blocks = True
