@@ -20,7 +20,7 @@ from repayment_platform.posting.allowance import Allowance
 from repayment_platform.posting.claims import Attempt, Claims
 from repayment_platform.posting.feed import refresh
 from repayment_platform.posting.ledger import check_ledger, remember_ledger
-from repayment_platform.posting.liveness import live_run, take_over_dead_runs
+from repayment_platform.posting.liveness import keep_plans, live_run, take_over_dead_runs
 from repayment_platform.posting.model import (
     Payment,
     PostingStopped,
@@ -99,6 +99,7 @@ async def post(
     ):
         await check_ledger(reading, settings)
         await _refresh(reading)
+        await keep_plans(writing)
         claims = GroupCommit(Claims(locked, run_id, selection).write, settings.posting_workers)
         results = GroupCommit(Results(writing, run_id).write, settings.posting_workers)
         async with claims.running(), results.running():

@@ -46,9 +46,18 @@ async def live_run(conninfo: str, run_id: str) -> AsyncIterator[Connection]:
         conninfo, autocommit=True, application_name=f"posting {run_id}"[:63], **_KEEPALIVE
     )
     async with connection:
+        await keep_plans(connection)
         if not await _try_lock(connection, run_id):
             raise RunAlreadyActive(f"run {run_id} is posting already")
         yield connection
+
+
+async def keep_plans(connection: Connection) -> None:
+    """Plan each statement once: those of a run look up a few rows by their keys, thousands of
+    times, and planning would take longer. No scans: the tables may be empty when it is planned."""
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
+    await connection.execute("SET enable_seqscan = off")
+    connection.prepare_threshold = 0
 
 
 async def take_over_dead_runs(connection: Connection, run_id: str) -> int:
