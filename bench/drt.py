@@ -9,14 +9,11 @@ What belongs here: its environment, its project, one timed sync. What does not: 
 """
 
 import os
-import re
 import subprocess
 import sys
 import time
 import uuid
 from pathlib import Path
-
-import psycopg
 
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse.urls import DatabaseUrls
