@@ -146,7 +146,7 @@ BROKEN: dict[str, list[Change]] = {
           ("waiting", "held", "deferred", "failed", "sending", "unknown", "awaiting_approval")),
         both(planned(loans={LOAN: "unknown"}), added("open_work", resting("failed", reason=""))),
         changed("attempts", settled_at=None, outcome=None),
-        lambda history: setattr(history, "is_quiet", False),
+        lambda history: setattr(history, "restless", ("a payment waits",)),
     ],
     "changes_after_posting_are_raised": [
         added("deeds", put(at=3.0, is_success=False)),

@@ -44,7 +44,7 @@ _HOLDS = 'SELECT DISTINCT source_key FROM "CORE"."CORE_HOLD" WHERE decision IS N
 _EXCEPTIONS = 'SELECT DISTINCT source_key FROM "CORE"."CORE_EXCEPTION" WHERE closed_at IS NULL'
 
 
-def gather(play: Play, database: Database, *, is_quiet: bool) -> History:
+def gather(play: Play, database: Database, *, restless: tuple[str, ...]) -> History:
     """The whole history of a seed that has been played; its sandbox still runs."""
     conninfo = database.urls.psycopg
     settings = play.around.settings()
@@ -67,7 +67,7 @@ def gather(play: Play, database: Database, *, is_quiet: bool) -> History:
         holds={row["source_key"] for row in database.ask(_HOLDS)},
         exceptions={row["source_key"] for row in database.ask(_EXCEPTIONS)},
         proofs=[finding for proof in proofs for finding in proof.findings],
-        is_quiet=is_quiet,
+        restless=restless,
     )
 
 

@@ -148,7 +148,8 @@ class History:
     """Payments with an open exception."""
     proofs: list[str] = field(default_factory=list)
     """What the platform's own checks found wrong at the end."""
-    is_quiet: bool = True
+    restless: tuple[str, ...] = ()
+    """What had not come to rest when the last run ended."""
     seconds: float = 0.0
 
     @cached_property

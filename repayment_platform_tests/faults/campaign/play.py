@@ -36,10 +36,11 @@ SELECT pg_terminate_backend(pid) FROM (
 _BACK_OFF_IS_OVER = 'UPDATE "CORE"."CORE_OPEN_WORK" SET not_before = NULL'
 # What failed rests only when the last run has tried it again: limits may have left it out.
 _RESTLESS = """
-SELECT 1 FROM "CORE"."CORE_POSTING_ATTEMPT"
+SELECT 'intent ' || id || ' is open' AS what FROM "CORE"."CORE_POSTING_ATTEMPT"
 WHERE settled_at IS NULL AND error_code IS DISTINCT FROM 'awaiting_approval'
 UNION ALL
-SELECT 1 FROM "CORE"."CORE_OPEN_WORK" w
+SELECT format('%%s (%%s) is %%s: %%s', source_key, loan_external_id, state, reason)
+FROM "CORE"."CORE_OPEN_WORK" w
 WHERE (state = 'waiting' AND recon_source IS NULL OR state = 'deferred'
        AND reason NOT LIKE 'lender paused%%'
        OR state = 'failed' AND recon_source IS NULL
@@ -47,7 +48,6 @@ WHERE (state = 'waiting' AND recon_source IS NULL OR state = 'deferred'
                        WHERE p.source_key = w.source_key AND p.run_id = %(last_run)s))
   AND NOT EXISTS (SELECT FROM "CORE"."CORE_POSTING_ATTEMPT" a
                   WHERE a.loan_external_id = w.loan_external_id AND a.settled_at IS NULL)
-LIMIT 1
 """
 
 
@@ -75,8 +75,8 @@ class Play:
     def runs(self) -> dict[str, Run]:
         return {started.run.run_id: started.run for started in self._started}
 
-    def play(self) -> bool:
-        """Play all waves, then runs until it is quiet; whether it became so."""
+    def play(self) -> tuple[str, ...]:
+        """Play all waves, then runs until it is quiet; what did not come to rest."""
         try:
             self.stand_in.start()
             self._changes.prepare(self.plan)
@@ -106,7 +106,7 @@ class Play:
             act()
         self._wait_for_runs()
 
-    def _calm_down(self) -> bool:
+    def _calm_down(self) -> tuple[str, ...]:
         """The trouble is over; frozen runs wake up beside the first run that takes over."""
         self.stand_in.install(())
         for number in range(1, CALM_RUNS + 1):
@@ -117,9 +117,10 @@ class Play:
                 self._watch_until(lambda: False, 0.3)
                 self._thaw()
             self._wait_for_runs()
-            if not self._database.ask(_RESTLESS, {"last_run": run_id}):
-                return True
-        return False
+            restless = self._database.ask(_RESTLESS, {"last_run": run_id})
+            if not restless:
+                break
+        return tuple(row["what"] for row in restless)
 
     # ── runs ────────────────────────────────────────────────────────────────────────────────
 

@@ -46,8 +46,8 @@ def trial(place: Place, seed: int) -> Verdict:
     with place.database(f"seed_{seed}") as database:
         play = Play(plan, place, database, home)
         try:
-            is_quiet = play.play()
-            history = gather(play, database, is_quiet=is_quiet)
+            restless = play.play()
+            history = gather(play, database, restless=restless)
         finally:
             play.end()
     shutil.rmtree(home)

@@ -90,8 +90,8 @@ def every_eligible_payment_is_in_one_state(history: History) -> Iterator[str]:
 
 def what_rests_has_a_reason(history: History) -> Iterator[str]:
     """When it is quiet nothing waits, is being sent or unknown without a lawful reason."""
-    if not history.is_quiet:
-        yield "it did not come to rest"
+    for what in history.restless:
+        yield f"it did not come to rest: {what}"
     awaited = {attempt.loan for attempt in history.attempts if attempt.settled_at is None}
     for attempt in history.attempts:
         if attempt.settled_at is None and attempt.error_code != "awaiting_approval":
