@@ -184,3 +184,17 @@ def test_a_workbook_is_read_as_a_person_sees_it(tmp_path: Path) -> None:
     assert {payment.payment_date for payment in seen.payments} == {date(2025, 11, 6)}
     assert seen.payments[0].utr == "530112345678"
     assert seen.codes == ["ID_DAMAGED_BY_EXCEL"]
+
+
+def test_tabs_under_the_name_of_an_old_workbook_are_read_and_a_web_page_under_it_is_refused(
+    tmp_path: Path,
+) -> None:
+    """What the name says counts for nothing; the bytes do."""
+    path = tmp_path / "statement.xls"
+    path.write_bytes(text_of(row(), delimiter="\t").encode("utf-16"))
+    seen = read(path)
+    assert (seen.table.encoding, seen.table.delimiter, len(seen.landed)) == ("utf-16", "\t", 1)
+    path.write_bytes(b"<html><body><table><tr><td>Amount</td></tr></table></body></html>")
+    with pytest.raises(FileRefused) as refused:
+        read(path)
+    assert refused.value.code is FileReason.NOT_A_TABLE

@@ -1,4 +1,5 @@
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -228,3 +229,21 @@ def test_an_address_over_its_rate_is_429_and_served_again_later(
     answers = [send(200 + number, "203.0.113.1") for number in range(2)]
     landed = len(rows(connection, UGRO_RAZORPAY, "id"))
     assert landed == [*flood, 200, *answers].count(200)
+
+
+def test_answers_come_within_a_second_while_many_send_at_once(
+    receiver: Receiver, connection: psycopg.Connection[Any]
+) -> None:
+    """Providers count a delivery as failed after five seconds."""
+
+    def send(number: int) -> float:
+        body = payment(number)
+        started = time.monotonic()
+        assert receiver.razorpay(body, f"evt_{number}").status_code == 200
+        return time.monotonic() - started
+
+    with ThreadPoolExecutor(32) as pool:
+        seconds = sorted(pool.map(send, range(600)))
+
+    assert seconds[int(0.99 * len(seconds))] < 1
+    assert len(rows(connection, UGRO_RAZORPAY, "id")) == 600
