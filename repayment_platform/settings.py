@@ -69,6 +69,16 @@ class Settings(BaseSettings):
     dagster_port: int = Field(3000, ge=1, le=65535)
     sandbox_port: int = Field(8099, ge=1, le=65535)
     sandbox_latency_ms: int = Field(0, ge=0)
+
+    alert_urls: SecretStr = SecretStr("")
+    """Where incidents are told: apprise URLs, parted by spaces."""
+    alert_backlog_hours: float = Field(2, gt=0)
+    metrics_port: int = Field(8083, ge=1, le=65535)
+    webhook_metrics_port: int | None = Field(None, ge=1, le=65535)
+    """Where the receiver counts its answers for Prometheus, on loopback; nowhere unless set."""
+    run_retention_days: float = Field(30, ge=1)
+    fast_posting: bool = False
+    """Post within a minute of a payment's arrival instead of at the next half hour."""
     recon_four_eyes: bool = False
     """Whether a reconciliation request needs the approval of a second person."""
 

@@ -29,6 +29,8 @@ from repayment_platform.warehouse.urls import DatabaseUrls
 POOL = "fineract_posting"
 """Shared by everything that posts; its limit of one keeps posting runs in line."""
 AUTOMATED = automated_lenders()
+STOPPED_EARLY = "posting stopped early"
+"""How a run ends that was broken off because Fineract, and no payment, was at fault."""
 
 
 COUNTS = ("picked_up", "posted", "failed", "held", "deferred", "in_doubt", "waiting", "recon")
@@ -77,7 +79,7 @@ def posted_repayments(
     metadata = run_metadata(summary, run_report(warehouse.psycopg, run_id))
     if summary.stopped:
         raise dg.Failure(
-            f"posting stopped early, the rest stays queued: {summary.stopped}",
+            f"{STOPPED_EARLY}, the rest stays queued: {summary.stopped}",
             metadata=metadata,
             allow_retries=False,
         )
@@ -91,7 +93,7 @@ def run_metadata(summary: Summary, report: Sequence[LenderReport]) -> dict[str, 
         **{name: dg.MetadataValue.int(count) for name, count in total.items()},
         "posted_rupees": dg.MetadataValue.text(rupees(summary.posted_rupees)),
         "seconds": dg.MetadataValue.float(round(summary.seconds, 3)),
-        "by_lender": _table(
+        "by_lender": markdown_table(
             ("lender", "rupees posted", *(name.replace("_", " ") for name in COUNTS)),
             (
                 (line.lender, rupees(line.rupees), *(getattr(line, name) for name in COUNTS))
@@ -104,7 +106,7 @@ def run_metadata(summary: Summary, report: Sequence[LenderReport]) -> dict[str, 
 
 def queue_table(lines: Iterable[QueueLine]) -> MarkdownMetadataValue:
     """The open work as a table; `due` rows are what a run would pick up."""
-    return _table(
+    return markdown_table(
         ("lender", "path", "state", "payments", "rupees", "due now", "reason"),
         (
             (q.lender, q.path, q.state, q.payments, rupees(q.rupees), _yes(q.due), q.reason)
@@ -114,7 +116,7 @@ def queue_table(lines: Iterable[QueueLine]) -> MarkdownMetadataValue:
 
 
 def _failure_table(summary: Summary) -> MarkdownMetadataValue:
-    return _table(
+    return markdown_table(
         ("lender", "loan", "date", "rupees", "state", "code", "Fineract's words", "source_key"),
         (
             (
@@ -132,7 +134,10 @@ def _failure_table(summary: Summary) -> MarkdownMetadataValue:
     )
 
 
-def _table(header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> MarkdownMetadataValue:
+def markdown_table(
+    header: tuple[str, ...], rows: Iterable[tuple[object, ...]]
+) -> MarkdownMetadataValue:
+    """Rows as a table in Dagster's UI."""
     lines = [" | ".join(str(cell).replace("|", "/") for cell in row) for row in rows]
     if not lines:
         return dg.MetadataValue.md("none")

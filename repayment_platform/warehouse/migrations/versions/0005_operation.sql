@@ -1,1 +1,26 @@
-SELECT 1;
+-- What the platform remembers to watch over itself.
+
+-- Something that a person should know of, from when it was first seen to when it was over.
+CREATE TABLE "CORE"."CORE_INCIDENT" (
+    id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    kind             text NOT NULL,        -- run_failed, check_failed, backlog, silent, circuit_open
+    subject          text NOT NULL,        -- which job, check, lender or table
+    detail           text NOT NULL,
+    opened_at        timestamptz NOT NULL DEFAULT now(),
+    resolved_at      timestamptz,
+    told_to          text[] NOT NULL DEFAULT '{}',  -- digests of the addresses that know of it
+    told_resolved_to text[] NOT NULL DEFAULT '{}'
+);
+CREATE UNIQUE INDEX core_incident_open ON "CORE"."CORE_INCIDENT" (kind, subject) WHERE resolved_at IS NULL;
+CREATE INDEX core_incident_resolved ON "CORE"."CORE_INCIDENT" (resolved_at);
+
+-- The hours in which something of a lender landed: how long it is usually silent.
+CREATE TABLE "CORE"."CORE_ARRIVAL" (
+    source_lender text NOT NULL,
+    hour          timestamptz NOT NULL,
+    PRIMARY KEY (source_lender, hour)
+);
+INSERT INTO "CORE"."CORE_ARRIVAL" (source_lender, hour)
+SELECT DISTINCT source_lender, date_trunc('hour', received_at)
+FROM "CORE"."CORE_FILE_LOG"
+WHERE status = 'landed' AND source_lender IS NOT NULL;

@@ -1,0 +1,117 @@
+"""Trouble that the database shows: payments that wait too long, lenders that fell silent.
+
+What belongs here: reading it. What does not: whom to tell and how often (`incidents`), failed
+runs and checks, which Dagster knows of (`defs.alerts`).
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+from psycopg import sql
+
+from repayment_platform.display import rupees
+from repayment_platform.sources.registry import LENDERS, SOURCES
+
+Connection = psycopg.Connection[Any]
+
+INDIA = ZoneInfo("Asia/Kolkata")
+FEWEST_GAPS = 10
+"""Before that many arrivals nobody can say what is usual."""
+LONGEST_USUAL_GAPS = 2
+"""Silent for this many times the gap that 19 of 20 do not exceed: a weekend alarms nobody."""
+SHORTEST_SILENCE = timedelta(hours=6)
+
+_WAITING = """
+SELECT source_lender, count(*), sum(amount), min(since)
+FROM "CORE"."CORE_OPEN_WORK"
+WHERE recon_source IS NULL AND state IN ('waiting', 'sending', 'unknown') AND since < now() - %s
+GROUP BY 1 ORDER BY 1
+"""
+_UNREAD = """
+SELECT count(*), min(landed_at) FROM "RAW".{table}
+WHERE id > (SELECT cut_id FROM "CORE"."CORE_RAW_CUT" WHERE raw_table = %s)
+  AND landed_at < now() - %s
+HAVING count(*) > 0
+"""
+_NOTE = """
+INSERT INTO "CORE"."CORE_ARRIVAL" (source_lender, hour)
+SELECT %s, date_trunc('hour', landed_at) FROM "RAW".{table} ORDER BY id DESC LIMIT 1
+ON CONFLICT DO NOTHING
+"""
+_SILENT = """
+WITH gaps AS (
+    SELECT source_lender, hour,
+           hour - lag(hour) OVER (PARTITION BY source_lender ORDER BY hour) AS gap
+    FROM "CORE"."CORE_ARRIVAL" WHERE hour > now() - interval '60 days'
+),
+usual AS (
+    SELECT source_lender, max(hour) AS last_hour, count(gap) AS gaps,
+           percentile_disc(0.95) WITHIN GROUP (ORDER BY gap) AS longest
+    FROM gaps GROUP BY 1
+)
+SELECT source_lender, last_hour, longest FROM usual
+WHERE gaps >= %(fewest)s
+  AND now() - last_hour > greatest(%(times)s * longest, %(shortest)s)
+ORDER BY 1
+"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One trouble. `kind` and `subject` name it; `detail` is for people and may change."""
+
+    kind: str
+    subject: str
+    detail: str
+
+
+def waiting_too_long(connection: Connection, limit: timedelta) -> list[Finding]:
+    """Payments that an automated run should have posted, and records that no dbt run has read."""
+    found = [
+        Finding(
+            "backlog",
+            lender,
+            f"{count} payments of {lender}, ₹ {rupees(amount)}, wait to be posted, "
+            f"the oldest since {_clock(since)}",
+        )
+        for lender, count, amount, since in connection.execute(_WAITING, (limit,))
+    ]
+    for table in SOURCES:
+        query = sql.SQL(_UNREAD).format(table=sql.Identifier(table))
+        for count, since in connection.execute(query, (table, limit)):
+            detail = f"{count} records of {table} were not read by dbt, since {_clock(since)}"
+            found.append(Finding("backlog", table, detail))
+    return found
+
+
+def note_arrivals(connection: Connection) -> None:
+    """Remember the hour of each source's newest record; to be called more often than hourly."""
+    for source in SOURCES.values():
+        query = sql.SQL(_NOTE).format(table=sql.Identifier(source.table))
+        connection.execute(query, (source.lender,))
+
+
+def silent_lenders(connection: Connection) -> list[Finding]:
+    """Lenders of which nothing has landed for longer than is usual for them."""
+    limits = {
+        "fewest": FEWEST_GAPS,
+        "times": LONGEST_USUAL_GAPS,
+        "shortest": SHORTEST_SILENCE,
+    }
+    return [
+        Finding(
+            "silent",
+            lender,
+            f"nothing of {LENDERS[lender].name} has landed since {_clock(last)}; "
+            f"it is seldom silent for more than {usual}",
+        )
+        for lender, last, usual in connection.execute(_SILENT, limits)
+        if lender in LENDERS
+    ]
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment.astimezone(INDIA):%Y-%m-%d %H:%M} IST"

@@ -1,0 +1,100 @@
+"""Failed runs and checks as findings."""
+
+from typing import Any
+
+import dagster as dg
+import psycopg
+from dagster._core.test_utils import instance_for_test
+
+from repayment_platform.definitions import defs
+from repayment_platform.defs.alerts import failed_checks, failed_runs, incidents
+from repayment_platform.defs.posting import STOPPED_EARLY
+from repayment_platform.warehouse.urls import DatabaseUrls
+
+ALL = dg.AssetCheckKey(dg.AssetKey("money"), "adds_up")
+
+
+class Says(dg.Config):
+    """What the step ends with."""
+
+    failure: str = ""
+    passed: bool = True
+
+
+@dg.asset
+def money(config: Says) -> None:
+    if config.failure:
+        raise dg.Failure(config.failure)
+
+
+@dg.asset_check(asset=money)
+def adds_up(config: Says) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=config.passed)
+
+
+JOB = dg.Definitions(
+    assets=[money], asset_checks=[adds_up], jobs=[dg.define_asset_job("a_job")]
+).resolve_job_def("a_job")
+
+
+def run(instance: dg.DagsterInstance, failure: str = "", passed: bool = True) -> str:
+    ops = {
+        "money": {"config": {"failure": failure}},
+        "money_adds_up": {"config": {"passed": passed}},
+    }
+    ended = JOB.execute_in_process(instance=instance, run_config={"ops": ops}, raise_on_error=False)
+    return ended.run_id
+
+
+def test_a_job_whose_last_run_failed_is_a_finding_until_one_succeeds() -> None:
+    with instance_for_test() as instance:
+        assert list(failed_runs(instance, ["a_job", "another"])) == []
+        run_id = run(instance, failure="no room")
+        (found,) = failed_runs(instance, ["a_job", "another"])
+        assert (found.kind, found.subject) == ("run_failed", "a_job")
+        assert run_id in found.detail
+        assert "money: no room" in found.detail
+        instance.create_run_for_job(JOB)
+        assert len(list(failed_runs(instance, ["a_job"]))) == 1
+        run(instance)
+        assert list(failed_runs(instance, ["a_job"])) == []
+
+
+def test_a_run_that_stopped_because_of_fineract_is_a_finding_of_its_own() -> None:
+    with instance_for_test() as instance:
+        run(instance, failure=f"{STOPPED_EARLY}, the rest stays queued: no connection")
+        (found,) = failed_runs(instance, ["a_job"])
+        assert found.kind == "circuit_open"
+
+
+def test_a_failed_check_is_a_finding_until_it_passes() -> None:
+    with instance_for_test() as instance:
+        assert list(failed_checks(instance, [ALL])) == []
+        run(instance, passed=False)
+        (found,) = failed_checks(instance, [ALL])
+        assert (found.kind, found.subject) == ("check_failed", "money:adds_up")
+        # A check that was to be done and was not says nothing new.
+        run(instance, failure="no room")
+        assert len(list(failed_checks(instance, [ALL]))) == 1
+        run(instance)
+        assert list(failed_checks(instance, [ALL])) == []
+
+
+def test_the_sensor_looks_at_the_platforms_own_jobs_checks_and_tables(
+    database_urls: DatabaseUrls, connection: psycopg.Connection[Any]
+) -> None:
+    connection.execute(
+        'INSERT INTO "CORE"."CORE_INCIDENT" (kind, subject, detail) VALUES (%s, %s, %s)',
+        ("run_failed", "repayment_pipeline", "an old one"),
+    )
+    with instance_for_test() as instance:
+        context = dg.build_sensor_context(
+            instance,
+            definitions=defs(),
+            resources={"warehouse": database_urls},
+        )
+        said = incidents(context)
+    assert isinstance(said, dg.SkipReason)
+    assert said.skip_message == "0 incidents are open, 0 messages were sent"
+    query = 'SELECT count(*) FROM "CORE"."CORE_INCIDENT" WHERE resolved_at IS NULL'
+    assert connection.execute(query).fetchone() == (0,)
