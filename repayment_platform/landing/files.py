@@ -38,6 +38,9 @@ Progress = Callable[[int, int], None]
 
 COPY_BATCHES = 500
 """Batches of one COPY: refused rows wait that long for their own."""
+ANALYZE_FROM = 20_000
+"""Rows of a file after which the planner is told: CORE reads them before autovacuum comes by."""
+_ANALYZE = "ANALYZE {} (id, file_id, replaces_id, landed_at, loan_ref, payment_ref, outcome)"
 _COPY = """
 COPY {} (file_id, row_number, cells, loan_ref, payment_ref, payment_date, amount, outcome,
          reason_code, reason_text, umrn, utr, method)
@@ -103,6 +106,9 @@ class _Landing:
         )
         try:
             result = self._land(result, arrival, started)
+            if result.raw_table and result.rows_landed >= ANALYZE_FROM:
+                table = sql.Identifier("RAW", result.raw_table)
+                self.connection.execute(sql.SQL(_ANALYZE).format(table))
         except psycopg.errors.UniqueViolation as error:
             if error.diag.constraint_name != file_log.BYTES_INDEX:
                 raise

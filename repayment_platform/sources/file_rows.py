@@ -114,21 +114,24 @@ class FileRows:
         lines: list[Line] = []
         rows: list[list[str]] = []
         refused: list[Refused] = []
+        width = len(self._header.names)
         for line in self._table.lines:
-            try:
-                cells = _whole(line, self._header)
-                if cells is None:
+            cells = line.cells
+            if cells is None or not _is_plain(line.text, cells, width):
+                try:
+                    cells = _whole(line, self._header)
+                    if cells is None:
+                        continue
+                    if _is_total(cells):
+                        total = self._reader.amount(self._reader.text(cells, "amount"))
+                        yield self._batch(lines, rows, refused)
+                        lines, rows, refused = [], [], []
+                        self.totals.check(total, line.number)
+                        continue
+                except BadValue as bad:
+                    refused.append(_refused(line, bad))
+                    self.totals.unreadable += 1
                     continue
-                if _is_total(cells):
-                    total = self._reader.amount(self._reader.text(cells, "amount"))
-                    yield self._batch(lines, rows, refused)
-                    lines, rows, refused = [], [], []
-                    self.totals.check(total, line.number)
-                    continue
-            except BadValue as bad:
-                refused.append(_refused(line, bad))
-                self.totals.unreadable += 1
-                continue
             lines.append(line)
             rows.append(cells)
             if len(rows) == BATCH_ROWS:
@@ -172,6 +175,12 @@ class FileRows:
     def _is_header(self, cells: Sequence[str]) -> bool:
         """The header again, as where several exports were put together."""
         return tuple(map(canonical, cells)) == self._header.canonical
+
+
+def _is_plain(text: str, cells: Sequence[str], width: int) -> bool:
+    """Whether a line is a row beyond doubt, as nearly all are: whole, and no total."""
+    first = cells[0][:1]
+    return len(cells) == width and first.isalnum() and first not in "TtGg" and "\0" not in text
 
 
 def _is_total(cells: Sequence[str]) -> bool:

@@ -138,12 +138,15 @@ def _text_lines(stream: TextIO, delimiter: str, header: Header) -> Iterator[Line
         waiting: deque[str] = deque()
         while line := (waiting.popleft() if waiting else stream.readline()):
             text = line.rstrip("\n")
-            cells = _split(text, delimiter)
+            cells = text.split(delimiter) if '"' not in text else _split(text, delimiter)
             if cells is None:
                 waiting.extend(islice(stream, _CELL_LINES - len(waiting)))
                 text, cells = _joined(line, waiting, delimiter, len(header.names))
+                yield Line(number, text, cells)
+                number += 1 + text.count("\n")
+                continue
             yield Line(number, text, cells)
-            number += 1 + text.count("\n")
+            number += 1
 
 
 def _joined(

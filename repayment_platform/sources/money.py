@@ -46,7 +46,7 @@ def parse_rupees(text: str) -> Decimal:
         BadValue: BAD_DECIMAL for anything else. Nothing is rounded, stripped or guessed.
     """
     if _PLAIN.fullmatch(text):
-        return Decimal(text).quantize(Decimal("0.01"))
+        return Decimal(text) if text[-3:-2] == "." else Decimal(text).quantize(Decimal("0.01"))
     match = _DRESSED.fullmatch(text.strip()) if len(text) <= 60 else None
     if not match:
         raise _bad(text, "not a decimal number")

@@ -10,7 +10,7 @@ once. What cannot be read stands in its column as the `BadValue` that says why.
 
 import json
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -29,10 +29,14 @@ Value = TypeVar("Value")
 Texts = Sequence[str | None]
 """The texts of one field without what surrounds them, None where a row says "nothing"."""
 Ids = Sequence[str | BadValue | None]
+_Words = tuple[str | None, str | None, str | None, str | None]
 ColumnOf = Callable[[str], Texts]
 
 _SCIENTIFIC = re.compile(r"[0-9](\.[0-9]+)?E\+?[0-9]+", re.IGNORECASE)
 _UMRN = re.compile(r"[A-Za-z]{4}[0-9]{16}")
+_UMRN_LENGTH = 20
+MOST_KNOWN = 100_000
+"""Texts of a column that are remembered; some megabytes."""
 _TAKEN_BACK = (Outcome.REFUND, Outcome.LATE_RETURN)
 
 
@@ -76,18 +80,22 @@ class RowReader:
         self._longest_null = max(map(len, source.null_texts), default=0)
         unit = layout.unit or source.unit
         self._parse_amount = parse_paise if unit == PAISE else parse_rupees
+        self._amounts = _Known(self.amount)
+        self._dates = _Known(self._date)
+        self._said: _Known[_Words, Outcome] = _Known(lambda words: resolve_outcome(layout, *words))
+        self._cleaned = _Known(self._text)
 
     def read(self, rows: Sequence[Sequence[str]]) -> RowsRead:
         """Read rows that all have as many cells as the header."""
         column = partial(self._texts, list(zip(*rows, strict=True)), len(rows))
-        amounts = _each(self.amount, column("amount"))
+        amounts = self._amounts.all(column("amount"))
         outcomes, codes = self._outcomes(column)
         umrns, utrs = self._ids(column, "umrn"), self._ids(column, "utr")
         dates = zip(column("payment_date"), column("presentation_date"), strict=True)
         values: tuple[Sequence[object], ...] = (
             self._loans(column),
             self._references(column, outcomes, umrns, utrs),
-            _each(self._date, list(dates)),
+            self._dates.all(dates),
             _directed(amounts, outcomes),
             outcomes,
             codes,
@@ -96,7 +104,7 @@ class RowReader:
             utrs,
             column("method"),
         )
-        nets = _each(self.amount, column("settled")) if "settled" in self._places else []
+        nets = self._amounts.all(column("settled")) if "settled" in self._places else []
         return RowsRead(
             list(map(Payment._make, zip(*values, strict=True))),
             _faults((amounts, *values, nets)),
@@ -122,11 +130,11 @@ class RowReader:
         place = self._places.get(field)
         if place is None:
             return [None] * rows
-        longest = self._longest_null
-        return [
-            value if len(value) > longest and value[0] != "'" else self._text(value)
-            for value in map(str.strip, cells[place])
-        ]
+        values = list(map(str.strip, cells[place]))
+        shortest = min(map(len, values), default=0)
+        if shortest > self._longest_null and "\n'" not in "\n".join(["", *values]):
+            return values  # none of them can be a word for nothing, none begins with an apostrophe
+        return self._cleaned.all(values)  # type: ignore[return-value]  # none of them is refused
 
     def _text(self, value: str) -> str | None:
         """One leading apostrophe is Excel's mark for text and no part of the value."""
@@ -147,8 +155,7 @@ class RowReader:
             }
             codes = [known[pair] for pair in pairs]
         said = zip(column("row_type"), column("status"), codes, reasons, strict=True)
-        resolve = partial(resolve_outcome, self._layout)
-        return _each(lambda words: resolve(*words), list(said)), codes
+        return self._said.all(said), codes
 
     def _date(self, texts: tuple[str | None, str | None]) -> date:
         for field, text in zip(("payment_date", "presentation_date"), texts, strict=True):
@@ -194,17 +201,25 @@ class RowReader:
         ]
 
 
-def _each(read: Callable[[Text], Value], texts: Sequence[Text]) -> list[Value | BadValue]:
-    """Every text read, the same one only once; what cannot be read becomes its reason."""
+class _Known(dict[Text, Value | BadValue]):
+    """What texts were read as, each read once; what cannot be read becomes its reason."""
 
-    def attempt(text: Text) -> Value | BadValue:
+    def __init__(self, read: Callable[[Text], Value]) -> None:
+        super().__init__()
+        self._read = read
+
+    def __missing__(self, text: Text) -> Value | BadValue:
+        if len(self) >= MOST_KNOWN:
+            self.clear()
         try:
-            return read(text)
+            value: Value | BadValue = self._read(text)
         except BadValue as bad:
-            return bad
+            value = bad
+        self[text] = value
+        return value
 
-    known = {text: attempt(text) for text in set(texts)}
-    return [known[text] for text in texts]
+    def all(self, texts: Iterable[Text]) -> list[Value | BadValue]:
+        return list(map(self.__getitem__, texts))
 
 
 def _faults(columns: Sequence[Sequence[object]]) -> dict[int, BadValue]:
@@ -253,9 +268,9 @@ def _reference(
 ) -> str | BadValue | None:
     if value is None or isinstance(value, BadValue):
         return value
-    if value in (umrn, utr) or _UMRN.fullmatch(value):
+    if value in (umrn, utr) or (len(value) == _UMRN_LENGTH and _UMRN.fullmatch(value)):
         return None
-    return prefix + "".join(value.split())
+    return prefix + (value if value.isalnum() else "".join(value.split()))
 
 
 def _from_json(text: str, keys: tuple[str, ...]) -> str | None:

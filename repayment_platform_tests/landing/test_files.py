@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from repayment_platform.landing import file_log
+from repayment_platform.landing import file_log, files
 from repayment_platform.landing.results import Arrival, FileResult, FileStatus
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.landing.conftest import Ingest
@@ -208,6 +208,17 @@ def test_comparing_references_costs_no_more_than_reading_the_rows(ingest: Ingest
     result = ingest(text_of(*alone, *shared))
     assert result.quarantined == {"REFERENCE_NOT_UNIQUE": 2_000}
     assert result.seconds < 20  # a second or two; minutes when each is compared with every other
+
+
+def test_the_planner_knows_of_a_large_file_at_once(
+    ingest: Ingest, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "ANALYZE_FROM", 10)
+    planned = f"""SELECT reltuples FROM pg_class WHERE oid = '"RAW"."{NACH}"'::regclass"""
+    ingest(text_of(*(row(Presentation_Reference=f"A{n}") for n in range(9))))
+    assert connection.execute(planned).fetchone() == (-1,)
+    ingest(text_of(*(row(Presentation_Reference=f"B{n}") for n in range(10))))
+    assert connection.execute(planned).fetchone() == (19,)
 
 
 def test_rows_that_report_one_payment_several_times_stay(
