@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from repayment_platform.defs.posting import posted_repayments
+from repayment_platform.defs.reconciliation import reconciled_repayments
 from repayment_platform.posting import proof
 from repayment_platform.posting.ledger_proof import LedgerScope, ledger_agrees
 from repayment_platform.settings import Settings
@@ -32,31 +33,44 @@ class LedgerConfig(dg.Config):
         return LedgerScope(run_id, self.lender.upper() if self.lender else None, first, last)
 
 
-@dg.asset_check(
-    asset=posted_repayments,
-    description="No source_key and no payment reference has two successes, in the outcomes or "
-    "the attempts; the unique indexes that guard this stand.",
-)
-def no_source_key_posted_twice(
-    warehouse: dg.ResourceParam[DatabaseUrls],
-) -> dg.AssetCheckResult:
-    return _result(proof.nothing_recorded_twice(warehouse.psycopg))
+def _posted_once(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=asset,
+        description="No source_key and no payment reference has two successes, in the outcomes or "
+        "the attempts; the unique indexes that guard this stand.",
+    )
+    def no_source_key_posted_twice(
+        warehouse: dg.ResourceParam[DatabaseUrls],
+    ) -> dg.AssetCheckResult:
+        return _result(proof.nothing_recorded_twice(warehouse.psycopg))
+
+    return no_source_key_posted_twice
 
 
-@dg.asset_check(
-    asset=posted_repayments,
-    name="ledger_agrees",
-    description="What this run posted, and the latest other postings, stand in Fineract's ledger "
-    "once, live and equal, without a twin that we did not post. Differences become exceptions.",
-)
-def ledger_agrees_check(
-    context: dg.AssetCheckExecutionContext,
-    config: LedgerConfig,
-    warehouse: dg.ResourceParam[DatabaseUrls],
-    fineract: dg.ResourceParam[Settings],
-) -> dg.AssetCheckResult:
-    scope = config.scope(context.run.run_id)
-    return _result(asyncio.run(ledger_agrees(fineract, warehouse.psycopg, scope)))
+def _stands_in_ledger(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=asset,
+        name="ledger_agrees",
+        description="What this run posted, and the latest other postings, stand in Fineract's "
+        "ledger once, live and equal, without a twin that we did not post. Differences become "
+        "exceptions.",
+    )
+    def ledger_agrees_check(
+        context: dg.AssetCheckExecutionContext,
+        config: LedgerConfig,
+        warehouse: dg.ResourceParam[DatabaseUrls],
+        fineract: dg.ResourceParam[Settings],
+    ) -> dg.AssetCheckResult:
+        scope = config.scope(context.run.run_id)
+        return _result(asyncio.run(ledger_agrees(fineract, warehouse.psycopg, scope)))
+
+    return ledger_agrees_check
+
+
+posted_once = _posted_once(posted_repayments)
+reconciled_once = _posted_once(reconciled_repayments)
+posted_in_ledger = _stands_in_ledger(posted_repayments)
+reconciled_in_ledger = _stands_in_ledger(reconciled_repayments)
 
 
 @dg.asset_check(

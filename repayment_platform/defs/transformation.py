@@ -49,6 +49,8 @@ def dbt_models(
 core_transaction_data = get_asset_key_for_model([dbt_models], "core_transaction_data")
 """Raises while loading if the model is gone, instead of leaving a dangling key downstream."""
 
+core_recon_record = get_asset_key_for_model([dbt_models], "core_recon_record")
+
 application_tables = [
     dg.AssetSpec(
         ["CORE", table],

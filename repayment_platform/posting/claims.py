@@ -13,9 +13,10 @@ from repayment_platform.posting.model import Payment, Selection
 from repayment_platform.posting.work import Connection
 
 # The payment is read again under lock: it must still be open with the very facts chosen, a
-# repayment in CORE, on this run's path, not held, not paused, and posted under no key of its
-# reference. Then the unique indexes on open attempts decide between overlapping runs; loans are
-# taken in order, so that two runs wait for each other and never in a circle.
+# repayment in CORE, on this run's path, not held, not paused, posted under no key of its
+# reference, and as the run's reconciliation request says. Then the unique indexes on open attempts
+# decide between overlapping runs; loans are taken in order, so that two runs wait for each other
+# and never in a circle.
 _CLAIM = """
 WITH asked AS (
     SELECT * FROM unnest(%(keys)s::text[], %(loans)s::text[], %(dates)s::date[],
@@ -38,6 +39,12 @@ WITH asked AS (
       AND NOT EXISTS (SELECT FROM "CORE"."CORE_LENDER_SETTING" s
                       WHERE s.source_lender = w.source_lender
                         AND (s.paused OR w.payment_date < s.post_from))
+      AND (%(recon_request)s::bigint IS NULL OR EXISTS (
+          SELECT FROM "CORE"."CORE_RECON_REQUEST" q
+          JOIN "CORE"."CORE_RECON_REQUEST_ITEM" i ON i.request_id = q.id
+          WHERE q.id = %(recon_request)s AND q.state = 'running' AND q.run_id = %(run_id)s
+            AND (i.source_key, i.loan_external_id, i.payment_date, i.amount)
+                = (w.source_key, w.loan_external_id, w.payment_date, w.amount)))
     ORDER BY w.loan_external_id, w.source_key
     FOR UPDATE OF w SKIP LOCKED
 ), intended AS (
@@ -91,6 +98,7 @@ class Claims:
             "idempotency_keys": [secrets.token_hex(16) for _ in asked],
             "is_recon": self._selection.is_recon,
             "lenders": list(self._selection.lenders),
+            "recon_request": self._selection.recon_request,
             "run_id": self._run_id,
         }
         now = time.monotonic()

@@ -43,6 +43,9 @@ class Selection:
     limit: int | None = None
     """Most payments to pick up in this run."""
     recon_keys: tuple[str, ...] | None = None
+    recon_request: int | None = None
+    """The reconciliation request that this run has taken: only what was approved in it, with the
+    facts it was approved for, and only while the request is this run's."""
 
     @property
     def is_recon(self) -> bool:

@@ -50,15 +50,12 @@ class Preview:
     """Names the exact set of (key, loan, date, amount); empty where there is none."""
 
 
-# Why a chosen payment cannot be posted now; null where it can. Money that was posted or may have
-# been comes first: it is the reason that matters most.
+# Why a payment cannot be posted now; null where it can.
 OBJECTION = """
 CASE
     WHEN t.source_key IS NULL THEN 'unknown payment'
     WHEN t.recon_source IS NULL THEN 'of a lender that is posted automatically'
     WHEN p.source_key IS NOT NULL THEN 'posted already'
-    WHEN w.state IN ('sending', 'unknown') THEN 'a request to Fineract is under way or in doubt'
-    WHEN w.state = 'awaiting_approval' THEN 'awaits approval in Fineract'
     WHEN NOT t.is_success
         THEN 'no repayment: ' || coalesce(t.not_repayment_reason, 'not successful')
     WHEN t.loan_external_id IS NULL THEN 'loan unknown'
@@ -68,6 +65,11 @@ CASE
         THEN 'paid before ' || s.post_from || ', the first day posted from here'
     WHEN o.request_id IS NOT NULL THEN 'in request ' || o.request_id || ' already'
 END
+"""
+# A new request leaves out what an earlier run has not ended; a run settles it first and goes on.
+_IN_DOUBT = """
+CASE WHEN w.state IN ('sending', 'unknown') THEN 'a request to Fineract is under way or in doubt'
+     WHEN w.state = 'awaiting_approval' THEN 'awaits approval in Fineract' END
 """
 JUDGED_BY = """
 LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t ON t.source_key = c.source_key
@@ -93,7 +95,8 @@ _JUDGED = f"""
 WITH chosen AS ({{chosen}}), judged AS MATERIALIZED (
     SELECT c.source_key, c.match_status, t.source_lender, t.loan_external_id, t.payment_date,
            t.amount,
-           coalesce({OBJECTION}, CASE WHEN NOT c.fits THEN 'not within the filters' END) AS reason
+           coalesce({OBJECTION}, {_IN_DOUBT},
+                    CASE WHEN NOT c.fits THEN 'not within the filters' END) AS reason
     FROM chosen c {JUDGED_BY}
 ), total AS (
     SELECT count(*)::integer AS payments, coalesce(sum(amount), 0) AS rupees,
@@ -109,6 +112,11 @@ SELECT j.source_lender AS lender, j.reason, j.match_status, count(*) AS payments
 FROM judged j GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 
+_NOT_OF_RECON = """
+SELECT source_key, reason FROM judged WHERE reason IN ({}) ORDER BY source_key
+"""
+_STRANGE = ("unknown payment", "of a lender that is posted automatically", "not within the filters")
+
 _WARN_OF = {
     MatchStatus.AMOUNT_DIFFERS: "{} of them: the sources differ about the amount",
     MatchStatus.GATEWAY_ONLY: "{} of them: no settlement or lender file confirms it yet",
@@ -116,20 +124,16 @@ _WARN_OF = {
 }
 
 
-def preview(connection: Connection[Any], selection: Selection) -> Preview:
-    """Judge the selection as it stands now; changes nothing.
+def preview(connection: Connection[Any], selection: Selection, *, own_request: int = 0) -> Preview:
+    """Judge the selection as it stands now; changes nothing. What is in another open request than
+    `own_request` is left out.
 
     Raises:
         BadSelection: it makes no sense.
         NotBuilt: dbt has not built CORE yet.
     """
     selection.validate()
-    with connection.cursor(row_factory=namedtuple_row) as cursor:
-        try:
-            cursor.execute(*judged(selection, _COUNTED))
-        except errors.UndefinedTable:
-            raise NotBuilt("CORE is not built yet: run dbt first") from None
-        rows: list[Any] = cursor.fetchall()
+    rows = _read(connection, *judged(selection, _COUNTED, own_request))
     by_lender, excluded = _Sums(), _Sums()
     by_status: defaultdict[str, int] = defaultdict(int)
     for row in rows:
@@ -148,12 +152,33 @@ def preview(connection: Connection[Any], selection: Selection) -> Preview:
     )
 
 
-def judged(selection: Selection, then: str) -> tuple[str, dict[str, Any]]:
+def strangers(connection: Connection[Any], selection: Selection) -> list[tuple[str, str]]:
+    """Of the picked keys those that are no payments of this selection, each with the reason.
+
+    Raises: as `preview`.
+    """
+    selection.validate()
+    reasons = ", ".join(f"'{reason}'" for reason in _STRANGE)
+    return _read(connection, *judged(selection, _NOT_OF_RECON.format(reasons)))
+
+
+def judged(selection: Selection, then: str, own_request: int = 0) -> tuple[str, dict[str, Any]]:
     """A statement that goes on from `judged` (the chosen payments, each with the reason why it
     cannot be posted) and `total` (of those without one), and its parameters."""
     where = selection.where()
     chosen = f"{_PICKED} AND {where}" if selection.keys else f"{_FILTERED} WHERE {where}"
-    return _JUDGED.format(chosen=chosen) + then, selection.parameters() | {"own_request": 0}
+    return _JUDGED.format(chosen=chosen) + then, selection.parameters() | {
+        "own_request": own_request
+    }
+
+
+def _read(connection: Connection[Any], query: str, parameters: dict[str, Any]) -> list[Any]:
+    with connection.cursor(row_factory=namedtuple_row) as cursor:
+        try:
+            cursor.execute(query, parameters)
+        except errors.UndefinedTable:
+            raise NotBuilt("CORE is not built yet: run dbt first") from None
+        return cursor.fetchall()
 
 
 class _Sums(dict[str, tuple[int, Decimal]]):

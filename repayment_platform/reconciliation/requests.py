@@ -128,6 +128,9 @@ _EXCLUDED = """
 SELECT excluded, count(*)::integer, sum(amount) FROM "CORE"."CORE_RECON_REQUEST_ITEM"
 WHERE request_id = %s AND excluded IS NOT NULL GROUP BY 1 ORDER BY 1
 """
+_KEYS = """
+SELECT source_key FROM "CORE"."CORE_RECON_REQUEST_ITEM" WHERE request_id = %s ORDER BY source_key
+"""
 
 
 def create(
@@ -227,6 +230,11 @@ def get(connection: Connection[Any], request: int) -> Request:
     counts: dict[str, int] = dict(connection.execute(_COUNTS, (request,)).fetchall())
     excluded = [Excluded(*line) for line in connection.execute(_EXCLUDED, (request,))]
     return Request(**row, counts=counts, excluded=excluded)
+
+
+def keys(connection: Connection[Any], request: int) -> tuple[str, ...]:
+    """The payments that were asked for."""
+    return tuple(key for (key,) in connection.execute(_KEYS, (request,)))
 
 
 def set_items_open(connection: Connection[Any], request: int, is_open: bool) -> None:

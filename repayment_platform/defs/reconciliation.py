@@ -1,0 +1,234 @@
+"""The asset `reconciled_repayments`: recon payments that were posted because a person asked.
+
+What belongs here: its run config, its metadata and its job. What does not: requests themselves
+(`reconciliation`), starting their runs (`recon_requests`), how posting works (`posting`).
+"""
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import psycopg
+from pydantic import Field
+
+from repayment_platform.defs.posting import POOL, STOPPED_EARLY, markdown_table, run_metadata
+from repayment_platform.defs.transformation import core_recon_record
+from repayment_platform.display import rupees
+from repayment_platform.posting import model as posting
+from repayment_platform.posting.report import run_report
+from repayment_platform.posting.runner import run_posting
+from repayment_platform.reconciliation import requests, running
+from repayment_platform.reconciliation.preview import (
+    Excluded,
+    NotBuilt,
+    Preview,
+    preview,
+    strangers,
+)
+from repayment_platform.reconciliation.selection import (
+    RECON_LENDERS,
+    BadSelection,
+    Selection,
+)
+from repayment_platform.settings import Settings, load_settings
+from repayment_platform.warehouse.urls import DatabaseUrls
+
+COUNTS = ("posted", "failed", "held", "deferred", "unknown", "awaiting_approval", "retry_later")
+Connection = psycopg.Connection[Any]
+
+
+class ReconcileConfig(dg.Config):
+    """What to post: an approved request, or payments of lenders that are reconciled."""
+
+    dry_run: bool = Field(default=True, description="Show what would be posted; change nothing.")
+    request: int | None = Field(default=None, description="Number of an approved request.")
+    lender: str | None = Field(default=None, description=f"One of {', '.join(RECON_LENDERS)}.")
+    recon_source: str | None = Field(
+        default=None, description="Only this channel: CASHFREE, NACH, PAYMENT or RAZORPAY."
+    )
+    first_day: str | None = Field(default=None, description="Paid from this day, YYYY-MM-DD.")
+    last_day: str | None = Field(default=None, description="Paid up to this day, YYYY-MM-DD.")
+    source_keys: list[str] = Field(default=[], description="Only these payments.")
+    requested_by: str = Field(default="", description="Who asks; needed for what is posted.")
+    why: str = Field(default="", description="The reason, for the audit log.")
+
+    def selection(self) -> Selection:
+        """Raises BadSelection for what makes no sense."""
+        selection = Selection(
+            self.lender.strip().upper() if self.lender else None,
+            self.recon_source.strip().upper() if self.recon_source else None,
+            _day("first_day", self.first_day),
+            _day("last_day", self.last_day),
+            keys=tuple(key.strip().lower() for key in self.source_keys),
+        )
+        if self.request is not None and selection != Selection():
+            raise BadSelection("name a request or choose payments, not both")
+        if self.request is None:
+            selection.validate()
+        return selection
+
+
+@dg.asset(
+    deps=[core_recon_record],
+    group_name="posting",
+    kinds={"fineract", "python"},
+    pool=POOL,
+    description="Recon payments that an operator asked for, posted to Fineract exactly once.",
+)
+def reconciled_repayments(
+    context: dg.AssetExecutionContext,
+    config: ReconcileConfig,
+    warehouse: dg.ResourceParam[DatabaseUrls],
+    fineract: dg.ResourceParam[Settings],
+) -> dg.MaterializeResult[None]:
+    with psycopg.connect(warehouse.psycopg, autocommit=True) as connection:
+        try:
+            if config.dry_run:
+                context.log.info("dry run: nothing was changed")
+                return dg.MaterializeResult(metadata=_dry_run(connection, config))
+            request, plan = _take(connection, config, context.run.run_id)
+        except REFUSALS as refusal:
+            raise dg.Failure(f"nothing was posted: {refusal}", allow_retries=False) from None
+        if fineract.uses_sandbox:
+            context.log.warning("posting to the sandbox: FINERACT_BASE_URL names no real Fineract")
+        context.log.info(f"request {request}: {len(plan.keys)} payments to post")
+        return _post(connection, warehouse.psycopg, fineract, request, plan, context.run.run_id)
+
+
+REFUSALS = (
+    BadSelection,
+    NotBuilt,
+    requests.NothingToReconcile,
+    requests.NotOpen,
+    requests.SelectionChanged,
+    requests.UnknownRequest,
+)
+"""What is wrong with a run's config or comes too late for it; said to the operator as it is."""
+
+
+def _dry_run(connection: Connection, config: ReconcileConfig) -> dict[str, Any]:
+    selection = config.selection()
+    if config.request is None:
+        _refuse_strangers(connection, selection)
+        return _preview_metadata(preview(connection, selection))
+    asked = requests.get(connection, config.request)
+    keys = requests.keys(connection, config.request)
+    seen = preview(connection, Selection(keys=keys), own_request=config.request)
+    changed = seen.digest != asked.digest
+    return {"request_state": asked.state, "changed_since_request": changed} | _preview_metadata(
+        seen
+    )
+
+
+def _take(connection: Connection, config: ReconcileConfig, run_id: str) -> tuple[int, running.Plan]:
+    """The request of this run, made here where the config chooses payments."""
+    selection = config.selection()
+    if config.request is not None:
+        return config.request, running.begin(connection, config.request, run_id)
+    if load_settings().recon_four_eyes:
+        raise BadSelection(
+            "RECON_FOUR_EYES is on: request it in the Reconciliation screen and name the request "
+            "here once another person has approved it, or leave dry_run on"
+        )
+    if not config.requested_by.strip():
+        raise BadSelection("say in requested_by who asks for it")
+    _refuse_strangers(connection, selection)
+    digest = preview(connection, selection).digest
+    # In one transaction, so that nobody else takes the request.
+    with connection.transaction():
+        who, why = config.requested_by.strip(), config.why or "asked for in Dagster"
+        request = requests.create(connection, selection, digest, who, why, four_eyes=False)
+        return request, running.begin(connection, request, run_id)
+
+
+def _refuse_strangers(connection: Connection, selection: Selection) -> None:
+    found = [f"{key}: {reason}" for key, reason in strangers(connection, selection)]
+    if found:
+        more = f"; and {len(found) - 10} more" if len(found) > 10 else ""
+        raise BadSelection(f"not to be reconciled: {'; '.join(found[:10])}{more}")
+
+
+def _post(
+    connection: Connection,
+    conninfo: str,
+    fineract: Settings,
+    request: int,
+    plan: running.Plan,
+    run_id: str,
+) -> dg.MaterializeResult[None]:
+    chosen = posting.Selection(RECON_LENDERS, recon_keys=plan.keys, recon_request=request)
+    summary = posting.Summary(run_id)
+    try:
+        if plan.keys:
+            summary = run_posting(fineract, conninfo, chosen, run_id)
+    except posting.PostingStopped as stopped:
+        summary = stopped.summary
+    except Exception as error:
+        summary.stopped = f"{type(error).__name__}: {error}"
+        running.end(connection, request, run_id, _result(summary, plan), failed=True)
+        raise
+    failed = summary.stopped is not None
+    running.end(connection, request, run_id, _result(summary, plan), failed=failed)
+    metadata = run_metadata(summary, run_report(conninfo, run_id)) | {
+        "request": request,
+        "excluded": excluded_table(plan.excluded),
+    }
+    if failed:
+        raise dg.Failure(
+            f"{STOPPED_EARLY}, request {request} can be started again: {summary.stopped}",
+            metadata=metadata,
+            allow_retries=False,
+        )
+    return dg.MaterializeResult(metadata=metadata)
+
+
+def _result(summary: posting.Summary, plan: running.Plan) -> dict[str, Any]:
+    """What the request remembers of the run."""
+    return {
+        **{name: summary.total(name) for name in COUNTS},
+        "posted_rupees": summary.posted_rupees,
+        "excluded": [
+            {"reason": line.reason, "payments": line.payments, "rupees": line.rupees}
+            for line in plan.excluded
+        ],
+        "stopped": summary.stopped,
+        "run_id": summary.run_id,
+    }
+
+
+def _preview_metadata(seen: Preview) -> dict[str, Any]:
+    return {
+        "dry_run": True,
+        "payments": seen.count,
+        "rupees": rupees(seen.rupees),
+        "by_lender": markdown_table(
+            ("lender", "payments", "rupees"),
+            ((line.lender, line.payments, rupees(line.rupees)) for line in seen.by_lender),
+        ),
+        "excluded": excluded_table(seen.excluded),
+        "warnings": dg.MetadataValue.md("\n".join(f"* {text}" for text in seen.warnings) or "none"),
+    }
+
+
+def excluded_table(lines: Iterable[Excluded]) -> dg.MarkdownMetadataValue:
+    return markdown_table(
+        ("left out because", "payments", "rupees"),
+        ((line.reason, line.payments, rupees(line.rupees)) for line in lines),
+    )
+
+
+def _day(name: str, text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text.strip()) if text and text.strip() else None
+    except ValueError:
+        raise BadSelection(f"{name} {text!r} is no date: YYYY-MM-DD") from None
+
+
+reconcile_repayments = dg.define_asset_job(
+    "reconcile_repayments",
+    selection=dg.AssetSelection.assets(reconciled_repayments),
+    # A run that is retried by Dagster would find its request taken; a person starts it again.
+    tags={"dagster/max_retries": "0"},
+    description="Post recon payments: of an approved request, or chosen by run config.",
+)
