@@ -13,6 +13,7 @@ import psycopg
 from jinja2 import Environment
 from psycopg import Connection
 from psycopg.rows import dict_row
+from psycopg.sql import SQL, Composed
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, QueryParams
 from starlette.exceptions import HTTPException
@@ -53,12 +54,12 @@ class Visit:
     def query(self) -> QueryParams:
         return self.request.query_params
 
-    def rows(self, query: LiteralString | psycopg.sql.Composed, **values: Any) -> list[Any]:
+    def rows(self, query: LiteralString | SQL | Composed, **values: Any) -> list[Any]:
         """Rows as dictionaries."""
         with self.connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(query, values).fetchall()
 
-    def row(self, query: LiteralString | psycopg.sql.Composed, **values: Any) -> Any:
+    def row(self, query: LiteralString | SQL | Composed, **values: Any) -> Any:
         """The only row, or None."""
         found = self.rows(query, **values)
         return found[0] if found else None
@@ -106,6 +107,10 @@ class Screen(CustomView):
     """Who sees it in the menu."""
     index: Any = None
     """starlette-admin's own page, which names no role, is not served."""
+
+    def __init__(self) -> None:
+        # Addresses are built from names, and "index" is the name of the first page.
+        super().__init__(route_name=self.route_name or type(self).__name__.lower())
 
     @property
     def admin(self) -> "OperationsAdmin":

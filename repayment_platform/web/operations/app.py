@@ -44,7 +44,7 @@ def create_admin(settings: Settings, conninfo: str) -> OperationsAdmin:
         route_name="operations",
         templates_dir=str(HERE / "templates"),
         static_dir=str(HERE / "static"),
-        index_view=Overview("Overview"),
+        index_view=Overview(),
         theme=DefaultTheme(TablerSettings(base="slate", primary="blue", radius=1)),
         auth_provider=Access(conninfo),
         secret_key=signing_key(settings.home),

@@ -61,7 +61,7 @@ VALUES (%s, %s, %s, %s)
 _ALL = """
 SELECT name, role, active, must_change_password FROM "CORE"."CORE_USER" ORDER BY name
 """
-_SET_PASSWORD = """
+_NEW_HASH = """
 UPDATE "CORE"."CORE_USER"
 SET password_hash = %s, must_change_password = %s, password_changed_at = now() WHERE name = %s
 """
@@ -118,7 +118,7 @@ def set_password(
     made = None if password else secrets.token_urlsafe(12)
     hashed = _hash(name, password or made or "")
     with connection.transaction():
-        if not connection.execute(_SET_PASSWORD, (hashed, password is None, name)).rowcount:
+        if not connection.execute(_NEW_HASH, (hashed, password is None, name)).rowcount:
             raise BadUser(f"there is no user {name}")
         connection.execute(_END_SESSIONS, (name,))
         record(connection, by, "user.password", name)

@@ -31,6 +31,7 @@ TODO = (
 class Overview(Screen):
     """The first page."""
 
+    menu_label = "Overview"
     icon = "fa-solid fa-gauge-high"
     path = "/"
     route_name = "index"

@@ -1,0 +1,110 @@
+"""Exceptions: held payments, payments without a loan, posted payments that changed.
+
+What belongs here: the three lists and the acts on them. What does not: the acts' own rules
+(`posting.holds`, `posting.exceptions`, `reconciliation`).
+"""
+
+from psycopg.sql import SQL
+from starlette.responses import Response
+
+from repayment_platform.posting.exceptions import NoSuchException, close
+from repayment_platform.posting.holds import Decision, NoSuchHold, decide
+from repayment_platform.web.operations.admin import Screen, Visit, page
+from repayment_platform.web.operations.listing import COUNT_TO, PAGE_ROWS, Listing, count_words
+from repayment_platform.web.operations.users import Role
+
+_HOLDS = SQL("""
+SELECT h.id, h.source_key, h.reason_code, h.reason, h.held_at, h.facts ->> 'other_key' AS other_key,
+       t.source_lender AS lender, t.loan_external_id AS loan, t.amount, t.payment_date,
+       t.payment_ref, w.recon_source
+FROM "CORE"."CORE_HOLD" h
+LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
+LEFT JOIN "CORE"."CORE_OPEN_WORK" w USING (source_key)
+WHERE h.decision IS NULL AND h.id > %(after)s AND {where}
+ORDER BY h.id LIMIT %(limit)s
+""")
+_HOLDS_COUNT = SQL("""
+SELECT count(*) AS n FROM (
+    SELECT 1 FROM "CORE"."CORE_HOLD" h WHERE decision IS NULL AND {where} LIMIT %(most)s) c
+""")
+_POSTED = SQL("""
+SELECT e.id, e.source_key, e.kind, e.detail, e.raised_at, e.detail ->> 'what' AS what,
+       coalesce(e.detail ->> 'lender', p.source_lender) AS lender, p.fineract_transaction_id
+FROM "CORE"."CORE_EXCEPTION" e
+LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
+WHERE e.closed_at IS NULL AND e.id > %(after)s AND {where} ORDER BY e.id LIMIT %(limit)s
+""")
+_POSTED_COUNT = SQL("""
+SELECT count(*) AS n FROM (
+    SELECT 1 FROM "CORE"."CORE_EXCEPTION" e WHERE closed_at IS NULL AND {where} LIMIT %(most)s) c
+""")
+DECISIONS = (
+    (Decision.RELEASE, "A payment of its own: post it"),
+    (Decision.SAME_PAYMENT, "The same payment as another: never post it"),
+    (Decision.NOT_A_REPAYMENT, "Not a repayment: never post it"),
+)
+
+
+class Exceptions(Screen):
+    """What only a person can decide."""
+
+    menu_label = "Exceptions"
+    icon = "fa-solid fa-triangle-exclamation"
+    path = "/exceptions"
+
+    @page("", Role.VIEWER)
+    def index(self, visit: Visit) -> Response:
+        """Held payments, the one that waits longest first."""
+        listing = _list(visit, _HOLDS, _HOLDS_COUNT, "h.source_key = %(key)s")
+        return self.show(visit, "exceptions_held.html", listing=listing, decisions=DECISIONS)
+
+    @page("/posted", Role.VIEWER)
+    def posted(self, visit: Visit) -> Response:
+        """Posted payments that changed since, and differences of the ledger."""
+        listing = _list(visit, _POSTED, _POSTED_COUNT, "e.source_key = %(key)s")
+        return self.show(visit, "exceptions_posted.html", listing=listing)
+
+    @page("/holds/{number:int}", Role.OPERATOR, "POST")
+    def decide(self, visit: Visit) -> Response:
+        """Decide a hold; takes effect with the next run."""
+        number, why = visit.request.path_params["number"], visit.text("why")
+        given = visit.text("decision")
+        if len(why) < 3 or given not in list(Decision):
+            visit.tell("Nothing was decided: choose what it is, and say why.", "warning")
+            return visit.go("/exceptions")
+        try:
+            decide(visit.connection, number, Decision(given), visit.user.username, why)
+        except (NoSuchHold, OverflowError):
+            visit.tell("Nothing was changed: this hold is decided already.", "warning")
+        else:
+            visit.tell("Decided. It takes effect with the next run.")
+        return visit.go("/exceptions")
+
+    @page("/posted/{number:int}", Role.OPERATOR, "POST")
+    def close(self, visit: Visit) -> Response:
+        """Close an exception that is dealt with."""
+        number, why = visit.request.path_params["number"], visit.text("why")
+        if len(why) < 3:
+            visit.tell("Nothing was closed: say what was done.", "warning")
+            return visit.go("/exceptions/posted")
+        try:
+            close(visit.connection, number, visit.user.username, why)
+        except NoSuchException:
+            visit.tell("Nothing was changed: this exception is closed already.", "warning")
+        else:
+            visit.tell("Closed.")
+        return visit.go("/exceptions/posted")
+
+
+def _list(visit: Visit, query: SQL, count: SQL, of_key: str) -> Listing:
+    """A page of open cases, the oldest first; with `q` those of one payment."""
+    key, after = visit.query.get("q", ""), visit.query.get("after", "")
+    where = SQL(of_key) if key else SQL("true")
+    rows = visit.rows(
+        query.format(where=where),
+        key=key,
+        after=int(after) if after.isdigit() and len(after) < 19 else 0,
+        limit=PAGE_ROWS + 1,
+    )
+    counted = visit.row(count.format(where=where), key=key, most=COUNT_TO + 1)["n"]
+    return Listing.cut(rows, after, count_words(counted), lambda row: str(row["id"]))
