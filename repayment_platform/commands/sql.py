@@ -3,7 +3,6 @@
 What belongs here: running it and showing its rows. What does not: statements of our own.
 """
 
-import csv
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import psycopg
 import typer
 
+from repayment_platform.display import csv_line
 from repayment_platform.settings import load_settings
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
@@ -48,9 +48,9 @@ def _show(cursor: psycopg.Cursor[Any], as_csv: bool) -> None:
 
 
 def _write_csv(header: Sequence[str], rows: psycopg.Cursor[Any]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    sys.stdout.write(csv_line(header))
+    for row in rows:
+        sys.stdout.write(csv_line(row))
 
 
 def _print_table(header: Sequence[str], rows: psycopg.Cursor[Any]) -> None:

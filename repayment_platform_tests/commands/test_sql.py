@@ -48,6 +48,11 @@ def test_csv_quotes_what_needs_it(run_sql) -> None:
     assert shown.stdout == 'one,two,three\n"a,""b""",,1.10\n'
 
 
+def test_a_formula_in_a_text_is_no_formula_in_csv(run_sql) -> None:
+    shown = run_sql("--csv", """SELECT '=1+1' AS one, -5.00 AS two, '-5.00' AS three""")
+    assert shown.stdout == "one,two,three\n'=1+1,-5.00,-5.00\n"
+
+
 def test_times_are_indian(run_sql) -> None:
     statement = "SELECT timestamptz '2026-01-31 18:30:00+00' AS at"
     assert run_sql("--csv", statement).stdout == "at\n2026-02-01 00:00:00+05:30\n"
