@@ -17,6 +17,7 @@ from repayment_platform.commands.faults import faults
 from repayment_platform.commands.guards import guard
 from repayment_platform.commands.holds import decide_hold, holds
 from repayment_platform.commands.ingest import ingest
+from repayment_platform.commands.metrics import metrics
 from repayment_platform.commands.pipeline import pipeline
 from repayment_platform.commands.replay import replay
 from repayment_platform.commands.sample_data import sample_data
@@ -45,6 +46,7 @@ for command in (
     sql,
     sample_data,
     webhooks,
+    metrics,
     faults,
 ):
     app.command()(command)

@@ -13,6 +13,7 @@ import uvicorn
 
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse.server import warehouse
+from repayment_platform.web.counts import listen
 from repayment_platform.web.patience import ImpatientProtocol
 from repayment_platform.web.receiver import create_app
 
@@ -30,15 +31,17 @@ def serve(settings: Settings) -> None:
     when the proxy is named in FORWARDED_ALLOW_IPS (127.0.0.1 is by default).
 
     Raises:
-        WarehouseUnavailable: the database cannot be reached at the start. Once serving, the
-            receiver outlives an outage and answers 503.
+        WarehouseUnavailable: the embedded database cannot be started, or DATABASE_URL is none.
+            One that is away, at the start or later, is answered with 503 until it is back.
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     _allow_many_connections()
     # uvicorn sends itself the signal again once it has stopped; as SystemExit it lets the
     # embedded database be left in order.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with warehouse(settings) as urls:
+    if settings.webhook_metrics_port:
+        listen(settings.webhook_metrics_port)
+    with warehouse(settings, must_answer=False) as urls:
         uvicorn.run(
             create_app(settings, urls.psycopg),
             host=settings.webhook_host,

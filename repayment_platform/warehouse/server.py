@@ -20,10 +20,11 @@ CONNECT_SECONDS = 10
 
 
 @contextmanager
-def warehouse(settings: Settings) -> Iterator[DatabaseUrls]:
+def warehouse(settings: Settings, *, must_answer: bool = True) -> Iterator[DatabaseUrls]:
     """The database for as long as the block runs; an embedded one lives at least that long.
 
-    Every process takes its own: a child must not rely on its parent's.
+    Every process takes its own: a child must not rely on its parent's. Without `must_answer` a
+    database that is somebody else's may be away for now.
 
     Raises:
         WarehouseUnavailable: it cannot be reached, started or used.
@@ -32,12 +33,14 @@ def warehouse(settings: Settings) -> Iterator[DatabaseUrls]:
         with embedded_postgres(settings.home, settings.postgres_port) as urls:
             yield urls
     else:
-        yield _checked(settings.database_url.get_secret_value())
+        yield _checked(settings.database_url.get_secret_value(), must_answer)
 
 
-def _checked(database_url: str) -> DatabaseUrls:
+def _checked(database_url: str, must_answer: bool) -> DatabaseUrls:
     try:
         urls = DatabaseUrls.parse(database_url)
+        if not must_answer:
+            return urls
         with psycopg.connect(urls.psycopg, connect_timeout=CONNECT_SECONDS) as connection:
             version = connection.info.server_version // 10_000
     except (psycopg.Error, ValueError) as error:

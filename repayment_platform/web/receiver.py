@@ -37,6 +37,7 @@ from repayment_platform.landing.webhooks import read_delivery
 from repayment_platform.settings import Settings
 from repayment_platform.sources.registry import SOURCES, Kind, Source
 from repayment_platform.sources.signatures import BadSignature, signed_by
+from repayment_platform.web.counts import answers
 from repayment_platform.web.rate_limit import RateLimit
 
 log = logging.getLogger(__name__)
@@ -94,8 +95,21 @@ class Receiver:
             yield
 
     async def deliver(self, request: Request) -> Response:
-        """Land one delivery."""
-        endpoint = self._endpoint(request)
+        """Land one delivery and count the answer."""
+        endpoint, status = None, 500
+        try:
+            endpoint = self._endpoint(request)
+            response = await self._land(endpoint, request)
+            status = response.status_code
+            return response
+        except HTTPException as refused:
+            status = refused.status_code
+            raise
+        finally:
+            table = endpoint.source.table if endpoint else ""
+            answers.labels(table, str(status)).inc()
+
+    async def _land(self, endpoint: Endpoint, request: Request) -> Response:
         body = await _read_body(request)
         try:
             position = signed_by(

@@ -68,6 +68,22 @@ def test_the_database_away_is_503_and_served_at_once_when_it_is_back(
     assert receiver.log.count("deliveries land again") == 1
 
 
+def test_a_receiver_started_while_the_database_is_away_serves_when_it_is_back(
+    start_receiver: StartReceiver, server: DatabaseUrls, database_urls: DatabaseUrls
+) -> None:
+    counts = free_port()
+    with database_away(server, database_urls.dbname):
+        receiver = start_receiver(WEBHOOK_METRICS_PORT=str(counts))
+        assert receiver.get("/readyz").status_code == 503
+        assert receiver.razorpay(payment(1), "evt_1").status_code == 503
+    assert receiver.razorpay(payment(1), "evt_1").status_code == 200
+    metrics = httpx.get(f"http://127.0.0.1:{counts}/metrics").text
+    for status in (200, 503):
+        labels = f'source="RAW_UGRO_RAZORPAY_API",status="{status}"'
+        assert f"repayment_webhook_answers_total{{{labels}}} 1.0" in metrics
+    assert receiver.get("/metrics").status_code == 404
+
+
 def test_a_connection_lost_while_idle_costs_no_delivery(
     receiver: Receiver, connection: psycopg.Connection[Any]
 ) -> None:
