@@ -20,6 +20,7 @@ LOANS_PER_PAGE = 500
 
 # A payment is due when it waits or failed in an earlier run, it is of the run's path, its loan has
 # nothing in flight or in doubt, and no earlier trouble of its loan is still backing off.
+# IS TRUE: an outcome is found by its key, never among all outcomes of the run.
 _DUE = """
     w.state IN ('waiting', 'failed')
     AND w.source_lender = ANY (%(lenders)s)
@@ -27,39 +28,38 @@ _DUE = """
              ELSE w.recon_source IS NOT NULL AND w.source_key = ANY (%(recon_keys)s) END
     AND (%(loans)s::text[] IS NULL OR w.loan_external_id = ANY (%(loans)s))
     AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
-                    WHERE p.source_key = w.source_key AND p.run_id = %(run_id)s)
+                    WHERE p.source_key = w.source_key AND (p.run_id = %(run_id)s) IS TRUE)
     AND NOT EXISTS (SELECT FROM "CORE"."CORE_POSTING_ATTEMPT" a
                     WHERE a.loan_external_id = w.loan_external_id AND a.settled_at IS NULL)
     AND NOT EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK" b
-                    WHERE b.source_lender = w.source_lender
-                      AND b.loan_external_id = w.loan_external_id
+                    WHERE b.loan_external_id = w.loan_external_id
                       AND b.not_before > clock_timestamp())
 """
 
-# Loans with a payment that never failed, then the others, of which the longest untried come first:
-# else a run's limits would go to what fails again and again.
+# Fineract knows a loan by its external id alone, so a loan is one whatever the lenders of its
+# payments. Loans with a payment that never failed come first, then the others, of these the longest
+# untried: else a run's limits would go to what fails again and again.
 _LOANS_WITH_NEW = f"""
-SELECT DISTINCT source_lender, loan_external_id, '-infinity' AS tried
+SELECT DISTINCT loan_external_id, '-infinity' AS tried
 FROM "CORE"."CORE_OPEN_WORK" w
-WHERE (source_lender, loan_external_id) > (%(after_lender)s, %(after_loan)s)
-  AND state = 'waiting' AND {_DUE}
-ORDER BY 1, 2 LIMIT {LOANS_PER_PAGE}
+WHERE loan_external_id > %(after_loan)s AND state = 'waiting' AND {_DUE}
+ORDER BY 1 LIMIT {LOANS_PER_PAGE}
 """  # noqa: S608 (the parts are constants of this module)
 _LOANS_TO_RETRY = f"""
-SELECT source_lender, loan_external_id, max(updated_at)::text AS tried
+SELECT loan_external_id, max(updated_at)::text AS tried
 FROM "CORE"."CORE_OPEN_WORK" w WHERE {_DUE}
-GROUP BY 1, 2
-HAVING bool_and(state = 'failed') AND (max(updated_at), source_lender, loan_external_id)
-       > (%(after_tried)s::timestamptz, %(after_lender)s, %(after_loan)s)
-ORDER BY max(updated_at), 1, 2 LIMIT {LOANS_PER_PAGE}
+GROUP BY 1
+HAVING bool_and(state = 'failed') AND (max(updated_at), loan_external_id)
+       > (%(after_tried)s::timestamptz, %(after_loan)s)
+ORDER BY max(updated_at), 1 LIMIT {LOANS_PER_PAGE}
 """  # noqa: S608
 _PAGE = f"""
 WITH loans AS ({{loans}})
 SELECT w.source_key, w.source_lender AS lender, w.loan_external_id AS loan,
        w.payment_date AS date, w.amount, w.tries, loans.tried
-FROM "CORE"."CORE_OPEN_WORK" w JOIN loans USING (source_lender, loan_external_id)
+FROM "CORE"."CORE_OPEN_WORK" w JOIN loans USING (loan_external_id)
 WHERE {_DUE}
-ORDER BY loans.tried::timestamptz, 2, 3, w.payment_date, w.source_key
+ORDER BY loans.tried::timestamptz, 3, w.payment_date, w.source_key
 """  # noqa: S608
 POST_NEW = _PAGE.format(loans=_LOANS_WITH_NEW)
 RETRY_FAILED = _PAGE.format(loans=_LOANS_TO_RETRY)
@@ -97,7 +97,7 @@ async def due_loans(
     """
     parameters = _parameters(selection, run_id) | {"loans": list(loans) if loans else None}
     while not allowance.used_up and (page := await _page(connection, which, parameters)):
-        for _, of_loan in groupby(page, key=lambda payment: (payment.lender, payment.loan)):
+        for _, of_loan in groupby(page, key=lambda payment: payment.loan):
             yield list(of_loan)
 
 
@@ -108,7 +108,7 @@ async def _page(connection: Connection, query: str, parameters: dict[str, Any]) 
         rows = await cursor.fetchall()
     if rows:
         last = rows[-1]
-        parameters |= {f"after_{name}": last[name] for name in ("tried", "lender", "loan")}
+        parameters |= {f"after_{name}": last[name] for name in ("tried", "loan")}
     return [Payment(**{k: v for k, v in row.items() if k != "tried"}) for row in rows]
 
 
@@ -119,6 +119,5 @@ def _parameters(selection: Selection, run_id: str) -> dict[str, Any]:
         "run_id": run_id,
         "loans": None,
         "after_tried": "-infinity",
-        "after_lender": "",
         "after_loan": "",
     }

@@ -24,3 +24,7 @@ INSERT INTO "CORE"."CORE_ARRIVAL" (source_lender, hour)
 SELECT DISTINCT source_lender, date_trunc('hour', received_at)
 FROM "CORE"."CORE_FILE_LOG"
 WHERE status = 'landed' AND source_lender IS NOT NULL;
+
+-- A loan is one whatever the lenders of its payments: so is the queue read.
+DROP INDEX "CORE".core_open_work_queue;
+CREATE INDEX core_open_work_queue ON "CORE"."CORE_OPEN_WORK" (loan_external_id, payment_date, source_key);

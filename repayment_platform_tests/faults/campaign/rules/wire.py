@@ -96,17 +96,17 @@ def a_look_up_stands_behind_what_it_settled(history: History) -> Iterator[str]:
 
 
 def a_loan_is_posted_in_date_order(history: History) -> Iterator[str]:
-    """Within a run and lender, for payments that stood so when it began and were not refused."""
+    """Within a run, for payments that stood so when it began and were not refused."""
     unsteady = _became_due(history)
     refused = {a.key for a in history.attempts if a.outcome in ("failed", "held")}
-    groups: dict[tuple[str, str, str], list[Attempt]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[Attempt]] = defaultdict(list)
     for attempt in history.attempts:
         run_id = history.intended_by.get(attempt.id, attempt.run_id)
         run = history.runs.get(run_id)
         steady = run and unsteady.get(attempt.key, 0) < run.started
         if steady and attempt.key not in refused:
-            groups[run_id, attempt.lender, attempt.loan].append(attempt)
-    for (run_id, _, loan), attempts in groups.items():
+            groups[run_id, attempt.loan].append(attempt)
+    for (run_id, loan), attempts in groups.items():
         for former, later in pairwise(attempts):
             if later.day < former.day:
                 yield f"{run_id} sent {later.key} of {later.day} after {former.day} for {loan}"
