@@ -18,20 +18,13 @@ _NAMES = ("loan_ref", "payment_date", "amount", "outcome", "payment_ref")
 
 def print_changes(console: "Console", changes: "Changes") -> None:
     """The first changes, old → new, those of posted payments before all others."""
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     if not changes.examples:
         console.print("no payment changes")
         return
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in ("", "line", "loan", "date", "rupees", "outcome", "reference", "payment"):
-        table.add_column(name, overflow="fold")
     for change in changes.examples[:SHOWN]:
-        cells = (change.kind, str(change.row_number), *_cells(change), _state(change))
-        table.add_row(*map(Text, cells))
-    console.print(table)
+        console.print(Text(_line(change)))
     if (more := changes.added + changes.changed + changes.withdrawn - SHOWN) > 0:
         console.print(f"… and {more:,} more")
     if changes.exceptions:
@@ -42,10 +35,17 @@ def print_changes(console: "Console", changes: "Changes") -> None:
         )
 
 
-def _cells(change: "Change") -> list[str]:
+def _line(change: "Change") -> str:
     old, new = _texts(change.old), _texts(change.new)
     pairs = zip(old or new, new or old, strict=True)
-    return [one if one == other else f"{one} → {other}" for one, other in pairs]
+    texts = [
+        one if one == other else f"{one or 'none'} → {other or 'none'}" for one, other in pairs
+    ]
+    if change.becomes_exception:
+        texts.append("posted: becomes an exception")
+    elif change.posting:
+        texts.append(change.posting.replace("_", " "))
+    return f"{change.kind:<10} line {change.row_number}: {' · '.join(filter(None, texts))}"
 
 
 def _texts(facts: "Facts | None") -> list[str]:
@@ -56,9 +56,3 @@ def _texts(facts: "Facts | None") -> list[str]:
         "" if value is None else rupees(value) if name == "amount" else str(value)
         for name, value in zip(_NAMES, values, strict=True)
     ]
-
-
-def _state(change: "Change") -> str:
-    if change.becomes_exception:
-        return "posted: exception"
-    return (change.posting or "").replace("_", " ")

@@ -60,3 +60,24 @@ def test_a_preview_lands_nothing(run: Run, tmp_path: Path) -> None:
     assert "rows would land" in result.output
     assert "line 3: BAD_DECIMAL: amount 'x': not a decimal number" in result.output
     assert "duplicate" not in run(file, NACH).output
+    assert "rows would be quarantined" in result.output
+    assert "DMI-APP-1,HDFC7011311230001234,06/11/2025,x" in result.output
+
+
+def test_a_correction_is_previewed_with_old_and_new_values(run: Run, tmp_path: Path) -> None:
+    first, corrected = tmp_path / "first.csv", tmp_path / "corrected.csv"
+    first.write_text(text_of(row(), row(Presentation_Reference="NPT2")))
+    corrected.write_text(text_of(row(Amount="501")))
+    run(first, NACH)
+    for options in (("--preview",), ()):
+        result = run(corrected, NACH, "--supersedes", "1", *options)
+        assert result.exit_code == 0, result.output
+        words = " ".join(result.output.split())
+        assert "payments changed 1" in words
+        assert "payments withdrawn 1" in words
+        assert "changed line 2: DMI-APP-1 · 2025-11-06 · 500.00 → 501.00 · success" in words
+    refused = run(corrected, NACH, "--supersedes", "7")
+    assert refused.exit_code == 0  # its bytes have landed, whatever it was to supersede
+    corrected.write_text(text_of(row(Amount="502")))
+    refused = run(corrected, NACH, "--supersedes", "7")
+    assert (refused.exit_code, "there is no file 7" in refused.output) == (2, True)
