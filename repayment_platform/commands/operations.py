@@ -7,6 +7,7 @@ application (`web.operations`).
 import logging
 import signal
 import sys
+from typing import Annotated
 
 import psycopg
 import typer
@@ -19,8 +20,15 @@ from repayment_platform.warehouse.server import warehouse
 SHUTDOWN_SECONDS = 5
 
 
-def operations() -> None:
-    """Serve the operations screens on OPS_PORT until Ctrl-C; the first time, make a user."""
+def operations(
+    first: Annotated[
+        bool, typer.Option("--first-user/--no-first-user", help="Make one where there is none.")
+    ] = True,
+) -> None:
+    """Serve the operations screens on OPS_PORT until Ctrl-C.
+
+    The first time it makes the user admin and shows the password, once.
+    """
     settings = load_settings()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("starlette_admin").setLevel(logging.ERROR)
@@ -29,26 +37,23 @@ def operations() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with warehouse(settings) as urls:
         migrate(urls)
-        _welcome(urls.psycopg)
+        if first:
+            typer.echo(first_user(urls.psycopg), nl=False)
         _serve(settings, urls.psycopg)
 
 
-def welcome_text(password: str) -> str:
-    """What the first start says, once."""
-    return (
-        "The first user of the operations screens:\n"
-        f"    name      admin\n    password  {password}\n"
-        "It is good for one log-in, which asks for a password of your own."
-    )
-
-
-def _welcome(conninfo: str) -> None:
+def first_user(conninfo: str) -> str:
+    """Make the user admin where there is no user; what to tell about it then, else nothing."""
     from repayment_platform.web.operations.users import first_admin
 
     with psycopg.connect(conninfo) as connection:
         password = first_admin(connection)
-    if password:
-        typer.echo(welcome_text(password))
+    if password is None:
+        return ""
+    return (
+        "\nThe first user of the operations screens; the password is shown only now, and good for\n"
+        f"one log-in:\n\n    name      admin\n    password  {password}\n\n"
+    )
 
 
 def _serve(settings: Settings, conninfo: str) -> None:

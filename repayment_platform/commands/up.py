@@ -14,21 +14,26 @@ from pathlib import Path
 
 import typer
 
+from repayment_platform.commands.operations import first_user
 from repayment_platform.commands.platform import platform
 from repayment_platform.commands.services import HOST, Service, running_services
 from repayment_platform.commands.stream import gateway_secrets
 from repayment_platform.settings import ROOT, Settings, load_settings
+
+BIN = Path(sys.executable).parent
+WORKSPACE = ROOT / "deploy" / "workspace.yaml"
 
 
 def up() -> None:
     """Start everything and print where it is; Ctrl-C stops all of it.
 
     PostgreSQL and the sandbox are started where DATABASE_URL and FINERACT_BASE_URL are unset;
-    then Dagster's webserver and daemon, and the webhook receiver.
+    then Dagster's code server, webserver and daemon, the webhook receiver, the operations screens
+    and the metrics.
     """
     settings = load_settings()
     with ExitStack() as stack:
-        stack.enter_context(platform(settings))
+        urls = stack.enter_context(platform(settings))
         if settings.uses_sandbox:
             from repayment_platform.sandbox.process import running_sandbox
 
@@ -42,22 +47,39 @@ def up() -> None:
             secrets = gateway_secrets(settings)
             os.environ.update({name: ",".join(values) for name, values in secrets.items()})
         logs = settings.home / "logs"
-        running = stack.enter_context(running_services(services(settings), logs, os.environ))
+        os.environ |= {
+            "CODE_SERVER_HOST": HOST,
+            "CODE_SERVER_PORT": str(settings.code_server_port),
+        }
+        running: dict[str, subprocess.Popen[bytes]] = {}
+        # The code server stops last: the runs that it has started are its children.
+        for group in (code_server(settings), services(settings)):
+            running |= stack.enter_context(running_services(group, logs, os.environ))
         _say_where(settings)
+        typer.echo(first_user(urls.psycopg), nl=False)
         raise SystemExit(_watch(running))
 
 
+def code_server(settings: Settings) -> tuple[Service, ...]:
+    """Where the daemon and the webserver have the definitions from, and runs are started."""
+    port = str(settings.code_server_port)
+    module = ("-m", "repayment_platform.definitions")
+    command = (str(BIN / "dagster"), "api", "grpc", *module, "--host", HOST, "--port", port)
+    return (Service("code-server", command, settings.code_server_port),)
+
+
 def services(settings: Settings) -> tuple[Service, ...]:
-    """What `up` runs beside PostgreSQL and the sandbox."""
-    bin_dir = Path(sys.executable).parent
-    workspace = ("--workspace", str(ROOT / "workspace.yaml"))
+    """What `up` runs beside PostgreSQL, the sandbox and the code server."""
+    workspace = ("--workspace", str(WORKSPACE))
     port = str(settings.dagster_port)
-    webserver = (str(bin_dir / "dagster-webserver"), "--host", HOST, "--port", port, *workspace)
+    webserver = (str(BIN / "dagster-webserver"), "--host", HOST, "--port", port, *workspace)
     cli = (sys.executable, "-m", "repayment_platform.cli")
     return (
         Service("webhooks", (*cli, "webhooks"), settings.webhook_port),
+        Service("operations", (*cli, "operations", "--no-first-user"), settings.ops_port),
+        Service("metrics", (*cli, "metrics"), settings.metrics_port),
         Service("dagster-webserver", webserver, settings.dagster_port),
-        Service("dagster-daemon", (str(bin_dir / "dagster-daemon"), "run", *workspace)),
+        Service("dagster-daemon", (str(BIN / "dagster-daemon"), "run", *workspace)),
     )
 
 
@@ -75,8 +97,10 @@ def _watch(running: Mapping[str, "subprocess.Popen[bytes]"]) -> int:
 
 
 def _say_where(settings: Settings) -> None:
+    typer.echo(f"Operations     http://{HOST}:{settings.ops_port}")
     typer.echo(f"Dagster        http://{HOST}:{settings.dagster_port}")
     typer.echo(f"Webhooks       http://{HOST}:{settings.webhook_port}/webhooks/PROVIDER/LENDER")
+    typer.echo(f"Metrics        http://{HOST}:{settings.metrics_port}/metrics")
     typer.echo(f"Inboxes        {settings.home / 'inbox'}/RAW_TABLE/")
     if settings.uses_sandbox:
         ledger = f"http://{HOST}:{settings.sandbox_port}/sandbox/ledger"

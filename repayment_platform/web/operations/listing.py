@@ -6,18 +6,17 @@ A page continues after the last row of the one before it, never by counting rows
 so the hundredth page costs what the first one does.
 """
 
-import csv
-import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import date
 from typing import Any
 
 from psycopg import Connection
 from psycopg.sql import Composed
 from starlette.responses import StreamingResponse
+
+from repayment_platform.display import csv_line
 
 PAGE_ROWS = 50
 ROWS_AT_ONCE = 5000
@@ -55,18 +54,6 @@ def read_day(text: str) -> date | None:
         return None
 
 
-def neutral(value: Any) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M:%S%z}"
-    text = str(value)
-    if isinstance(value, Decimal | int) or not text.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return text
-    return f"'{text}"
-
-
 def download(
     connect: AbstractContextManager[Connection[Any]],
     query: Composed,
@@ -84,16 +71,10 @@ def download(
             cursor.execute(query, values)
             rows = cursor.fetchmany(ROWS_AT_ONCE)
             assert cursor.description is not None  # noqa: S101 - a SELECT has columns
-            yield _line([column.name for column in cursor.description])
+            yield csv_line(column.name for column in cursor.description)
             while rows:
-                yield "".join(map(_line, rows))
+                yield "".join(map(csv_line, rows))
                 rows = cursor.fetchmany(ROWS_AT_ONCE)
 
     headers = {"content-disposition": f'attachment; filename="{name}.csv"'}
     return StreamingResponse(lines(), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def _line(cells: Sequence[Any]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerow(map(neutral, cells))
-    return out.getvalue()

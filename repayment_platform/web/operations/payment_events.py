@@ -69,14 +69,14 @@ def received(
     return [landed, keyed]
 
 
-def unified(payment: dict[str, Any]) -> Event:
-    """Its row of CORE, which is of the last time anything was heard."""
+def unified(payment: dict[str, Any], at: datetime) -> Event:
+    """Its row of CORE, which is of the last time anything new was keyed."""
     count = payment["observations"]
     rows = "1 row" if count == 1 else f"{count} rows"
     text = f"CORE_TRANSACTION_DATA: {words(payment['outcome']).lower()}, from {rows}"
     if payment["not_repayment_reason"]:
         text += f"; no repayment: {payment['not_repayment_reason']}"
-    return Event(payment["last_landed_at"], "Unified", text, "fa-layer-group", "azure")
+    return Event(at, "Unified", text, "fa-layer-group", "azure")
 
 
 def hold(row: dict[str, Any]) -> list[Event]:

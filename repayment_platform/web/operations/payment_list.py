@@ -60,7 +60,7 @@ SELECT DISTINCT source_key, {day} AS day FROM (
     UNION ALL
     SELECT d.* FROM unnest(%(refs)s::text[]) AS one(ref) CROSS JOIN LATERAL (
         SELECT * FROM "CORE"."CORE_TRANSACTION_DATA"
-        WHERE payment_ref ~>=~ one.ref AND payment_ref ~<~ one.ref || chr(1114111) LIMIT 201) d
+        WHERE payment_ref ~>=~ one.ref AND payment_ref ~<~ (one.ref || chr(1114111)) LIMIT 201) d
 ) found
 WHERE {where}
 """)

@@ -83,8 +83,10 @@ def story(visit: Visit, key: str) -> Story | None:
         holds=[hold for hold in holds if hold["decision"] is None],
         exceptions=[found for found in exceptions if found["closed_at"] is None],
     )
-    events = [event for row in visit.rows(_KEYS, key=key) for event in _received(visit, row)]
-    events.append(told.unified(payment))
+    keys = visit.rows(_KEYS, key=key)
+    events = [event for row in keys for event in _received(visit, row)]
+    unified_at = max((row["keyed_at"] for row in keys), default=payment["last_landed_at"])
+    events.append(told.unified(payment, unified_at))
     events += [event for hold in holds for event in told.hold(hold)]
     for attempt in visit.rows(_ATTEMPTS, key=key):
         events += told.attempt(attempt)

@@ -95,6 +95,22 @@ def lender_name(code: str | None) -> str:
     return LENDERS[code].name if code in LENDERS else code or NOTHING
 
 
+def totals(found: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """The control totals of a file: what its rows add up to, and what it says of itself."""
+    lines = []
+    for name, value in (found or {}).items():
+        if name == "declared":
+            for said in value:
+                verdict = "agrees" if said.get("agrees") else "differs"
+                what = money(Decimal(str(said["amount"]))) if said.get("amount") else "a total"
+                lines.append((f"Declared in line {said.get('line')}", f"{what}, {verdict}"))
+        elif name.startswith("amount"):
+            lines.append((words(name), money(Decimal(str(value)))))
+        else:
+            lines.append((words(name), str(value)))
+    return lines
+
+
 def with_query(request: Request, path: str | None = None, **changes: Any) -> str:
     """The address of this page, or of `path` with its query, some fields changed or left out."""
     query = {k: v for k, v in request.query_params.items() if v} | changes
@@ -113,6 +129,7 @@ def install(env: Environment) -> None:
         state=state,
         words=words,
         lender_name=lender_name,
+        totals=totals,
     )
     env.globals.update(with_query=with_query, lenders=LENDERS)
     env.trim_blocks = env.lstrip_blocks = True

@@ -18,7 +18,7 @@ WHERE id < %(after)s AND {where} ORDER BY id DESC LIMIT %(limit)s
 """)
 CONDITIONS = {
     "who": "who = %(who)s",
-    "action": "action ~>=~ %(action)s AND action ~<~ %(action)s || chr(1114111)",
+    "action": "action ~>=~ %(action)s AND action ~<~ (%(action)s || chr(1114111))",
     "subject": "subject = %(subject)s",
 }
 
