@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import psycopg
+from psycopg import sql
 
 from repayment_platform.sandbox.process import running_sandbox
 from repayment_platform.settings import Settings
@@ -37,6 +39,17 @@ def scratch_database(home: Path) -> Iterator[DatabaseUrls]:
         migrate(urls)
         build_models(urls, home)
         yield urls
+
+
+def copy_of(urls: DatabaseUrls, name: str) -> DatabaseUrls:
+    """A further database with the same in it, on the same server."""
+    copy = urls.with_database(name)
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+        sql.Identifier(name), sql.Identifier(urls.dbname)
+    )
+    with psycopg.connect(urls.with_database("postgres").psycopg, autocommit=True) as connection:
+        connection.execute(statement)
+    return copy
 
 
 def build_models(urls: DatabaseUrls, home: Path, *arguments: str) -> None:

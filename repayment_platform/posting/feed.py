@@ -11,10 +11,18 @@ from repayment_platform.posting.exceptions import (
 )
 from repayment_platform.posting.work import Connection
 
-# The lock makes feeding one at a time; max(batch) is an index look-up, so idling costs nothing.
+# Feeding is one at a time. The lock is no row's, so that a refresh with nothing new writes nothing.
+_LOCK = f"SELECT pg_advisory_xact_lock({int.from_bytes(b'feed')})"
+# What is new or open is looked up by key. Read by the whole, history would have to be read too,
+# which the planner prefers as long as there is little.
+_BY_KEY = """
+SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off
+"""
+# max(batch) is an index look-up.
 _UNREAD = """
-SELECT f.batch, greatest(f.batch, (SELECT max(batch) FROM "CORE"."CORE_TRANSACTION_DATA"))
-FROM "CORE"."CORE_WORK_FEED" f FOR UPDATE OF f
+SELECT f.batch, greatest(f.batch, (SELECT max(batch) FROM "CORE"."CORE_TRANSACTION_DATA")),
+       EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK" WHERE tries > 0)
+FROM "CORE"."CORE_WORK_FEED" f
 """
 
 # Payments of batches not read before, and open ones that have been sent: what CORE learned of a
@@ -155,7 +163,8 @@ WITH verdict AS (
 UPDATE "CORE"."CORE_OPEN_WORK" w SET state = v.state, reason = v.reason, updated_at = now()
 FROM verdict v
 WHERE v.source_key = w.source_key AND (w.state, w.reason) IS DISTINCT FROM (v.state, v.reason)
-  AND w.state IN ('waiting', 'deferred', 'held', 'failed')  -- not claimed meanwhile
+  -- Not claimed meanwhile. IS TRUE: each is found by its key, not among all of its state.
+  AND (w.state IN ('waiting', 'deferred', 'held', 'failed')) IS TRUE
 """
 
 
@@ -164,9 +173,12 @@ async def refresh(connection: Connection) -> None:
 
     Call it in a transaction; one that is rolled back leaves no trace (a dry run).
     """
+    await connection.execute(_LOCK)
+    await connection.execute(_BY_KEY)
     row = await (await connection.execute(_UNREAD)).fetchone()
-    fed, newest = row or (0, 0)
-    await connection.execute(_FEED, {"fed": fed, "newest": newest})
+    fed, newest, some_were_sent = row or (0, 0, True)
+    if fed < newest or some_were_sent:
+        await connection.execute(_FEED, {"fed": fed, "newest": newest})
     holds = (_HOLD_POSTED_ELSEWHERE, _HOLD_LARGE, _HOLD_CHANGED)
     for statement in (_DROP_POSTED, *holds, _RESTATE, *CLOSE_SETTLED):
         await connection.execute(statement)
