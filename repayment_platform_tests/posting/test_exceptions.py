@@ -196,9 +196,13 @@ def test_old_exceptions_are_looked_up_a_few_at_a_time_the_longest_unasked_first(
     for loan in loans:
         bench.payment(loan, **RETURN)
     bench.post()
+
+    asked = 'SELECT count(*) FROM "CORE"."CORE_EXCEPTION" WHERE looked_at IS NOT NULL'
+    for many in (2, 4, 5):
+        look_up(bench)
+        assert bench.one(asked) == (many,)
     for key in keys:
         undo_in_fineract(bench, key)
-
     assert [look_up(bench).checked for _ in range(4)] == [2, 2, 1, 0]
     assert open_exceptions(bench.connection) == []
 
@@ -250,6 +254,7 @@ def test_a_return_of_no_known_payment_is_an_exception_until_it_finds_one(bench: 
     found = only_exception(bench)
     assert (found.source_key, found.kind) == (key, "return_without_payment")
     assert "100.00 rupees" in found.what
+    assert open_holds(bench.connection) == []
     bench.connection.execute(
         'DELETE FROM "CORE"."CORE_TRANSACTION_DATA" WHERE source_key = %s', (key,)
     )

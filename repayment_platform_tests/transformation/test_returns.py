@@ -211,7 +211,9 @@ def test_a_part_refunded_without_a_reference_is_of_the_one_larger_payment(
     for number in ("rfnd_1", "rfnd_2", "rfnd_1"):
         models.file_row(REPORT, "UGRO-LN-000123/EMI5", "500.50", "2025-11-21", "refund",
                         cells=json.dumps({"entity_id": number}))  # fmt: skip
-    assert told(only(models.fold())) == ("refund", False, "1001.00")
+    row = only(models.fold())
+    assert told(row) == ("refund", False, "1001.00")
+    assert (row["amount"], str(row["payment_date"])) == (Decimal("12500.50"), "2025-11-19")
 
 
 def test_a_replayed_return_keeps_to_its_payment(models: Warehouse) -> None:
