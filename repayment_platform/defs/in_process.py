@@ -1,10 +1,10 @@
-"""Running the pipeline from a command line, as the same recorded job that the schedule starts.
+"""Running jobs from a command line, recorded like those that schedules and sensors start.
 
 What belongs here: choosing the job and its run config, and what came of it. What does not: the
 lock that shows such a run alive (`run_liveness`), printing (`commands`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,14 +32,24 @@ def run_pipeline(
     limit: int | None = None,
 ) -> EndedRun:
     """Execute `repayment_pipeline`, or `post_repayments` without dbt, in this process."""
+    config: dict[str, Any] = {"lenders": list(lenders)} | ({"limit": limit} if limit else {})
+    job = "post_repayments" if skip_dbt else "repayment_pipeline"
+    return _execute(urls, job, "posted_repayments", config)
+
+
+def run_reconcile(urls: DatabaseUrls, config: Mapping[str, Any]) -> EndedRun:
+    """Execute `reconcile_repayments` in this process, with the launchpad's run config."""
+    return _execute(urls, "reconcile_repayments", "reconciled_repayments", config)
+
+
+def _execute(urls: DatabaseUrls, job_name: str, asset: str, config: Mapping[str, Any]) -> EndedRun:
     from repayment_platform.definitions import defs
 
-    config: dict[str, Any] = {"lenders": list(lenders)} | ({"limit": limit} if limit else {})
     run_config = {
-        "ops": {"posted_repayments": {"config": config}},
+        "ops": {asset: {"config": dict(config)}},
         "loggers": {"console": {"config": {"log_level": "INFO"}}},
     }
-    job = defs().resolve_job_def("post_repayments" if skip_dbt else "repayment_pipeline")
+    job = defs().resolve_job_def(job_name)
     with dg.DagsterInstance.get() as instance:
         run = execute_in_process(job, instance, urls, run_config)
         return EndedRun(run.run_id, run.is_success, errors_of(instance, run.run_id))

@@ -5,6 +5,7 @@ What belongs here: its run config, its metadata and its job. What does not: requ
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -86,7 +87,7 @@ def reconciled_repayments(
         try:
             if config.dry_run:
                 context.log.info("dry run: nothing was changed")
-                return dg.MaterializeResult(metadata=_dry_run(connection, config))
+                return dg.MaterializeResult(metadata=_preview_metadata(seen(connection, config)))
             request, plan = _take(connection, config, context.run.run_id)
         except REFUSALS as refusal:
             raise dg.Failure(f"nothing was posted: {refusal}", allow_retries=False) from None
@@ -107,18 +108,21 @@ REFUSALS = (
 """What is wrong with a run's config or comes too late for it; said to the operator as it is."""
 
 
-def _dry_run(connection: Connection, config: ReconcileConfig) -> dict[str, Any]:
+def seen(connection: Connection, config: ReconcileConfig) -> Preview:
+    """What a run of this config would post.
+
+    Raises: one of REFUSALS.
+    """
     selection = config.selection()
     if config.request is None:
         _refuse_strangers(connection, selection)
-        return _preview_metadata(preview(connection, selection))
+        return preview(connection, selection)
     asked = requests.get(connection, config.request)
     keys = requests.keys(connection, config.request)
-    seen = preview(connection, Selection(keys=keys), own_request=config.request)
-    changed = seen.digest != asked.digest
-    return {"request_state": asked.state, "changed_since_request": changed} | _preview_metadata(
-        seen
-    )
+    shown = preview(connection, Selection(keys=keys), own_request=config.request)
+    if shown.digest == asked.digest:
+        return shown
+    return replace(shown, warnings=[*shown.warnings, "not what was asked for any more"])
 
 
 def _take(connection: Connection, config: ReconcileConfig, run_id: str) -> tuple[int, running.Plan]:
@@ -197,17 +201,19 @@ def _result(summary: posting.Summary, plan: running.Plan) -> dict[str, Any]:
     }
 
 
-def _preview_metadata(seen: Preview) -> dict[str, Any]:
+def _preview_metadata(shown: Preview) -> dict[str, Any]:
     return {
         "dry_run": True,
-        "payments": seen.count,
-        "rupees": rupees(seen.rupees),
+        "payments": shown.count,
+        "rupees": rupees(shown.rupees),
         "by_lender": markdown_table(
             ("lender", "payments", "rupees"),
-            ((line.lender, line.payments, rupees(line.rupees)) for line in seen.by_lender),
+            ((line.lender, line.payments, rupees(line.rupees)) for line in shown.by_lender),
         ),
-        "excluded": excluded_table(seen.excluded),
-        "warnings": dg.MetadataValue.md("\n".join(f"* {text}" for text in seen.warnings) or "none"),
+        "excluded": excluded_table(shown.excluded),
+        "warnings": dg.MetadataValue.md(
+            "\n".join(f"* {text}" for text in shown.warnings) or "none"
+        ),
     }
 
 
