@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     """Deliveries of one address; far more than a provider sends from one, for floods only."""
     ops_port: int = Field(8082, ge=1, le=65535)
     dagster_port: int = Field(3000, ge=1, le=65535)
+    code_server_port: int = Field(3030, ge=1, le=65535)
+    """Where `./run up` has Dagster's code server, for the webserver and the daemon."""
     sandbox_port: int = Field(8099, ge=1, le=65535)
     sandbox_latency_ms: int = Field(0, ge=0)
 

@@ -24,6 +24,12 @@ from repayment_platform.settings import load_settings
 from repayment_platform.sources.registry import SOURCES
 from repayment_platform.warehouse.urls import DatabaseUrls
 
+UNDER_WAY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
 # A run that is retried by Dagster would do what the next run does anyhow.
 NO_RETRIES = {"dagster/max_retries": "0"}
 
@@ -73,6 +79,33 @@ def inbox_sensor() -> dg.RunRequest | dg.SkipReason:
         run_key=f"{digest}:{datetime.now(UTC):%Y-%m-%dT%H}",
         asset_selection=[raw_key(SOURCES[id_]) for id_ in sorted({f.source_id for f in waiting})],
     )
+
+
+@dg.sensor(
+    job=repayment_pipeline,
+    minimum_interval_seconds=5,
+    default_status=(
+        dg.DefaultSensorStatus.RUNNING
+        if load_settings().fast_posting
+        else dg.DefaultSensorStatus.STOPPED
+    ),
+    description="Runs the pipeline as soon as something has landed; off unless FAST_POSTING.",
+)
+def fast_posting(
+    context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[DatabaseUrls]
+) -> dg.RunRequest | dg.SkipReason:
+    under_way = dg.RunsFilter(job_name=repayment_pipeline.name, statuses=UNDER_WAY)
+    if context.instance.get_runs(under_way, limit=1):
+        return dg.SkipReason("a run is under way; what it misses is found after it")
+    with psycopg.connect(warehouse.psycopg) as connection:
+        landed = {s.table: newest_raw_id(connection, s) for s in SOURCES.values()}
+        cuts: dict[str, int] = dict(
+            connection.execute('SELECT raw_table, cut_id FROM "CORE"."CORE_RAW_CUT"')
+        )
+    if all(newest <= cuts.get(table, 0) for table, newest in landed.items()):
+        return dg.SkipReason("nothing has landed since dbt read RAW")
+    # RAW tables share one sequence of ids, so the greatest names what has landed.
+    return dg.RunRequest(run_key=f"landed-{max(landed.values())}")
 
 
 @dg.sensor(

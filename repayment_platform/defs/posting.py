@@ -11,7 +11,7 @@ import dagster as dg
 from dagster import MarkdownMetadataValue
 from pydantic import Field
 
-from repayment_platform.defs.transformation import core_transaction_data
+from repayment_platform.defs.transformation import EVERY_HALF_HOUR, core_transaction_data
 from repayment_platform.display import rupees
 from repayment_platform.posting.model import (
     PostingStopped,
@@ -56,6 +56,7 @@ class PostingConfig(dg.Config):
     group_name="posting",
     kinds={"fineract", "python"},
     pool=POOL,
+    freshness_policy=EVERY_HALF_HOUR,
     description="Every due payment of the automated lenders, posted to Fineract exactly once.",
 )
 def posted_repayments(

@@ -5,12 +5,14 @@ does not: what the models say (`dbt_project`).
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import (
     DagsterDbtTranslator,
     DbtCliResource,
+    DbtProject,
     dbt_assets,
     get_asset_key_for_model,
 )
@@ -19,12 +21,26 @@ from repayment_platform.settings import load_settings
 from repayment_platform.warehouse import dbt
 from repayment_platform.warehouse.urls import DatabaseUrls
 
+EVERY_HALF_HOUR = dg.FreshnessPolicy.time_window(
+    fail_window=timedelta(hours=2), warn_window=timedelta(minutes=75)
+)
+"""Two half hours may fail before anybody is warned, and four before it is serious."""
+
 
 class Translator(DagsterDbtTranslator):
     """Groups the assets by schema: raw, base, core."""
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         return str(dbt_resource_props.get("schema") or "core").lower()
+
+    def get_asset_spec(
+        self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetSpec:
+        """Payments that are not unified in time are late, whatever is built from them."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        if spec.key.path[-1] == "core_transaction_data":
+            return spec.replace_attributes(freshness_policy=EVERY_HALF_HOUR)
+        return spec
 
 
 @dbt_assets(
