@@ -18,12 +18,15 @@ from repayment_platform.commands.guards import guard
 from repayment_platform.commands.holds import decide_hold, holds
 from repayment_platform.commands.ingest import ingest
 from repayment_platform.commands.metrics import metrics
+from repayment_platform.commands.operations import operations
 from repayment_platform.commands.pipeline import pipeline
+from repayment_platform.commands.reconcile import reconcile
 from repayment_platform.commands.replay import replay
 from repayment_platform.commands.sample_data import sample_data
 from repayment_platform.commands.sql import sql
 from repayment_platform.commands.status import status
 from repayment_platform.commands.up import up
+from repayment_platform.commands.users import app as users
 from repayment_platform.commands.webhooks import webhooks
 from repayment_platform.warehouse import WarehouseUnavailable
 
@@ -39,6 +42,7 @@ for command in (
     ingest,
     replay,
     pipeline,
+    reconcile,
     status,
     holds,
     exceptions,
@@ -46,12 +50,14 @@ for command in (
     sql,
     sample_data,
     webhooks,
+    operations,
     metrics,
     faults,
 ):
     app.command()(command)
 app.command("decide")(decide_hold)
 app.command("close-exception")(close_exception)
+app.add_typer(users)
 app.command(context_settings=CONTEXT)(dbt)
 
 
