@@ -134,7 +134,7 @@ def _ingest(urls: "DatabaseUrls", sample: Path) -> None:
 
     rows = []
     for source in SOURCES.values():
-        files = sorted((sample / source.table).iterdir()) if source.kind is Kind.FILE else []
+        files = sorted((sample / source.table).glob("*")) if source.kind is Kind.FILE else []
         done = [ingest_file(urls.psycopg, f, source.table, received_by="demo") for f in files]
         counts = [(r.rows_read, r.rows_landed, r.rows_quarantined) for r in done]
         if done:
