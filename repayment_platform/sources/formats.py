@@ -71,6 +71,8 @@ def open_table(path: Path, seen: Fingerprint, layouts: tuple[Layout, ...]) -> Ta
 def _open_text(path: Path, encoding: str, layouts: tuple[Layout, ...], size: int) -> Table:
     with path.open(encoding=encoding) as stream:
         top = list(islice(iter(lambda: stream.readline(1 << 20), ""), HEADER_WITHIN))
+    if not top:
+        raise FileRefused(FileReason.EMPTY_FILE, "the file holds a byte order mark and no text")
     if ACH_DEBIT in layouts and is_ach_debit(top[0]):
         return _open_ach_debit(path, encoding, size)
     misses: list[NearMiss] = []

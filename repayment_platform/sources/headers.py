@@ -93,7 +93,7 @@ def _names(cells: Cells) -> tuple[str, ...]:
     seen: Counter[str] = Counter()
     names: list[str] = []
     for place, cell in enumerate(cells, start=1):
-        name = cell.strip() or f"column {place}"
+        name = cell.strip().replace("\0", "\N{SYMBOL FOR NULL}") or f"column {place}"
         seen[name] += 1
         names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
     return tuple(names)
