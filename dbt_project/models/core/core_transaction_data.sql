@@ -126,7 +126,8 @@ judged AS (
         ) AS verdict,
         was_success AND EXISTS (
             SELECT FROM {{ source('CORE', 'CORE_HOLD') }} hold
-            WHERE hold.source_key = folded.source_key AND hold.decision = 'release'
+            WHERE
+                hold.source_key = folded.source_key AND hold.decision = 'release'
                 AND hold.facts @> jsonb_build_object('outcome', outcome, 'refunded', refunded_amount)
         ) AS is_released
     FROM folded
@@ -144,8 +145,7 @@ SELECT
     recon_source,
     payment_ref,
     outcome,
-    CASE WHEN verdict IS NOT NULL OR NOT is_released THEN coalesce(verdict, not_repayment_reason) END
-    AS not_repayment_reason,
+    coalesce(verdict, CASE WHEN NOT is_released THEN not_repayment_reason END) AS not_repayment_reason,
     refunded_amount::numeric(19, 2) AS refunded_amount,
     method,
     utr,
