@@ -240,3 +240,14 @@ def test_a_replay_of_webhooks_has_core_look_at_them_again(platform: Platform) ->
     assert record["replayed_as"] == payment["last_raw_id"] > first
     assert platform.replay(table).rows_read == 0
     assert [each["source_key"] for each in platform.models.build()] == [payment["source_key"]]
+
+
+def test_a_file_that_repeats_rows_lands_them_all_and_core_decides(platform: Platform) -> None:
+    """With a reference the rows are one payment; without one a person says whether they are."""
+    result = platform.land(loan(1, "A"), loan(1, "A"), loan(2, ""), loan(2, ""))
+    assert result.rows_landed == 4
+    platform.run()
+    assert platform.ledger() == [("DMI-APP-1", "500.00"), ("DMI-APP-2", "500.00")]
+    assert [each["observations"] for each in platform.models.core()].count(2) == 1
+    [hold] = platform.models.holds()
+    assert hold["reason_code"] == "possible_duplicate"
