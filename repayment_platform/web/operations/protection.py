@@ -61,8 +61,8 @@ class Protection:
             return None
         if not _from_here(headers):
             return PlainTextResponse("The form does not come from this site.", 403)
-        length = headers.get("content-length", "")
-        if not length.isdigit():
+        length = headers.get("content-length", "0")
+        if "transfer-encoding" in headers or not length.isdigit():
             return PlainTextResponse("The length of the form is missing.", 411)
         if int(length) > (LARGEST_UPLOAD if path == self.upload_path else LARGEST_FORM):
             return PlainTextResponse("The form is too large.", 413)

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, LiteralString
 
 from argon2 import PasswordHasher
-from argon2.exceptions import VerificationError
+from argon2.exceptions import InvalidHashError, VerificationError
 from psycopg import Connection
 from psycopg.errors import UniqueViolation
 
@@ -132,7 +132,7 @@ def verify(connection: Connection[Any], name: str, password: str) -> bool:
     ).fetchone()
     try:
         _hasher.verify(row[0] if row else _hash_of_nobody(), password[:LONGEST_PASSWORD])
-    except VerificationError:
+    except (VerificationError, InvalidHashError):
         return False
     return row is not None
 

@@ -1,0 +1,37 @@
+"""The operations screens on a database of their own, with users of every role."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from fastapi import FastAPI
+
+from repayment_platform.settings import SANDBOX, Settings
+from repayment_platform.warehouse.urls import DatabaseUrls
+from repayment_platform.web.operations.app import create_app
+from repayment_platform_tests.conftest import _database
+from repayment_platform_tests.transformation.conftest import models_template
+from repayment_platform_tests.web.operations.site import Site
+
+__all__ = ["models_template"]
+
+
+@pytest.fixture
+def built_urls(server: DatabaseUrls, models_template: str) -> Iterator[DatabaseUrls]:
+    """A database of this test's own in which dbt has built every model, without rows."""
+    yield from _database(server, models_template)
+
+
+@pytest.fixture
+def site(built_urls: DatabaseUrls, tmp_path: Path) -> Iterator[Site]:
+    """The application, as users of each role see it."""
+    settings = Settings(
+        _env_file=None,
+        database_url=built_urls.psycopg,
+        repayment_home=tmp_path / "home",
+        fineract_base_url=SANDBOX,
+    )
+    app: FastAPI = create_app(settings, built_urls.psycopg)
+    with psycopg.connect(built_urls.psycopg, autocommit=True) as connection:
+        yield Site(app, settings, built_urls.psycopg, connection)
