@@ -1,0 +1,138 @@
+"""The numbers of the Overview against plain SQL, on random payments."""
+
+import random
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from starlette.datastructures import FormData
+from starlette.requests import Request
+
+from repayment_platform.web.operations import overview_numbers
+from repayment_platform.web.operations.admin import Visit
+from repayment_platform.web.operations.auth import Visitor
+from repayment_platform.web.operations.chart import chart
+from repayment_platform.web.operations.overview_numbers import CHART_DAYS, INDIA
+from repayment_platform.web.operations.payment_list import OPEN_STATES
+from repayment_platform.web.operations.show import money, number
+from repayment_platform.web.operations.users import Role
+from repayment_platform_tests.web.operations.site import Site
+
+LENDERS = ("ARTHMATE", "DMI", "GB", "UGRO", "VIVRITI")
+
+
+def fill(site: Site, seed: int) -> None:
+    """Payments in every state, posted at any time of the last 40 days."""
+    dice = random.Random(seed)
+    for _ in range(150):
+        lender = dice.choice(LENDERS)
+        state = dice.choice(("success", "success", *OPEN_STATES, ""))
+        loan = None if not state and dice.random() < 0.6 else "LN-1"
+        key = site.payment(
+            state,
+            lender,
+            loan,
+            f"{dice.randrange(1, 10**7)}.{dice.randrange(100):02}",
+            recon="RAZORPAY" if lender in ("GB", "UGRO", "VIVRITI") else None,
+            is_success=bool(state) or dice.random() < 0.8,
+        )
+        if state == "success":
+            site.connection.execute(
+                """UPDATE "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
+                   SET processed_at = now() - make_interval(mins => %s) WHERE source_key = %s""",
+                (dice.randrange(40 * 24 * 60), key),
+            )
+        if state == "held":
+            site.hold(key)
+        if dice.random() < 0.1:
+            site.exception(key)
+
+
+def visit(site: Site) -> Visit:
+    request = Request({"type": "http", "method": "GET", "path": "/", "headers": []})
+    user = Visitor("viewer", None, Role.VIEWER)
+    return Visit(request, user, site.settings, site.conninfo, site.connection, FormData())
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_numbers_of_the_overview_are_those_of_the_tables(site: Site, seed: int) -> None:
+    fill(site, seed)
+    now = datetime.now(UTC)
+    found = overview_numbers.numbers(visit(site), now)
+    work = site.connection.execute(
+        """SELECT source_lender, count(*), sum(amount), count(*) FILTER (WHERE state = 'held'),
+                  count(*) FILTER (WHERE state = 'failed'), min(since)
+           FROM "CORE"."CORE_OPEN_WORK" GROUP BY 1 ORDER BY 1"""
+    ).fetchall()
+    names = ("lender", "payments", "rupees", "held", "failed", "oldest")
+    assert [tuple(row[name] for name in names) for row in found.backlog] == work
+
+    posted = site.connection.execute(
+        """SELECT processed_at, amount FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
+           WHERE status = 'success'"""
+    ).fetchall()
+    per_day: dict[object, list[Decimal]] = {}
+    for at, amount in posted:
+        per_day.setdefault(at.astimezone(INDIA).date(), []).append(amount)
+    today = now.astimezone(INDIA).date()
+    assert [day for day, _, _ in found.days] == [
+        today - timedelta(days=n) for n in reversed(range(CHART_DAYS))
+    ]
+    for day, payments, rupees in found.days:
+        assert (payments, rupees) == (len(per_day.get(day, [])), sum(per_day.get(day, [])))
+    assert found.posted["payments"] == len(per_day.get(today, []))
+    assert found.posted["rupees"] == sum(per_day.get(today, []))
+
+    counts = {
+        "holds": 'SELECT count(*) FROM "CORE"."CORE_HOLD"',
+        "exceptions": 'SELECT count(*) FROM "CORE"."CORE_EXCEPTION"',
+        "approvals": """SELECT count(*) FROM "CORE"."CORE_OPEN_WORK"
+                        WHERE state = 'awaiting_approval'""",
+        "recon": """SELECT count(*) FROM "CORE"."CORE_OPEN_WORK"
+                    WHERE state = 'waiting' AND recon_source IS NOT NULL""",
+    }
+    for name, query in counts.items():
+        assert found.waits[name] == site.one(query) > 0, name
+    assert found.unmatched["payments"] == site.one(
+        """SELECT count(*) FROM "CORE"."CORE_TRANSACTION_DATA"
+           WHERE loan_external_id IS NULL AND is_success"""
+    )
+    assert sum(row["payments"] for row in found.failures) == site.one(
+        """SELECT count(*) FROM "CORE"."CORE_OPEN_WORK" WHERE state = 'failed'"""
+    )
+    page = site.as_role(Role.VIEWER).get("/").text
+    assert number(found.posted["payments"]) in page
+    assert money(found.posted["rupees"]) in page
+
+
+def test_an_empty_database_has_an_overview_and_every_list_says_what_comes_there(
+    site: Site,
+) -> None:
+    browser = site.as_role(Role.VIEWER)
+    for path in (
+        "/", "/payments", "/log", "/log/webhooks", "/reconciliation", "/requests",
+        "/exceptions", "/exceptions/unmatched", "/exceptions/posted",
+    ):  # fmt: skip
+        sent = browser.get(path)
+        assert sent.status_code == 200, path
+        assert "empty-title" in sent.text, path
+
+
+def test_the_next_run_is_at_the_half_hour_unless_the_schedule_is_off(site: Site) -> None:
+    for minute, due in ((0, (9, 30)), (29, (9, 30)), (30, (10, 0)), (59, (10, 0))):
+        now = datetime(2026, 11, 20, 9, minute, tzinfo=INDIA)
+        found = overview_numbers.next_run(visit(site), now)
+        assert found
+        assert (found.hour, found.minute) == due
+
+
+def test_the_chart_names_its_unit_and_the_tallest_bar_is_the_greatest_day() -> None:
+    first = datetime(2026, 11, 1, tzinfo=UTC).date()
+    amounts = [Decimal(n * 100_000) for n in (1, 5, 3)]
+    drawn = chart([(first + timedelta(days=n), 1, a) for n, a in enumerate(amounts)])
+    assert drawn.unit == "₹ lakh"
+    assert [text for _, text in drawn.lines] == ["0", "1.5", "3", "4.5", "6"]
+    heights = [bar.height for bar in drawn.bars]
+    assert heights[1] == pytest.approx(5 * heights[0])
+    assert "₹" in drawn.bars[0].title
+    assert chart([(first, 0, Decimal(0))]).bars[0].height == 0
