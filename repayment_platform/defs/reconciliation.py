@@ -42,14 +42,15 @@ Connection = psycopg.Connection[Any]
 class ReconcileConfig(dg.Config):
     """What to post: an approved request, or payments of lenders that are reconciled."""
 
+    # Empty texts, not nulls: the launchpad then shows every field to be filled in.
     dry_run: bool = Field(default=True, description="Show what would be posted; change nothing.")
-    request: int | None = Field(default=None, description="Number of an approved request.")
-    lender: str | None = Field(default=None, description=f"One of {', '.join(RECON_LENDERS)}.")
-    recon_source: str | None = Field(
-        default=None, description="Only this channel: CASHFREE, NACH, PAYMENT or RAZORPAY."
+    request: int = Field(default=0, description="Number of an approved request; 0: none.")
+    lender: str = Field(default="", description=f"One of {', '.join(RECON_LENDERS)}.")
+    recon_source: str = Field(
+        default="", description="Only this channel: CASHFREE, NACH, PAYMENT or RAZORPAY."
     )
-    first_day: str | None = Field(default=None, description="Paid from this day, YYYY-MM-DD.")
-    last_day: str | None = Field(default=None, description="Paid up to this day, YYYY-MM-DD.")
+    first_day: str = Field(default="", description="Paid from this day, YYYY-MM-DD.")
+    last_day: str = Field(default="", description="Paid up to this day, YYYY-MM-DD.")
     source_keys: list[str] = Field(default=[], description="Only these payments.")
     requested_by: str = Field(default="", description="Who asks; needed for what is posted.")
     why: str = Field(default="", description="The reason, for the audit log.")
@@ -57,15 +58,15 @@ class ReconcileConfig(dg.Config):
     def selection(self) -> Selection:
         """Raises BadSelection for what makes no sense."""
         selection = Selection(
-            self.lender.strip().upper() if self.lender else None,
-            self.recon_source.strip().upper() if self.recon_source else None,
+            self.lender.strip().upper() or None,
+            self.recon_source.strip().upper() or None,
             _day("first_day", self.first_day),
             _day("last_day", self.last_day),
             keys=tuple(key.strip().lower() for key in self.source_keys),
         )
-        if self.request is not None and selection != Selection():
+        if self.request and selection != Selection():
             raise BadSelection("name a request or choose payments, not both")
-        if self.request is None:
+        if not self.request:
             selection.validate()
         return selection
 
@@ -114,7 +115,7 @@ def seen(connection: Connection, config: ReconcileConfig) -> Preview:
     Raises: one of REFUSALS.
     """
     selection = config.selection()
-    if config.request is None:
+    if not config.request:
         _refuse_strangers(connection, selection)
         return preview(connection, selection)
     asked = requests.get(connection, config.request)
@@ -128,7 +129,7 @@ def seen(connection: Connection, config: ReconcileConfig) -> Preview:
 def _take(connection: Connection, config: ReconcileConfig, run_id: str) -> tuple[int, running.Plan]:
     """The request of this run, made here where the config chooses payments."""
     selection = config.selection()
-    if config.request is not None:
+    if config.request:
         return config.request, running.begin(connection, config.request, run_id)
     if load_settings().recon_four_eyes:
         raise BadSelection(
@@ -224,9 +225,9 @@ def excluded_table(lines: Iterable[Excluded]) -> dg.MarkdownMetadataValue:
     )
 
 
-def _day(name: str, text: str | None) -> date | None:
+def _day(name: str, text: str) -> date | None:
     try:
-        return date.fromisoformat(text.strip()) if text and text.strip() else None
+        return date.fromisoformat(text.strip()) if text.strip() else None
     except ValueError:
         raise BadSelection(f"{name} {text!r} is no date: YYYY-MM-DD") from None
 

@@ -34,8 +34,8 @@ def page() -> Iterator[Page]:
 def dagster_url(installation: Installation) -> Iterator[str]:
     """The Dagster UI of a platform that is up and has run its pipeline once."""
     installation.run("pipeline")
-    dagster, webhooks = free_port(), free_port()
-    ports = {"DAGSTER_PORT": str(dagster), "WEBHOOK_PORT": str(webhooks)}
+    names = ("DAGSTER_PORT", "CODE_SERVER_PORT", "WEBHOOK_PORT", "OPS_PORT", "METRICS_PORT")
+    ports = {name: str(free_port()) for name in names}
     platform = installation.start("up", **ports)
     try:
         deadline = time.monotonic() + 180
@@ -44,7 +44,7 @@ def dagster_url(installation: Installation) -> Iterator[str]:
             if line.startswith("Ctrl-C"):
                 break
             assert time.monotonic() < deadline
-        yield f"http://127.0.0.1:{dagster}"
+        yield f"http://127.0.0.1:{ports['DAGSTER_PORT']}"
     finally:
         platform.send_signal(signal.SIGINT)
         assert platform.wait(60) == 0

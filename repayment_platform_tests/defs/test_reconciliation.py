@@ -127,7 +127,7 @@ def test_a_run_from_the_launchpad_posts_what_its_config_chooses_and_nothing_else
         ({"source_keys": ["0" * 32]}, "unknown payment"),
         ({"requested_by": " "}, "say in requested_by who asks"),
         ({"request": 7}, "name a request or choose payments, not both"),
-        ({"request": 7, "lender": None}, "there is no request 7"),
+        ({"request": 7, "lender": ""}, "there is no request 7"),
         ({"loans": ["x"]}, "UNEXPECTED"),
     ],
 )  # fmt: skip
