@@ -87,9 +87,10 @@ def test_a_preview_tells_each_change_and_changes_nothing(
         ([loan(1)], [loan(1, Amount="501")]),
         ([loan(1)], [loan(1, Settlement_Date="07/11/2025")]),
         ([loan(1)], [loan(1, Status="BOUNCE", Reason_Code="04")]),
-        ([loan(1)], [loan(2)]),  # the same mandate, day and amount
+        ([loan(1)], [loan(2, UTR="")]),  # the same mandate, day and amount
         ([loan(1, UMRN="")], [loan(2, UMRN="")]),  # the same UTR, day and amount
         ([loan(1)], [loan(1, "NEW")]),
+        ([loan(1)], [loan(1, UMRN="", UTR="", Amount="7", Status="BOUNCE", Reason_Code="04")]),
         ([loan(1, "OLD")], [loan(1, "NEW", Amount="7")]),
         ([loan(1)], [loan(1, UMRN="", UTR="", Amount="7", Settlement_Date="09/11/2025")]),
     ],
@@ -104,6 +105,28 @@ def test_a_row_is_known_by_what_was_not_corrected(
     result = ingest(text_of(*new, *reversed(others)), supersedes=first.file_id)
     assert counted(result) == {"changed": 1, "unchanged": 2}
     assert raw(connection)[-1]["replaces_id"] == raw(connection)[2]["id"]
+
+
+def test_a_reference_outweighs_whatever_else_is_the_same(
+    ingest: Ingest, connection: Connection
+) -> None:
+    first = ingest(text_of(loan(1, "A", Amount="100"), loan(1, "B", Amount="200")))
+    ingest(
+        text_of(loan(1, "A", Amount="200"), loan(1, "B", Amount="100")), supersedes=first.file_id
+    )
+    ref_of = {each["id"]: each["payment_ref"] for each in raw(connection)}
+    corrections = [each for each in raw(connection) if each["replaces_id"]]
+    assert len(corrections) == 2
+    assert all(ref_of[each["replaces_id"]] == each["payment_ref"] for each in corrections)
+
+
+def test_what_was_withdrawn_is_not_withdrawn_again(ingest: Ingest) -> None:
+    first = ingest(text_of(loan(1, "A"), loan(2, "B")))
+    second = ingest(text_of(loan(1, "A", Amount="7")), supersedes=first.file_id)
+    third = ingest(text_of(loan(1, "A", Amount="8")), supersedes=second.file_id)
+    assert (counted(second), counted(third)) == (
+        {"changed": 1, "withdrawn": 1}, {"changed": 1},
+    )  # fmt: skip
 
 
 def test_equal_rows_are_counted_out_one_by_one(ingest: Ingest, connection: Connection) -> None:
