@@ -10,8 +10,9 @@ import dagster as dg
 import pytest
 
 from repayment_platform.definitions import defs
-from repayment_platform.reconciliation import requests
-from repayment_platform.reconciliation.selection import Selection
+from repayment_platform.posting import model as posting
+from repayment_platform.reconciliation import requests, running
+from repayment_platform.reconciliation.selection import RECON_LENDERS
 from repayment_platform.settings import SANDBOX
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.conftest import Sandbox
@@ -207,6 +208,18 @@ def test_facts_that_change_after_the_approval_are_not_posted(
     assert "loan, date or amount changed since the request" in str(told(result)["excluded"])
 
 
+@pytest.mark.parametrize("taken_by", ["run-1", "a later run"])
+def test_an_intent_needs_the_request_in_this_runs_hand_and_the_facts_that_were_approved(
+    bench: Bench, desk: Desk, taken_by: str
+) -> None:
+    kept, changed = sorted(payments(bench, desk, 2))
+    number = desk.request()
+    plan = running.begin(bench.connection, number, taken_by)
+    desk.change(changed, amount="99.00", batch=9)
+    bench.post(posting.Selection(RECON_LENDERS, recon_keys=plan.keys, recon_request=number))
+    assert [key for key, _, _ in bench.ledger()] == ([kept] if taken_by == "run-1" else [])
+
+
 def sensor_requests(
     loaded: dg.Definitions, instance: dg.DagsterInstance, urls: DatabaseUrls
 ) -> list[dg.RunRequest]:
@@ -291,8 +304,3 @@ def run_request(number: int, environment: dict[str, str]) -> None:
     os.environ.update(environment)
     with dg.DagsterInstance.ephemeral() as own:
         run(defs(), own, request=number, dry_run=False)
-
-
-def test_a_request_names_the_run_that_has_it(bench: Bench, desk: Desk) -> None:
-    payments(bench, desk, 1)
-    assert requests.get(bench.connection, desk.request(Selection(lender="UGRO"))).run_id is None
