@@ -55,8 +55,8 @@ def up() -> None:
         # The code server stops last: the runs that it has started are its children.
         for group in (code_server(settings), services(settings)):
             running |= stack.enter_context(running_services(group, logs, os.environ))
-        _say_where(settings)
         typer.echo(first_user(urls.psycopg), nl=False)
+        _say_where(settings)
         raise SystemExit(_watch(running))
 
 
