@@ -1,7 +1,6 @@
 """Files into RAW: all or nothing, once, every row accounted for."""
 
 import json
-import random
 import signal
 import subprocess
 import sys
@@ -289,48 +288,6 @@ def test_a_process_killed_in_the_middle_leaves_nothing_and_the_file_lands_next_t
         ("failed", "INTERRUPTED"),
         ("landed", "None"),
     ]
-
-
-def mutated(text: bytes, chance: random.Random) -> bytes:
-    """The file with some bytes changed, cut, doubled or put in."""
-    content = bytearray(text)
-    for _ in range(chance.randint(1, 12)):
-        at = chance.randrange(len(content) + 1)
-        end = min(len(content), at + chance.randint(0, 30))
-        piece = chance.choice(
-            [
-                b"",
-                b'"',
-                b",",
-                b"\n",
-                b"\0",
-                b"\xff\xfe",
-                b"\t",
-                chance.randbytes(3),
-                content[at:end] * 2,
-            ]
-        )
-        content[at:end] = piece
-    return bytes(content)
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_no_damage_to_a_file_stops_the_loader_or_loses_a_row(
-    ingest: Ingest, connection: Connection, seed: int
-) -> None:
-    chance = random.Random(seed)
-    good = text_of(*(row(Presentation_Reference=f"NPT{n}") for n in range(20))).encode()
-    for _ in range(8):
-        result = ingest(mutated(good, chance))
-        if result.status is FileStatus.LANDED:
-            assert result.rows_read == result.rows_landed + result.rows_quarantined
-            counted = connection.execute(
-                f'SELECT count(*) FROM "RAW"."{NACH}" WHERE file_id = %s', (result.file_id,)
-            ).fetchone()
-            assert counted == (result.rows_landed,)
-        else:
-            assert result.reason_code is not None or result.duplicate_of is not None
-    assert {entry["status"] for entry in log(connection)} <= {"landed", "failed", "duplicate"}
 
 
 def test_a_file_of_nothing_but_bad_rows_lands_as_a_file_of_quarantined_rows(
