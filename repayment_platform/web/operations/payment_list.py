@@ -156,11 +156,12 @@ class Filters:
         return sql.Identifier("CORE", "CORE_TRANSACTION_DATA"), condition, _DAY
 
     def _where(self, status: SQL, day: SQL) -> Composed:
-        conditions = [status]
+        conditions: list[SQL | Composed] = [status]
         if self.first_day:
-            conditions.append(SQL("payment_date >= %(first_day)s"))
+            conditions.append(SQL("{day} >= %(first_day)s").format(day=day))
         if self.last_day:
-            conditions.append(SQL("payment_date <= %(last_day)s"))
+            known = SQL("payment_date IS NOT NULL AND {day} <= %(last_day)s")
+            conditions.append(known.format(day=day))
         if self.search or self.status == "loan_unknown":
             conditions.append(SQL("source_lender = ANY(%(lenders)s)"))
         joined = SQL(" AND ").join(conditions)
