@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 import psycopg
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.base import RequestResponseEndpoint
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette_admin.auth import AdminUser, AuthProvider
+from starlette_admin.auth.base import AuthMiddleware
 from starlette_admin.exceptions import LoginFailed
 from starlette_admin.helpers import index_url, safe_redirect_url
 
@@ -32,6 +35,16 @@ class Visitor(AdminUser):
     must_change_password: bool = False
 
 
+class Gate(AuthMiddleware):
+    """starlette-admin's gate, which says so when nobody can be recognized for want of a database."""
+
+    async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
+        try:
+            return await super().dispatch(request, call_next)
+        except psycopg.OperationalError:
+            return PlainTextResponse("The database cannot be reached. Try again soon.", 503)
+
+
 class Access(AuthProvider):
     """Names and passwords against CORE_USER, sessions in CORE_SESSION."""
 
@@ -39,6 +52,9 @@ class Access(AuthProvider):
         super().__init__()
         self._conninfo = conninfo
         self._limit = LoginLimit()
+
+    def get_middleware(self) -> Middleware:
+        return Middleware(Gate, provider=self)
 
     async def authenticate(self, request: Request) -> AdminUser | None:
         token = request.cookies.get(COOKIE)

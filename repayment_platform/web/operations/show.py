@@ -88,7 +88,8 @@ def state(name: str) -> tuple[str, str]:
 
 def words(name: str) -> str:
     """`possible_duplicate` as a person writes it."""
-    return name.replace("_", " ").capitalize() if name else NOTHING
+    text = name.replace("_", " ").capitalize() if name else NOTHING
+    return text.upper() if text in ("Utr", "Umrn") else text
 
 
 def lender_name(code: str | None) -> str:
