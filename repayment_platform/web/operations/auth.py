@@ -36,7 +36,7 @@ class Visitor(AdminUser):
 
 
 class Gate(AuthMiddleware):
-    """starlette-admin's gate, which says so when nobody can be recognized for want of a database."""
+    """starlette-admin's gate, which says so when there is no database to recognize anybody by."""
 
     async def dispatch(self, request: Request, call_next: RequestResponseEndpoint) -> Response:
         try:

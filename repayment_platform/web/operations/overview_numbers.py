@@ -22,7 +22,9 @@ _BACKLOG = """
 SELECT source_lender AS lender, recon_source IS NOT NULL AS recon, count(*) AS payments,
        sum(amount) AS rupees, min(since) AS oldest,
        count(*) FILTER (WHERE state = 'held') AS held,
-       count(*) FILTER (WHERE state = 'failed') AS failed
+       count(*) FILTER (WHERE state = 'failed') AS failed,
+       count(*) FILTER (WHERE state = 'awaiting_approval') AS approvals,
+       count(*) FILTER (WHERE state = 'waiting') AS waiting
 FROM "CORE"."CORE_OPEN_WORK" GROUP BY 1, 2 ORDER BY 1, 2
 """
 _POSTED_SINCE = """
@@ -40,7 +42,8 @@ _FAILURES = """
 SELECT coalesce(p.error_code, 'no code') AS code, min(w.reason) AS example,
        count(*) AS payments, sum(w.amount) AS rupees
 FROM "CORE"."CORE_OPEN_WORK" w
-LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
+LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+    ON p.source_key = w.source_key AND p.status = 'failed'
 WHERE w.state = 'failed' GROUP BY 1 ORDER BY 3 DESC, 1 LIMIT 10
 """
 _UNMATCHED = """
@@ -54,10 +57,6 @@ SELECT
     (SELECT count(*) FROM "CORE"."CORE_RECON_REQUEST" WHERE state = 'awaiting_approval')
         AS requests,
     (SELECT count(*) FROM "CORE"."CORE_RECON_REQUEST" WHERE state = 'failed') AS failed_requests,
-    (SELECT count(*) FROM "CORE"."CORE_OPEN_WORK" WHERE state = 'awaiting_approval')
-        AS approvals,
-    (SELECT count(*) FROM "CORE"."CORE_OPEN_WORK"
-     WHERE recon_source IS NOT NULL AND state = 'waiting') AS recon,
     (SELECT count(*) FROM "CORE"."CORE_FILE_LOG"
      WHERE status = 'failed' AND received_at > now() - interval '7 days') AS failed_files,
     (SELECT count(*) FROM "CORE"."CORE_QUARANTINE"
@@ -95,12 +94,17 @@ def numbers(visit: Visit, now: datetime) -> Numbers:
     """Read all of them. `now` is the moment at which a day of Asia/Kolkata is today."""
     today = now.astimezone(INDIA).replace(hour=0, minute=0, second=0, microsecond=0)
     posted = visit.row(_POSTED_SINCE, since=today)
+    backlog = visit.rows(_BACKLOG)
+    of_open_work = {
+        "approvals": sum(row["approvals"] for row in backlog),
+        "recon": sum(row["waiting"] for row in backlog if row["recon"]),
+    }
     return Numbers(
-        visit.rows(_BACKLOG),
+        backlog,
         posted,
         visit.rows(_FAILURES),
         visit.row(_UNMATCHED),
-        visit.row(_WAITS),
+        visit.row(_WAITS) | of_open_work,
         [
             *_days_before(visit, today),
             (today.date(), posted["payments"], posted["rupees"]),

@@ -34,6 +34,8 @@ DROP INDEX "CORE".core_open_work_state;
 CREATE INDEX core_open_work_state ON "CORE"."CORE_OPEN_WORK" (state, source_lender, payment_date, source_key);
 CREATE INDEX core_processed_page ON "CORE"."CORE_TRANSACTION_DATA_PROCESSED" (source_lender, payment_date, source_key)
 WHERE status = 'success';
+CREATE INDEX core_processed_failed ON "CORE"."CORE_TRANSACTION_DATA_PROCESSED" (source_key) INCLUDE (error_code)
+WHERE status = 'failed';
 CREATE INDEX core_file_log_page ON "CORE"."CORE_FILE_LOG" (source_lender, id);
 CREATE INDEX core_quarantine_page ON "CORE"."CORE_QUARANTINE" (raw_table, id);
 CREATE INDEX core_hold_waiting ON "CORE"."CORE_HOLD" (id) WHERE decision IS NULL;
