@@ -79,7 +79,7 @@ def plan_of(seed: int, today: date | None = None) -> Plan:
     for key, facts in payments.items():
         _story(calendar, key, facts, names)
     still_paused = _controls(calendar, loans)
-    if rng.random() < 0.15:
+    if rng.random() < 0.4:
         _lose_work_list(calendar, payments, names)
     recon = [key for key, facts in payments.items() if facts.recon_source]
     return Plan(

@@ -58,13 +58,17 @@ class Child:
 def fork(work: Callable[[], int], output: Path) -> Child:
     """Do the work in a child of its own session; what it prints is appended to `output`."""
     output.touch()
+    # A signal that comes at once must not meet the handler that the child inherits.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     pid = os.fork()
     if pid:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         return Child(pid)
     code = CRASHED
     try:
         os.setsid()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         file = os.open(output, os.O_WRONLY | os.O_APPEND)
         os.dup2(file, 1)
         os.dup2(file, 2)

@@ -58,7 +58,9 @@ def _end_is_lawful(run: Run) -> bool:
         case code if code == DONE:
             return True
         case code if code == STOPPED:
-            return not is_calm and (run.was_asked_to_stop or "on request" not in run.output)
+            if is_calm:  # a busy machine may keep it from connecting; another calm run follows
+                return "ConnectTimeout" in run.output
+            return run.was_asked_to_stop or "on request" not in run.output
         case code if code == NO_DATABASE:
             return run.lost_lock_at is not None
         case code if code == KILLED:
