@@ -10,8 +10,10 @@ from types import FrameType
 
 import typer
 
+from repayment_platform.commands.backup import backup, restore
 from repayment_platform.commands.dbt import CONTEXT, dbt
 from repayment_platform.commands.demo import demo
+from repayment_platform.commands.doctor import doctor
 from repayment_platform.commands.exceptions import close_exception, exceptions
 from repayment_platform.commands.faults import faults
 from repayment_platform.commands.guards import guard
@@ -22,6 +24,7 @@ from repayment_platform.commands.operations import operations
 from repayment_platform.commands.pipeline import pipeline
 from repayment_platform.commands.reconcile import reconcile
 from repayment_platform.commands.replay import replay
+from repayment_platform.commands.repost import repost
 from repayment_platform.commands.sample_data import sample_data
 from repayment_platform.commands.sql import sql
 from repayment_platform.commands.status import status
@@ -52,6 +55,10 @@ for command in (
     webhooks,
     operations,
     metrics,
+    doctor,
+    backup,
+    restore,
+    repost,
     faults,
 ):
     app.command()(command)

@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     for 24 hours, and that delivery has retries of its own."""
     webhook_rate_per_second: float = Field(5000, gt=0)
     """Deliveries of one address; far more than a provider sends from one, for floods only."""
+    listen: str = "127.0.0.1"
+    """Where the operations screens and the metrics listen; in a container 0.0.0.0, and the proxy
+    and Prometheus reach them over a network of their own."""
     ops_port: int = Field(8082, ge=1, le=65535)
     dagster_port: int = Field(3000, ge=1, le=65535)
     code_server_port: int = Field(3030, ge=1, le=65535)

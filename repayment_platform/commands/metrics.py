@@ -7,7 +7,6 @@ application (`web.metrics`).
 import signal
 import sys
 
-from repayment_platform.commands.services import HOST
 from repayment_platform.settings import load_settings
 from repayment_platform.warehouse.server import warehouse
 
@@ -25,7 +24,7 @@ def metrics() -> None:
     with warehouse(settings, must_answer=False) as urls:
         uvicorn.run(
             create_app(urls.psycopg),
-            host=HOST,
+            host=settings.listen,
             port=settings.metrics_port,
             log_level="warning",
             server_header=False,

@@ -12,7 +12,6 @@ from typing import Annotated
 import psycopg
 import typer
 
-from repayment_platform.commands.services import HOST
 from repayment_platform.settings import Settings, load_settings
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
@@ -63,7 +62,7 @@ def _serve(settings: Settings, conninfo: str) -> None:
 
     uvicorn.run(
         create_app(settings, conninfo),
-        host=HOST,
+        host=settings.listen,
         port=settings.ops_port,
         ws="none",
         access_log=False,

@@ -19,6 +19,7 @@ from repayment_platform.settings import ROOT
 HOST = "127.0.0.1"
 START_SECONDS = 180
 STOP_SECONDS = 20
+KILLED_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -78,14 +79,27 @@ def _answers(port: int) -> bool:
 
 
 def _stop(running: dict[str, "subprocess.Popen[bytes]"]) -> None:
-    """Ask each to end, and make sure of it, its children included."""
+    """Ask each to end, and make sure of it, its children included.
+
+    All of them are gone on return: what they held, such as the lock on the database, is free.
+    """
     for process in running.values():
         if process.poll() is None:
             process.terminate()
     deadline = time.monotonic() + STOP_SECONDS
     for process in running.values():
-        try:
-            process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
+        if not _gone(process, deadline):
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            _gone(process, time.monotonic() + KILLED_SECONDS)
+
+
+def _gone(process: "subprocess.Popen[bytes]", deadline: float) -> bool:
+    """Wait until the process and all that it has started are gone; False at the deadline."""
+    while time.monotonic() < deadline:
+        process.poll()
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False

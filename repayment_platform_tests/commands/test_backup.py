@@ -1,0 +1,93 @@
+"""A database from an hour ago: run again, nothing is posted twice and nothing is forgotten."""
+
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import httpx
+import psycopg
+import pytest
+
+from repayment_platform.commands import backup
+from repayment_platform.landing.files import ingest_file
+from repayment_platform.posting.proof import nothing_recorded_twice, nothing_unaccounted
+from repayment_platform.posting.runner import run_posting
+from repayment_platform.sample_data.generate import generate
+from repayment_platform.settings import Settings
+from repayment_platform.sources.registry import SOURCES, Kind
+from repayment_platform.warehouse.dbt import run_dbt
+from repayment_platform.warehouse.migrate import migrate
+from repayment_platform.warehouse.urls import DatabaseUrls
+from repayment_platform_tests.conftest import Sandbox
+from repayment_platform_tests.posting.conftest import AUTOMATED
+
+POSTED = """
+SELECT count(*) FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" WHERE status = 'success'
+"""
+
+
+@pytest.fixture
+def sample(tmp_path: Path, sandbox: Sandbox) -> Path:
+    root = tmp_path / "sample"
+    root.mkdir()
+    generate(root, 200, 4, datetime.now(ZoneInfo("Asia/Kolkata")).date())
+    loans = (root / "loans.json").read_bytes()
+    httpx.post(f"{sandbox.root_url}/sandbox/loans", content=loans).raise_for_status()
+    return root
+
+
+def land(urls: DatabaseUrls, sample: Path, part: slice) -> None:
+    for source in SOURCES.values():
+        if source.kind is Kind.FILE:
+            for file in sorted((sample / source.table).iterdir())[part]:
+                ingest_file(urls.psycopg, file, source.table, received_by="test")
+    assert run_dbt(urls, ["run"]) == 0
+
+
+def test_a_restored_database_posts_nothing_twice(
+    settings: Settings, sandbox: Sandbox, database_urls: DatabaseUrls, sample: Path, tmp_path: Path
+) -> None:
+    """Between backup and restore more landed, and all was posted; the files come again after it."""
+    urls = database_urls
+    land(urls, sample, slice(1))
+    run_posting(settings, urls.psycopg, AUTOMATED, "before")
+    backup.write(urls, tmp_path / "an-hour-ago")
+    before = count(urls, POSTED)
+    land(urls, sample, slice(1, None))
+    run_posting(settings, urls.psycopg, AUTOMATED, "after")
+    ledger = httpx.get(f"{sandbox.root_url}/sandbox/ledger").json()
+    assert 0 < before < len(ledger)
+
+    backup.read(urls, tmp_path / "an-hour-ago")
+    migrate(urls)
+    assert count(urls, POSTED) == before
+    land(urls, sample, slice(None))
+    run_posting(settings, urls.psycopg, AUTOMATED, "restored")
+
+    assert httpx.get(f"{sandbox.root_url}/sandbox/ledger").json() == ledger
+    assert len({row["externalId"] for row in ledger}) == len(ledger)
+    assert count(urls, POSTED) == len(ledger)
+    assert nothing_recorded_twice(urls.psycopg).findings == []
+    assert nothing_unaccounted(urls.psycopg).findings == []
+
+
+def test_a_database_in_use_is_not_replaced(database_urls: DatabaseUrls, tmp_path: Path) -> None:
+    backup.write(database_urls, tmp_path / "file")
+    with (
+        psycopg.connect(database_urls.psycopg),
+        pytest.raises(SystemExit, match="1 others use the database"),
+    ):
+        backup.read(database_urls, tmp_path / "file")
+
+
+def test_what_is_no_backup_replaces_nothing(database_urls: DatabaseUrls, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("SELECT 1;")
+    with pytest.raises(SystemExit, match="pg_restore failed"):
+        backup.read(database_urls, tmp_path / "file")
+    assert count(database_urls, POSTED) == 0
+
+
+def count(urls: DatabaseUrls, query: str) -> int:
+    with psycopg.connect(urls.psycopg) as connection:
+        row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0
