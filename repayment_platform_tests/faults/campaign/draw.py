@@ -120,7 +120,7 @@ def _payments(rng: random.Random, loans: dict[str, str], today: date) -> dict[st
                 loan=loan,
                 day=today - timedelta(days=rng.choice((0, 0, 1, 2, 3, 5, 8))),
                 amount=Decimal(rng.randint(1, 900_000)) / 100,
-                payment_ref=new_ref() if rng.random() < 0.7 else None,
+                payment_ref=new_ref() if rng.random() < 0.6 else None,
                 recon_source="RAZORPAY" if is_recon else None,
             )
             add(facts)
@@ -170,15 +170,23 @@ def _controls(calendar: _Calendar, loans: dict[str, str]) -> str | None:
 
 
 def _lose_work_list(calendar: _Calendar, payments: dict[str, Facts], loans: list[str]) -> None:
-    """The list is fed anew, with new loans for many: no intent stands in the way by its loan."""
+    """The list is fed anew, with new loans for many: no intent stands in the way by its loan.
+
+    Between waves, beside what died before, or in the midst of one, beside what is in flight.
+    """
     rng = calendar.rng
     wave = rng.randrange(1, calendar.waves)
-    for key, facts in payments.items():
-        if rng.random() < 0.5:
-            calendar.before[wave].append(Put(key, replace(facts, loan=rng.choice(loans))))
-    calendar.before[wave].append(LoseWorkList())
+    changes: list[Change] = [
+        Put(key, replace(facts, loan=rng.choice(loans)))
+        for key, facts in payments.items()
+        if rng.random() < 0.5
+    ]
+    changes.append(LoseWorkList())
     if rng.random() < 0.5:
-        calendar.some_time(LoseWorkList())
+        calendar.before[wave] += changes
+    else:
+        at = rng.uniform(0.05, 0.4)
+        calendar.during[wave] += [(at, change) for change in changes]
 
 
 def _already_there(

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from repayment_platform.warehouse.embedded import _program, embedded_postgres
+from repayment_platform.warehouse.embedded import embedded_postgres, program
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.postmaster import Postmaster
 from repayment_platform.warehouse.server_user import server_user
@@ -90,7 +90,7 @@ class Place:
         """Restart the server; `immediate` is a crash and its recovery, `fast` ends sessions."""
         data = self.home / "pgdata"
         where = ("-D", str(data), "-l", str(data / "server.log"))
-        restart = (_program("pg_ctl"), "restart", "-m", mode, "-w", "-s", *where)
+        restart = (program("pg_ctl"), "restart", "-m", mode, "-w", "-s", *where)
         done = server_user(data).run(restart)
         if done.returncode or not Postmaster(data).alive():
             raise RuntimeError(f"PostgreSQL did not restart: {done.stdout}")
