@@ -72,7 +72,7 @@ def _of(routes: Sequence[BaseRoute]) -> Iterator[Access]:
 _WHAT = {
     "/login": "Logging in.",
     "/logout": "Logging out.",
-    "/health": "Whether the server lives.",
+    "/healthz": "Whether the server lives.",
 }
 
 

@@ -26,8 +26,8 @@ def create_app(settings: Settings, conninfo: str) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.add_middleware(Protection, upload_path=UPLOAD_PATH)
 
-    @app.get("/health", include_in_schema=False)
-    def health() -> PlainTextResponse:
+    @app.get("/healthz", include_in_schema=False)
+    def healthz() -> PlainTextResponse:
         return PlainTextResponse("ok")
 
     admin.mount_to(app)

@@ -154,7 +154,7 @@ def test_a_log_in_leads_only_to_pages_of_this_site(site: Site, asha: str) -> Non
 
 
 def test_every_answer_forbids_frames_scripts_from_elsewhere_and_guessing_types(site: Site) -> None:
-    for path in ("/login", "/", "/nothing", "/static/operations.css", "/health"):
+    for path in ("/login", "/", "/nothing", "/static/operations.css", "/healthz"):
         headers = site.as_role(Role.ADMIN).get(path).headers
         policy = headers["content-security-policy"]
         assert "script-src 'self'" in policy

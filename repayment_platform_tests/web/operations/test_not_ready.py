@@ -42,4 +42,4 @@ def test_without_a_database_the_answer_is_503_and_the_server_lives(
     answer = client.get("/payments")
     assert answer.status_code == 503
     assert answer.headers["x-frame-options"] == "DENY"
-    assert client.get("/health").status_code == 200
+    assert client.get("/healthz").status_code == 200
