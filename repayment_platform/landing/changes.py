@@ -62,7 +62,7 @@ class Change:
     posting: str | None
     """`posted`, or the payment's state in the list of open work."""
     becomes_exception: bool
-    """It is posted, and what was posted is no longer what the source says."""
+    """It is posted, and what was posted is no longer what its sources say."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +141,18 @@ SET source_key = known.source_key, posting = known.posting,
     becomes_exception = known.posting = 'posted'
         AND (c.new_loan, c.new_date, c.new_amount, c.new_outcome)
             IS DISTINCT FROM (c.old_loan, c.old_date, c.old_amount, c.old_outcome)
+        AND NOT (c.kind = 'withdrawn' AND EXISTS (
+            -- What is withdrawn takes back its own report; this one says the same of the payment.
+            SELECT FROM "CORE"."CORE_PAYMENT_KEY" other
+            WHERE other.source_key = known.source_key AND other.reports
+                AND other.rule <> 'provisional'
+                AND (other.payment_date, other.amount) = (c.old_date, c.old_amount)
+                AND NOT EXISTS (SELECT FROM "CORE"."CORE_PAYMENT_KEY" later
+                                WHERE later.replaces_id = coalesce(other.replaces_id, other.raw_id)
+                                    AND later.raw_id > other.raw_id)
+                AND NOT EXISTS (SELECT FROM changes gone
+                                WHERE gone.first_id = coalesce(other.replaces_id, other.raw_id))
+        ))
 FROM (
     SELECT DISTINCT ON (row.first_id) row.first_id, k.source_key,
         CASE WHEN p.source_key IS NOT NULL THEN 'posted' ELSE w.state END AS posting

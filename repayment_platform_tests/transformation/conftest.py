@@ -6,14 +6,18 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 from psycopg import sql
 
+from repayment_platform.settings import SANDBOX, Settings
 from repayment_platform.sources.registry import SOURCES
 from repayment_platform.warehouse.dbt import prepare
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.urls import DatabaseUrls
+from repayment_platform_tests.conftest import Sandbox
+from repayment_platform_tests.transformation.platform import OF_POSTING, Platform
 from repayment_platform_tests.transformation.warehouse import (
     TEMPLATE,
     Warehouse,
@@ -64,3 +68,20 @@ def models(models_database: DatabaseUrls) -> Iterator[Warehouse]:
         connection.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(tables)))
         connection.execute('UPDATE "CORE"."CORE_RAW_CUT" SET cut_id = 0, keyed_to = 0')
         yield Warehouse(models_database, connection)
+
+
+@pytest.fixture
+def platform(models: Warehouse, sandbox: Sandbox, tmp_path: Path) -> Platform:
+    names = ", ".join(f'"CORE"."{name}"' for name in OF_POSTING)
+    models.connection.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+    models.connection.execute('INSERT INTO "CORE"."CORE_WORK_FEED" DEFAULT VALUES')
+    settings = Settings(
+        _env_file=None,
+        database_url=models.urls.psycopg,
+        repayment_home=tmp_path / "home",
+        fineract_base_url=SANDBOX,
+        sandbox_port=sandbox.port,
+    )
+    loans = [{"externalId": f"DMI-APP-{n}"} for n in range(1, 10)]
+    httpx.post(f"{sandbox.root_url}/sandbox/loans", json=loans).raise_for_status()
+    return Platform(models, settings, sandbox, tmp_path)

@@ -181,6 +181,28 @@ def test_a_withdrawn_payment_is_no_repayment_any_more(models: Warehouse) -> None
     assert (withdrawn["is_success"], withdrawn["outcome"]) == (False, "withdrawn")
 
 
+def test_a_withdrawn_row_takes_back_its_own_report_and_no_other(models: Warehouse) -> None:
+    """It counts for nothing: not the loan, the day or the refund that it told of either."""
+    row = models.file_row(PAYMENT, "DMI-APP-9", on="2025-11-04", ref="dmi:T1")
+    models.file_row(PAYMENT, "DMI-APP-1", on="2025-11-05", ref="dmi:T1")
+    key = only(models.fold())["source_key"]
+    models.file_row(PAYMENT, "DMI-APP-9", on="2025-11-04", ref="dmi:T1", outcome="withdrawn",
+                    replaces_id=row)  # fmt: skip
+    left = only(models.fold())
+    assert (left["source_key"], left["is_success"], left["outcome"]) == (key, True, "success")
+    assert (left["loan_external_id"], str(left["payment_date"])) == ("DMI-APP-1", "2025-11-05")
+    assert (left["observations"], left["not_repayment_reason"]) == (1, None)
+
+
+def test_a_withdrawn_report_of_a_refund_makes_it_a_payment_again(models: Warehouse) -> None:
+    models.file_row(PAYMENT, ref="dmi:T1")
+    refund = models.file_row(PAYMENT, ref="dmi:T1", outcome="refund")
+    assert only(models.fold())["is_success"] is False
+    models.file_row(PAYMENT, ref="dmi:T1", outcome="withdrawn", replaces_id=refund)
+    row = only(models.fold())
+    assert (row["is_success"], row["outcome"], row["refunded_amount"]) == (True, "success", 0)
+
+
 def test_a_payment_whose_only_row_turns_out_to_be_another_payments_is_withdrawn(
     models: Warehouse,
 ) -> None:

@@ -1,88 +1,15 @@
 """From a corrected file, or a corrected mapping, to CORE, the list of open work and the ledger."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import httpx
 import pytest
 
-from repayment_platform.landing.files import ingest_file
-from repayment_platform.landing.replay import ReplayResult, replay
-from repayment_platform.landing.results import FileResult
-from repayment_platform.posting.model import Selection
-from repayment_platform.posting.runner import run_posting
-from repayment_platform.settings import SANDBOX, Settings
 from repayment_platform.sources import registry
 from repayment_platform.sources.layouts import Column
-from repayment_platform_tests.conftest import Sandbox
-from repayment_platform_tests.sources.reading import NACH, row, text_of
-from repayment_platform_tests.transformation.warehouse import Row, Warehouse
-
-AUTOMATED = Selection(("ARTHMATE", "DMI", "IKF", "SHIVALIK"))
-OF_POSTING = (
-    "CORE_FILE_LOG", "CORE_QUARANTINE", "CORE_OPEN_WORK", "CORE_TRANSACTION_DATA_PROCESSED",
-    "CORE_POSTING_ATTEMPT", "CORE_EXCEPTION", "CORE_LEDGER_IDENTITY", "CORE_WORK_FEED",
-)  # fmt: skip
-
-
-@dataclass
-class Platform:
-    """Files land, dbt makes CORE of them, and runs post to a real sandbox."""
-
-    models: Warehouse
-    settings: Settings
-    sandbox: Sandbox
-    folder: Path
-    runs: int = field(default=0)
-
-    def land(self, *rows: list[str], source: str = NACH, **options: Any) -> FileResult:
-        path = self.folder / "file.csv"
-        path.write_text(text_of(*rows), newline="")
-        result = ingest_file(self.models.urls.psycopg, path, source, received_by="test", **options)
-        assert result.error is None
-        return result
-
-    def replay(self, source: str = NACH, **options: Any) -> ReplayResult:
-        return replay(self.models.urls.psycopg, source, **options)
-
-    def run(self) -> dict[str, Row]:
-        """One run of the pipeline; returns the payments of CORE by loan."""
-        self.models.build()
-        self.runs += 1
-        run_posting(self.settings, self.models.urls.psycopg, AUTOMATED, f"run-{self.runs}")
-        return {str(each["loan_external_id"]): each for each in self.models.core()}
-
-    def ledger(self) -> list[tuple[str, str]]:
-        """Loan and amount of every repayment, the undone ones too."""
-        rows = httpx.get(f"{self.sandbox.root_url}/sandbox/ledger").json()
-        return sorted((each["loanExternalId"], each["amount"]) for each in rows)
-
-    def table(self, name: str) -> list[Row]:
-        return self.models.rows(f'SELECT * FROM "CORE"."{name}"')
-
-
-@pytest.fixture
-def platform(models: Warehouse, sandbox: Sandbox, tmp_path: Path) -> Platform:
-    names = ", ".join(f'"CORE"."{name}"' for name in OF_POSTING)
-    models.connection.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
-    models.connection.execute('INSERT INTO "CORE"."CORE_WORK_FEED" DEFAULT VALUES')
-    settings = Settings(
-        _env_file=None,
-        database_url=models.urls.psycopg,
-        repayment_home=tmp_path / "home",
-        fineract_base_url=SANDBOX,
-        sandbox_port=sandbox.port,
-    )
-    loans = [{"externalId": f"DMI-APP-{n}"} for n in range(1, 10)]
-    httpx.post(f"{sandbox.root_url}/sandbox/loans", json=loans).raise_for_status()
-    return Platform(models, settings, sandbox, tmp_path)
-
-
-def loan(n: int, ref: str, **changes: str) -> list[str]:
-    return row(Loan_Account_Number=f"DMI-APP-{n}", Presentation_Reference=ref,
-               UMRN=f"HDFC{n:016}", **changes)  # fmt: skip
+from repayment_platform_tests.sources.reading import NACH
+from repayment_platform_tests.transformation.platform import Platform, loan
 
 
 def test_a_payment_corrected_before_it_was_posted_is_posted_once_as_corrected(
@@ -98,21 +25,6 @@ def test_a_payment_corrected_before_it_was_posted_is_posted_once_as_corrected(
     assert platform.ledger() == [("DMI-APP-1", "501.00"), ("DMI-APP-2", "500.00")]
     assert platform.table("CORE_OPEN_WORK") == []
     assert platform.table("CORE_EXCEPTION") == []
-
-
-def test_a_payment_that_waits_leaves_open_work_when_it_is_withdrawn(platform: Platform) -> None:
-    first = platform.land(loan(1, "A"), loan(99, ""))  # nobody knows loan 99
-    platform.run()
-    assert [each["state"] for each in platform.table("CORE_OPEN_WORK")] == ["failed"]
-    preview = platform.land(loan(1, "A"), supersedes=first.file_id, preview=True)
-    assert preview.changes
-    assert [change.posting for change in preview.changes.examples] == ["failed"]
-    assert preview.changes.exceptions == 0
-
-    platform.land(loan(1, "A"), supersedes=first.file_id)
-    platform.run()
-    assert platform.table("CORE_OPEN_WORK") == []
-    assert platform.ledger() == [("DMI-APP-1", "500.00")]
 
 
 def test_what_was_posted_becomes_an_exception_and_is_never_posted_again(

@@ -26,11 +26,11 @@ SELECT
     outcome = 'success' AND objection IS NULL AND coalesce(amount > 0, false)
     AND payment_date IS NOT NULL AS is_success,
     CASE outcome
+        WHEN 'withdrawn' THEN 0
         WHEN 'pending' THEN 10
         WHEN 'success' THEN 30
         WHEN 'refund' THEN 40
         WHEN 'late_return' THEN 40
-        WHEN 'withdrawn' THEN 50
         ELSE 20
     END::smallint AS status_rank,
     payment_ref,

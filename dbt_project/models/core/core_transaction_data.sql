@@ -43,13 +43,15 @@ observed AS (
     WHERE {{ is_current('k') }}
 ),
 
--- A correction stands where the row stood that it replaces. When all rows of a payment have
--- been replaced by rows of other payments, the old ones are what is left to tell of it.
+-- A correction stands where the row stood that it replaces. A withdrawn row takes back its own
+-- report and nothing else: it says nothing while another report is left. When all rows of a payment
+-- have been replaced by rows of other payments, the old ones are what is left to tell of it.
 placed AS (
     SELECT
         *,
         min(landed_at) OVER (PARTITION BY source_key, chain) AS arrived_at,
         bool_and(is_replaced) OVER (PARTITION BY source_key) AS is_moved,
+        bool_and(is_replaced OR outcome = 'withdrawn') OVER (PARTITION BY source_key) AS is_withdrawn,
         coalesce(
             max(rule) FILTER (WHERE occurrence IS NOT NULL) OVER (PARTITION BY source_key), 'provisional'
         ) AS key_rule,
@@ -73,7 +75,7 @@ ranked AS (
             ORDER BY status_rank DESC, is_success DESC, arrived_at ASC, raw_table ASC, chain ASC
         ) AS best
     FROM placed
-    WHERE NOT is_replaced OR is_moved
+    WHERE is_moved OR NOT is_replaced AND (outcome <> 'withdrawn' OR is_withdrawn)
     WINDOW arrival AS (PARTITION BY source_key ORDER BY arrived_at ASC, raw_table ASC, chain ASC)
 ),
 

@@ -1,0 +1,74 @@
+"""The whole way of a file in tests: it lands, dbt makes CORE of it, runs post to a real sandbox.
+
+What belongs here: doing these steps and looking at what came of them. What does not: expectations.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from repayment_platform.landing.files import ingest_file
+from repayment_platform.landing.replay import ReplayResult, replay
+from repayment_platform.landing.results import FileResult
+from repayment_platform.posting.model import Selection
+from repayment_platform.posting.runner import run_posting
+from repayment_platform.settings import Settings
+from repayment_platform_tests.conftest import Sandbox
+from repayment_platform_tests.sources.reading import HEADER, NACH, row, text_of
+from repayment_platform_tests.transformation.warehouse import Row, Warehouse
+
+AUTOMATED = Selection(("ARTHMATE", "DMI", "IKF", "SHIVALIK"))
+OF_POSTING = (
+    "CORE_FILE_LOG", "CORE_QUARANTINE", "CORE_OPEN_WORK", "CORE_TRANSACTION_DATA_PROCESSED",
+    "CORE_POSTING_ATTEMPT", "CORE_EXCEPTION", "CORE_LEDGER_IDENTITY", "CORE_WORK_FEED",
+)  # fmt: skip
+
+
+@dataclass
+class Platform:
+    """Files land, dbt makes CORE of them, and runs post to a real sandbox."""
+
+    models: Warehouse
+    settings: Settings
+    sandbox: Sandbox
+    folder: Path
+    runs: int = field(default=0)
+
+    def land(
+        self,
+        *rows: list[str],
+        source: str = NACH,
+        header: Sequence[str] = HEADER,
+        **options: Any,
+    ) -> FileResult:
+        path = self.folder / "file.csv"
+        path.write_text(text_of(*rows, header=header), newline="")
+        result = ingest_file(self.models.urls.psycopg, path, source, received_by="test", **options)
+        assert result.error is None
+        return result
+
+    def replay(self, source: str = NACH, **options: Any) -> ReplayResult:
+        return replay(self.models.urls.psycopg, source, **options)
+
+    def run(self) -> dict[str, Row]:
+        """One run of the pipeline; returns the payments of CORE by loan."""
+        self.models.build()
+        self.runs += 1
+        run_posting(self.settings, self.models.urls.psycopg, AUTOMATED, f"run-{self.runs}")
+        return {str(each["loan_external_id"]): each for each in self.models.core()}
+
+    def ledger(self) -> list[tuple[str, str]]:
+        """Loan and amount of every repayment, the undone ones too."""
+        rows = httpx.get(f"{self.sandbox.root_url}/sandbox/ledger").json()
+        return sorted((each["loanExternalId"], each["amount"]) for each in rows)
+
+    def table(self, name: str) -> list[Row]:
+        return self.models.rows(f'SELECT * FROM "CORE"."{name}"')
+
+
+def loan(n: int, ref: str, **changes: str) -> list[str]:
+    return row(Loan_Account_Number=f"DMI-APP-{n}", Presentation_Reference=ref,
+               UMRN=f"HDFC{n:016}", **changes)  # fmt: skip
