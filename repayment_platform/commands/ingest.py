@@ -28,6 +28,14 @@ def ingest(
         int | None,
         typer.Option(help="Id of the file that this one corrects, in CORE_FILE_LOG."),
     ] = None,
+    withdraw_missing: Annotated[
+        bool,
+        typer.Option(
+            "--withdraw-missing",
+            help="Withdraw what the earlier file has and this one has not, though rows of it "
+            "cannot be read.",
+        ),
+    ] = False,
     preview: Annotated[
         bool, typer.Option("--preview", help="Show what would land; change nothing.")
     ] = False,
@@ -57,6 +65,7 @@ def ingest(
                 source,
                 received_by=f"cli:{getpass.getuser()}",
                 supersedes=supersedes,
+                withdraw_missing=withdraw_missing,
                 preview=preview,
                 progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
@@ -79,6 +88,11 @@ def _show(console: "Console", result: "FileResult") -> None:
         )
         return
     _print_facts(console, result)
+    if result.counts and (rounded := result.counts.control_totals.get("rounded_ids")):
+        console.print(
+            f"{rounded} ids of more than 15 digits end in zeros: Excel may have rounded them.",
+            style="yellow",
+        )
     for row in result.examples[:SHOWN_ROWS]:
         console.print(Text(f"line {row.row_number}: {row.reason_code}: {row.reason}"))
         console.print(Text(f"    {row.original[:SHOWN_CHARACTERS]}"), style="dim", no_wrap=True)
@@ -88,8 +102,9 @@ def _show(console: "Console", result: "FileResult") -> None:
     if result.changes:
         print_changes(console, result.changes)
     if result.changes and result.changes.withdrawn and result.rows_quarantined:
+        how = "is withdrawn only with --withdraw-missing" if result.preview else "is withdrawn"
         console.print(
-            "Rows that are quarantined correct nothing: what they stood for is withdrawn.",
+            f"Rows that are quarantined correct nothing: what they may stand for {how}.",
             style="yellow",
         )
 

@@ -27,6 +27,19 @@ VALUES (%s, %s, %s, %s, %s, 'landing', %s)
 RETURNING id
 """
 _CLAIM = """UPDATE "CORE"."CORE_FILE_LOG" SET status = 'landed' WHERE id = %s"""
+# The same bytes may land again in the place of what took their place.
+_RESTORE = """
+WITH RECURSIVE lineage AS (
+    SELECT supersedes FROM "CORE"."CORE_FILE_LOG" WHERE id = %(supersedes)s
+    UNION ALL
+    SELECT earlier.supersedes
+    FROM lineage JOIN "CORE"."CORE_FILE_LOG" earlier ON earlier.id = lineage.supersedes
+)
+UPDATE "CORE"."CORE_FILE_LOG" earlier SET restored_by = own.id
+FROM "CORE"."CORE_FILE_LOG" own
+WHERE own.id = %(file_id)s AND earlier.id IN (SELECT supersedes FROM lineage)
+    AND earlier.sha256 = own.sha256 AND earlier.restored_by IS NULL
+"""
 _DESCRIBE = """
 UPDATE "CORE"."CORE_FILE_LOG"
 SET encoding = %s, delimiter = %s, layout = %s, rows_read = %s, rows_landed = %s,
@@ -43,7 +56,8 @@ SET status = 'duplicate', duplicate_of = f.id, rows_read = f.rows_read,
     rows_duplicate = f.rows_read, seconds = %s
 FROM "CORE"."CORE_FILE_LOG" f
 WHERE d.id = %s AND f.raw_table = d.raw_table AND f.sha256 = d.sha256 AND f.status = 'landed'
-RETURNING f.id
+    AND f.restored_by IS NULL
+RETURNING f.id, f.rows_read
 """
 _CLOSE_INTERRUPTED = """
 UPDATE "CORE"."CORE_FILE_LOG"
@@ -71,12 +85,15 @@ def register(connection: Connection[Any], arrival: Arrival) -> int:
     return int(row[0])  # type: ignore[index]  # RETURNING gives a row
 
 
-def claim(connection: Connection[Any], file_id: int) -> None:
-    """First statement of the landing transaction; waits for the same bytes in another one.
+def claim(connection: Connection[Any], file_id: int, supersedes: int | None = None) -> None:
+    """Begin the landing transaction; waits for the same bytes in another one. With `supersedes`
+    an earlier version of that file may be landed once more.
 
     Raises:
         psycopg.errors.UniqueViolation: on `BYTES_INDEX`, when these bytes have landed.
     """
+    if supersedes is not None:
+        connection.execute(_RESTORE, {"file_id": file_id, "supersedes": supersedes})
     connection.execute(_CLAIM, (file_id,))
 
 
@@ -104,10 +121,11 @@ def fail(connection: Connection[Any], file_id: int, error: str, seconds: float) 
     connection.execute(_FAIL, (error.replace("\0", ""), round(seconds, 3), file_id))
 
 
-def mark_duplicate(connection: Connection[Any], file_id: int, seconds: float) -> int:
-    """Returns the id of the file whose bytes these are."""
+def mark_duplicate(connection: Connection[Any], file_id: int, seconds: float) -> tuple[int, int]:
+    """Returns the id of the file whose bytes these are, and the rows in it."""
     row = connection.execute(_DUPLICATE, (round(seconds, 3), file_id)).fetchone()
-    return int(row[0])  # type: ignore[index]  # the unique index has just said that it is there
+    assert row is not None  # noqa: S101 - the unique index has just said that it is there
+    return row[0], row[1]
 
 
 def close_interrupted(connection: Connection[Any]) -> int:

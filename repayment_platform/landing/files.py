@@ -26,7 +26,11 @@ from repayment_platform.landing.quarantine import (
     reasons,
 )
 from repayment_platform.landing.results import Arrival, Counts, FileResult, FileStatus
-from repayment_platform.landing.superseding import begin_superseding, supersede
+from repayment_platform.landing.superseding import (
+    begin_superseding,
+    check_nothing_missing,
+    supersede,
+)
 from repayment_platform.sources.encodings import Fingerprint, fingerprint
 from repayment_platform.sources.file_rows import Batch, FileRows, Refused
 from repayment_platform.sources.formats import Table, open_table
@@ -58,6 +62,7 @@ def ingest_file(
     *,
     received_by: str,
     supersedes: int | None = None,
+    withdraw_missing: bool = False,
     preview: bool = False,
     progress: Progress | None = None,
 ) -> FileResult:
@@ -65,8 +70,9 @@ def ingest_file(
 
     A file that cannot be taken is entered as failed with the reason, the same bytes again as
     a duplicate; neither lands a row. With `supersedes`, the id of the file that this one
-    corrects, only what differs from it lands, and what the result's `changes` tell. With
-    `preview` the same is done and then undone.
+    corrects, only what differs from it lands, and what the result's `changes` tell; if rows of it
+    are missing while others cannot be read, only with `withdraw_missing`. With `preview` the same
+    is done and then undone.
 
     Raises:
         psycopg.Error: the database is away or refuses; nothing has landed.
@@ -78,7 +84,10 @@ def ingest_file(
             undone = connection.transaction(force_rollback=True)
         with undone:
             quiet: Progress = lambda *_: None  # noqa: E731
-            landing = _Landing(connection, file, received_by, supersedes, progress or quiet)
+            may_withdraw = withdraw_missing or preview
+            landing = _Landing(
+                connection, file, received_by, supersedes, may_withdraw, progress or quiet
+            )
             return replace(landing.run(source_id), preview=preview)
 
 
@@ -90,6 +99,7 @@ class _Landing:
     path: Path
     received_by: str
     supersedes: int | None
+    withdraw_missing: bool
     progress: Progress
 
     def run(self, source_id: str) -> FileResult:
@@ -112,8 +122,10 @@ class _Landing:
         except psycopg.errors.UniqueViolation as error:
             if error.diag.constraint_name != file_log.BYTES_INDEX:
                 raise
-            first = file_log.mark_duplicate(self.connection, file_id, _since(started))
-            result = replace(result, status=FileStatus.DUPLICATE, duplicate_of=first)
+            first, rows = file_log.mark_duplicate(self.connection, file_id, _since(started))
+            result = replace(
+                result, status=FileStatus.DUPLICATE, duplicate_of=first, rows_duplicate=rows
+            )
         except (FileRefused, OSError, UnicodeError, psycopg.DataError) as error:
             reason = _reason(error)
             file_log.fail(self.connection, file_id, reason, _since(started))
@@ -126,7 +138,7 @@ class _Landing:
         if source is None or seen is None:
             raise arrival.problem or AssertionError("an arrival is complete or has a problem")
         with self.connection.transaction():
-            file_log.claim(self.connection, file_id)
+            file_log.claim(self.connection, file_id, self.supersedes)
             target = self._target(source, file_id)
             table = open_table(self.path, seen, source.layouts)
             rows = FileRows(source, table)
@@ -139,12 +151,19 @@ class _Landing:
             if self.supersedes is not None:
                 changes = supersede(self.connection, source, file_id, self.supersedes)
             quarantined = reasons(self.connection, file_id)
+            if quarantined and not self.withdraw_missing:
+                check_nothing_missing(changes, sum(quarantined.values()))
             counts = _counts(table, rows, outcomes, sum(quarantined.values()), changes or Changes())
             _check_unchanged(self.path, seen)
             file_log.describe(self.connection, file_id, counts, _since(started))
             shown = examples(self.connection, file_id)
         return replace(
-            result, counts=counts, changes=changes, quarantined=quarantined, examples=shown
+            result,
+            counts=counts,
+            rows_duplicate=counts.rows_duplicate,
+            changes=changes,
+            quarantined=quarantined,
+            examples=shown,
         )
 
     def _target(self, source: Source, file_id: int) -> sql.Identifier:

@@ -74,6 +74,8 @@ class FileResult:
     error: str | None = None
     """Why it failed: a code of `FileReason`, a colon, the reason."""
     duplicate_of: int | None = None
+    rows_duplicate: int = 0
+    """Rows that land nothing, because they have landed before: of a duplicate all of them."""
     counts: Counts | None = None
     """None unless the file landed."""
     changes: Changes | None = None
@@ -91,7 +93,7 @@ class FileResult:
 
     @property
     def rows_read(self) -> int:
-        return self.counts.rows_read if self.counts else 0
+        return self.counts.rows_read if self.counts else self.rows_duplicate
 
     @property
     def rows_landed(self) -> int:

@@ -125,3 +125,19 @@ def supersede(
         connection.execute("ANALYZE pairs")
     connection.execute(_PAIR_SAME_PAYMENT)
     return append_changes(connection, source, withdraw_as=file_id)
+
+
+def check_nothing_missing(changes: Changes | None, quarantined: int) -> None:
+    """A row that cannot be read may be the one that is missing: its payment is not withdrawn
+    without a person's word.
+
+    Raises:
+        FileRefused: ROWS_MISSING; the earlier file stays in force.
+    """
+    if changes and changes.withdrawn:
+        raise FileRefused(
+            FileReason.ROWS_MISSING,
+            f"rows of the earlier file are missing ({changes.withdrawn}) while others cannot be "
+            f"read ({quarantined}) and may be these; preview it and correct them, or confirm "
+            "that what is missing is withdrawn (--withdraw-missing)",
+        )

@@ -23,6 +23,8 @@ class RowReason(StrEnum):
     """A status that the source's layout does not list."""
     CONTRADICTORY_STATUS = "CONTRADICTORY_STATUS"
     UNSUPPORTED_ROW_TYPE = "UNSUPPORTED_ROW_TYPE"
+    ARITHMETIC_MISMATCH = "ARITHMETIC_MISMATCH"
+    """The amounts of the row contradict each other, as where cells have shifted."""
     ID_DAMAGED_BY_EXCEL = "ID_DAMAGED_BY_EXCEL"
     REFERENCE_NOT_UNIQUE = "REFERENCE_NOT_UNIQUE"
     """Rows of one file share a payment reference but not the loan or the amount."""
@@ -41,6 +43,8 @@ class FileReason(StrEnum):
     FILE_CHANGED = "FILE_CHANGED"
     CANNOT_SUPERSEDE = "CANNOT_SUPERSEDE"
     """There is no file in force that this one could take the place of."""
+    ROWS_MISSING = "ROWS_MISSING"
+    """A corrected file lacks rows, and has some that cannot be read, which may be these."""
 
 
 class BadValue(ValueError):

@@ -174,6 +174,7 @@ def test_a_superseded_file_is_replayed_as_what_stands_of_it(
     second = ingest(
         text_of(ref(1), ref(2, Status="CLEARED", Amount="7"), ref(3, Amount="8")),
         supersedes=first.file_id,
+        withdraw_missing=True,
     )
     correct(outcomes=nach_outcomes(cleared=Outcome.SUCCESS))
     with pytest.raises(CannotReplay, match=f"{first.file_id} is not a file of {NACH} that landed"):

@@ -1,16 +1,11 @@
-"""A corrected file in the place of an earlier one: what lands, what goes, what is refused."""
-
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+"""A corrected file in the place of an earlier one: what lands and what goes."""
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from repayment_platform.landing.changes import Changes
-from repayment_platform.landing.files import ingest_file
 from repayment_platform.landing.results import FileResult
-from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.landing.conftest import Ingest
 from repayment_platform_tests.landing.tables import Connection, Row, log, raw, standing
 from repayment_platform_tests.sources.reading import NACH, row, text_of
@@ -170,69 +165,6 @@ def test_a_correction_of_a_correction_names_the_first_row_of_all(
     assert [str(each["amount"]) for each in standing(connection)] == ["502.00", "7.00", "500.00"]
 
 
-def test_a_row_that_cannot_be_read_corrects_nothing(ingest: Ingest, connection: Connection) -> None:
-    first = ingest(text_of(loan(1, "A"), loan(2, "B")))
-    result = ingest(text_of(loan(1, "A"), loan(2, "B", Amount="x")), supersedes=first.file_id)
-    assert counted(result) == {"withdrawn": 1, "unchanged": 1}
-    assert result.quarantined == {"BAD_DECIMAL": 1}
-    assert result.rows_read == 2
-
-
-def test_a_file_that_cannot_be_superseded_is_refused_with_the_reason(
-    ingest: Ingest, connection: Connection, tmp_path: Path
-) -> None:
-    first = ingest(text_of(loan(1, "A")))
-    other = ingest(text_of(loan(1, "A")), "RAW_IKF_NACH_CSV")
-    failed = ingest("nothing")
-    renamed = tmp_path / "renamed.csv"
-    renamed.write_text(text_of(loan(1, "A")), newline="")
-    duplicate = ingest(renamed)
-    second = ingest(text_of(loan(1, "A", Amount="7")), supersedes=first.file_id)
-    before = raw(connection)
-    for file_id, told in {
-        999: "there is no file 999",
-        other.file_id: "is of RAW_IKF_NACH_CSV, not of RAW_DMI_NACH_CSV",
-        failed.file_id: "is failed and has no rows",
-        duplicate.file_id: f"is a duplicate; supersede file {first.file_id}",
-        first.file_id: f"is superseded by file {second.file_id} already; supersede that one",
-    }.items():
-        result = ingest(text_of(loan(1, "A", Amount="8")), supersedes=file_id)
-        assert result.reason_code == "CANNOT_SUPERSEDE"
-        assert told in str(result.error)
-        assert log(connection)[-1]["error"] == result.error
-    assert raw(connection) == before
-
-
-def test_a_correction_that_cannot_be_taken_leaves_the_old_file_in_force(
-    ingest: Ingest, connection: Connection
-) -> None:
-    first = ingest(text_of(loan(1, "A"), loan(2, "B")))
-    before = raw(connection)
-    wrong_total = text_of(loan(1, "A"), ["Total", "", "", "7", *[""] * 5])
-    assert ingest(wrong_total, supersedes=first.file_id).reason_code == "CONTROL_TOTAL_MISMATCH"
-    assert raw(connection) == before
-    assert log(connection)[1]["supersedes"] is None
-    assert ingest(text_of(loan(1, "A")), supersedes=first.file_id).status == "landed"
-
-
-def test_of_two_corrections_at_once_one_is_refused(
-    database_urls: DatabaseUrls, ingest: Ingest, connection: Connection, tmp_path: Path
-) -> None:
-    first = ingest(text_of(*(loan(n, f"A{n}") for n in range(300))))
-
-    def correct(amount: int) -> FileResult:
-        path = tmp_path / f"{amount}.csv"
-        path.write_text(text_of(*(loan(n, f"A{n}", Amount=f"{amount}") for n in range(300))))
-        return ingest_file(
-            database_urls.psycopg, path, NACH, received_by="test", supersedes=first.file_id
-        )
-
-    with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(correct, (7, 8)))
-    assert sorted(result.status for result in results) == ["failed", "landed"]
-    assert len(raw(connection)) == 600
-
-
 def test_a_large_file_is_superseded_in_seconds(ingest: Ingest) -> None:
     rows = [loan(n, UMRN=f"HDFC{n:016}", UTR=f"U{n // 50}") for n in range(20_000)]
     first = ingest(text_of(*rows))
@@ -282,7 +214,7 @@ def test_whatever_was_corrected_the_last_file_is_what_stands(
     connection.execute(f'TRUNCATE "RAW"."{NACH}", "RAW"."{alone}", "CORE"."CORE_FILE_LOG" CASCADE')
     in_force, last = None, versions[0]
     for version in versions:
-        result = ingest(text_of(*version), supersedes=in_force)
+        result = ingest(text_of(*version), supersedes=in_force, withdraw_missing=True)
         if result.duplicate_of is None:
             in_force, last = result.file_id, version
     ingest(text_of(*last), alone)

@@ -81,6 +81,7 @@ class Upload(Screen):
             source,
             received_by=visit.user.username,
             supersedes=_corrected(visit),
+            withdraw_missing=bool(visit.text("withdraw_missing")),
         )
         shutil.rmtree(path.parent, ignore_errors=True)
         _audit(visit, source, result)
