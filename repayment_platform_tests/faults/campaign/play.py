@@ -47,7 +47,8 @@ WHERE (state = 'waiting' AND recon_source IS NULL OR state = 'deferred'
        AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
                        WHERE p.source_key = w.source_key AND p.run_id = %(last_run)s))
   AND NOT EXISTS (SELECT FROM "CORE"."CORE_POSTING_ATTEMPT" a
-                  WHERE a.loan_external_id = w.loan_external_id AND a.settled_at IS NULL)
+                  WHERE a.settled_at IS NULL
+                    AND (a.loan_external_id = w.loan_external_id OR a.source_key = w.source_key))
 """
 
 

@@ -92,17 +92,20 @@ def what_rests_has_a_reason(history: History) -> Iterator[str]:
     """When it is quiet nothing waits, is being sent or unknown without a lawful reason."""
     for what in history.restless:
         yield f"it did not come to rest: {what}"
-    awaited = {attempt.loan for attempt in history.attempts if attempt.settled_at is None}
+    # An intent keeps back its loan, and its payment, which may be another loan's by now.
+    open_intents = [attempt for attempt in history.attempts if attempt.settled_at is None]
+    awaited = {name for attempt in open_intents for name in (attempt.loan, attempt.key)}
     for attempt in history.attempts:
         if attempt.settled_at is None and attempt.error_code != "awaiting_approval":
             yield f"intent {attempt.id} for {attempt.key} is still open"
     for work in history.open_work:
+        is_awaited = bool(awaited & {work.loan, work.key})
         lawful = {
             "held": work.key in history.holds,
             "deferred": work.lender == history.plan.still_paused,
-            "failed": work.is_recon or history.plan.is_bad(work.loan) or work.loan in awaited,
-            "awaiting_approval": work.loan in awaited,
-            "waiting": work.is_recon or work.loan in awaited,
+            "failed": work.is_recon or history.plan.is_bad(work.loan) or is_awaited,
+            "awaiting_approval": is_awaited,
+            "waiting": work.is_recon or is_awaited,
         }
         if not lawful.get(work.state) or not work.reason:
             yield f"{work.key} ({work.loan}, {work.lender}) rests as {work.state}: {work.reason}"
