@@ -78,8 +78,9 @@ def _platform() -> None:
 
 def main() -> None:
     """Run one command; what a user can put right ends it with one line."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _leave)
+    signal.signal(signal.SIGTERM, _leave)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        signal.signal(signal.SIGHUP, _leave)
     try:
         app(prog_name="./run")
     except WarehouseUnavailable as error:

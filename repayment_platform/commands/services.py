@@ -83,14 +83,27 @@ def _stop(running: dict[str, "subprocess.Popen[bytes]"]) -> None:
 
     All of them are gone on return: what they held, such as the lock on the database, is free.
     """
-    for process in running.values():
-        if process.poll() is None:
-            process.terminate()
-    deadline = time.monotonic() + STOP_SECONDS
-    for process in running.values():
-        if not _gone(process, deadline):
-            os.killpg(process.pid, signal.SIGKILL)
-            _gone(process, time.monotonic() + KILLED_SECONDS)
+    with _undisturbed():
+        for process in running.values():
+            if process.poll() is None:
+                process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        for process in running.values():
+            if not _gone(process, deadline):
+                os.killpg(process.pid, signal.SIGKILL)
+                _gone(process, time.monotonic() + KILLED_SECONDS)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C must not leave half of them running."""
+    asked = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    former = {number: signal.signal(number, signal.SIG_IGN) for number in asked}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def _gone(process: "subprocess.Popen[bytes]", deadline: float) -> bool:
