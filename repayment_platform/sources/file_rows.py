@@ -58,6 +58,8 @@ class Totals:
     since_total: Decimal = Decimal(0)
     unreadable: int = 0
     """Rows whose amount could not be read; with any of them the sums prove nothing."""
+    rounded_ids: int = 0
+    """Long numbers that end in zeros, as Excel writes an id whose digits it has lost."""
     declared: list[dict[str, object]] = field(default_factory=list)
 
     def add(self, amounts: Sequence[Decimal], payments: Iterable[Payment]) -> None:
@@ -87,6 +89,7 @@ class Totals:
             "amount_read": str(self.read),
             "amount_success": str(self.success),
             "unreadable_amounts": self.unreadable,
+            **({"rounded_ids": self.rounded_ids} if self.rounded_ids else {}),
             "declared": self.declared,
         }
 
@@ -162,6 +165,7 @@ class FileRows:
             [amount for amount in amounts if not isinstance(amount, BadValue)],
             [row.payment for row in landed],
         )
+        self.totals.rounded_ids = self._reader.rounded_ids
         self.outcomes.update(row.payment.outcome for row in landed)
         self._settlements.add(settled)
         return Batch(landed, refused)

@@ -57,10 +57,12 @@ class Layout:
 
     Fields: `loan_ref`, `loan_ref_else`, `amount`, `payment_date`, `presentation_date`,
     `status`, `reason_code`, `reason_text`, `payment_id`, `refund_of`, `umrn`, `utr`, `method`,
-    `row_type`, `settled`. The payment date is `payment_date`, or where that is empty
-    `presentation_date`; the loan is `loan_ref`, or where that is empty `loan_ref_else`.
+    `row_type`, `settled`, `fee`, `tax`, `credit`, `debit`. The payment date is
+    `payment_date`, or where that is empty `presentation_date`; the loan is `loan_ref`, or where
+    that is empty `loan_ref_else`.
     `refund_of` names the payment that a refund row takes back; `settled` is the net that
-    reached the bank under `utr`.
+    reached the bank under `utr`; `credit` and `debit` are what a line of a settlement paid out or
+    took, which its amount, `fee` and `tax` must explain.
     """
 
     name: str
@@ -201,6 +203,10 @@ RAZORPAY_SETTLEMENT_RECON = Layout(
         "loan_ref_else": Column(("order_receipt",)),
         "method": Column(("payment_method", "method")),
         "utr": Column(("settlement_utr",)),
+        "fee": Column(("fee (exclusive tax)", "fee")),
+        "tax": Column(("tax",)),
+        "credit": Column(("credit",)),
+        "debit": Column(("debit",)),
     },
     default_outcome=Outcome.SUCCESS,
     row_types={"payment": None, "refund": Outcome.REFUND, "adjustment": Outcome.FAILED},

@@ -8,8 +8,6 @@ A file has many rows and few dates and statuses, so each different text of a col
 once. What cannot be read stands in its column as the `BadValue` that says why.
 """
 
-import json
-import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -18,11 +16,13 @@ from typing import NamedTuple, TypeVar
 
 from repayment_platform.sources import nach
 from repayment_platform.sources.dates import parse_date
+from repayment_platform.sources.ids import from_json, intact, is_like, is_rounded, reference
 from repayment_platform.sources.layouts import PAISE, Layout, Outcome
 from repayment_platform.sources.money import parse_paise, parse_rupees
 from repayment_platform.sources.outcomes import resolve_outcome
 from repayment_platform.sources.refusals import BadValue, RowReason
 from repayment_platform.sources.registry import Source
+from repayment_platform.sources.settlements import check_line
 
 Text = TypeVar("Text", bound=Hashable)
 Value = TypeVar("Value")
@@ -32,9 +32,6 @@ Ids = Sequence[str | BadValue | None]
 _Words = tuple[str | None, str | None, str | None, str | None]
 ColumnOf = Callable[[str], Texts]
 
-_SCIENTIFIC = re.compile(r"[0-9](\.[0-9]+)?E\+?[0-9]+", re.IGNORECASE)
-_UMRN = re.compile(r"[A-Za-z]{4}[0-9]{16}")
-_UMRN_LENGTH = 20
 MOST_KNOWN = 100_000
 """Texts of a column that are remembered; some megabytes."""
 _TAKEN_BACK = (Outcome.REFUND, Outcome.LATE_RETURN)
@@ -78,6 +75,8 @@ class RowReader:
         self._places = fields
         self._nulls = frozenset(source.null_texts)
         self._longest_null = max(map(len, source.null_texts), default=0)
+        self.rounded_ids = 0
+        """Ids read so far that Excel may have rounded."""
         unit = layout.unit or source.unit
         self._parse_amount = parse_paise if unit == PAISE else parse_rupees
         self._amounts = _Known(self.amount)
@@ -107,7 +106,7 @@ class RowReader:
         nets = self._amounts.all(column("settled")) if "settled" in self._places else []
         return RowsRead(
             list(map(Payment._make, zip(*values, strict=True))),
-            _faults((amounts, *values, nets)),
+            _faults((amounts, *values, nets, self._contradictions(column, amounts, outcomes))),
             amounts,
             list(zip(column("utr"), nets, strict=False)),
         )
@@ -166,17 +165,35 @@ class RowReader:
     def _ids(self, column: ColumnOf, field: str) -> Ids:
         """Ids as texts; one that Excel rounded is refused, for its digits are lost."""
         ids: Ids = [
-            text if text is None or not text[:1].isdigit() else _intact(field, text)
+            text if text is None or not text[:1].isdigit() else self._intact(field, text)
             for text in column(field)
         ]
         if field in self._places and (pattern := self._layout.columns[field].pattern):
-            return [each if _is_like(pattern, each) else None for each in ids]
+            return [each if is_like(pattern, each) else None for each in ids]
         return ids
+
+    def _intact(self, field: str, text: str) -> str | BadValue | None:
+        if is_rounded(text):
+            self.rounded_ids += 1
+        return intact(field, text)
+
+    def _contradictions(
+        self,
+        column: ColumnOf,
+        amounts: Sequence[Decimal | BadValue],
+        outcomes: Sequence[Outcome | BadValue],
+    ) -> Sequence[BadValue | None]:
+        """What lines of a settlement say against themselves."""
+        if not {"credit", "debit"} <= self._places.keys():
+            return []
+        costs, sides = ("fee", "tax"), ("credit", "debit")
+        stated = [self._amounts.all(text or "0" for text in column(name)) for name in costs + sides]
+        return [check_line(*line) for line in zip(outcomes, amounts, *stated, strict=True)]
 
     def _loans(self, column: ColumnOf) -> Ids:
         if self._layout.columns["loan_ref"].json_keys:
             keys = self._layout.columns["loan_ref"].json_keys
-            loans: Ids = [text and _from_json(text, keys) for text in column("loan_ref")]
+            loans: Ids = [text and from_json(text, keys) for text in column("loan_ref")]
         else:
             loans = self._ids(column, "loan_ref")
         if "loan_ref_else" not in self._places:
@@ -196,7 +213,7 @@ class RowReader:
             ids = [of or own if outcome is Outcome.REFUND else own for outcome, of, own in refunded]
         prefix = f"{self._namespace}:"
         return [
-            _reference(prefix, value, umrn, utr)
+            reference(prefix, value, umrn, utr)
             for value, umrn, utr in zip(ids, umrns, utrs, strict=True)
         ]
 
@@ -248,38 +265,3 @@ def _directed(
                 f"amount {amount} is negative in a row of {outcomes[row]}",
             )
     return directed
-
-
-def _intact(field: str, text: str) -> str | BadValue | None:
-    """An id that begins with a digit; `0` stands for none."""
-    if _SCIENTIFIC.fullmatch(text):
-        return BadValue(
-            RowReason.ID_DAMAGED_BY_EXCEL, f"{field} {text!r}: Excel cut off its digits"
-        )
-    return None if text == "0" else text
-
-
-def _is_like(pattern: str, value: str | BadValue | None) -> bool:
-    return isinstance(value, BadValue) or bool(value and re.fullmatch(pattern, value))
-
-
-def _reference(
-    prefix: str, value: str | BadValue | None, umrn: object, utr: object
-) -> str | BadValue | None:
-    if value is None or isinstance(value, BadValue):
-        return value
-    if value in (umrn, utr) or (len(value) == _UMRN_LENGTH and _UMRN.fullmatch(value)):
-        return None
-    return prefix + (value if value.isalnum() else "".join(value.split()))
-
-
-def _from_json(text: str, keys: tuple[str, ...]) -> str | None:
-    """The first of `keys` in a cell of JSON notes; a cell that is no JSON speaks for itself."""
-    try:
-        notes = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    if not isinstance(notes, dict):
-        return None
-    found = (notes[key] for key in keys if isinstance(notes.get(key), str | int))
-    return next((str(value).strip() for value in found), None) or None

@@ -84,6 +84,25 @@ def test_an_apostrophe_that_excel_put_before_a_number_is_taken_off_once(tmp_path
     assert one(tmp_path, UTR="''5").utr == "'5"
 
 
+@pytest.mark.parametrize("reference", ["1234567890123450", "12345678901234500000"])
+def test_a_long_number_that_ends_in_zeros_is_told_of_and_tells_no_payments_apart(
+    tmp_path: Path, reference: str
+) -> None:
+    """Excel keeps fifteen digits: two references may have become one, a UTR is none anyway."""
+    loan = row(Loan_Account_Number=reference, UTR=reference, Presentation_Reference=reference)
+    seen = read_text(tmp_path, text_of(loan))
+    [payment] = seen.payments
+    assert (payment.loan_ref, payment.utr, payment.payment_ref) == (reference, reference, None)
+    assert seen.totals["rounded_ids"] == 3
+
+
+@pytest.mark.parametrize("reference", ["123456789012340", "1234567890123401", "N234567890123450"])
+def test_other_ids_are_not_taken_for_rounded_ones(tmp_path: Path, reference: str) -> None:
+    seen = read_text(tmp_path, text_of(row(Presentation_Reference=reference)))
+    assert seen.payments[0].payment_ref == f"nach-dmi:{reference}"
+    assert "rounded_ids" not in seen.totals
+
+
 @pytest.mark.parametrize(
     "reference", ["HDFC7011311230001234", "ICIC531012345678", "SBIN7021311230001235"]
 )

@@ -9,7 +9,7 @@ import pytest
 from repayment_platform.sources.layouts import CASHFREE_SETTLEMENT_RECON
 from repayment_platform.sources.refusals import FileReason, FileRefused
 from repayment_platform.sources.registry import source_named
-from repayment_platform_tests.sources.reading import SAMPLES, Read, read, read_text
+from repayment_platform_tests.sources.reading import SAMPLES, Read, read, read_text, text_of
 from repayment_platform_tests.sources.workbooks import write_workbook
 
 SOURCE = replace(
@@ -75,3 +75,60 @@ def test_a_day_without_settlements_is_a_valid_empty_file(tmp_path: Path) -> None
     lines = TEXT.splitlines()
     seen = read_text(tmp_path, "\n".join([lines[0], *lines[2:6]]), SOURCE)
     assert (seen.landed, seen.refused) == ([], [])
+
+
+# ── lines of the dashboard's settlement report ──────────────────────────────────────────────
+
+LINES = SAMPLES / "razorpay_settlement_recon_dashboard.csv"
+
+
+def line(**changes: str) -> dict[str, str]:
+    """The payment of the sample with some cells changed."""
+    return next(csv.DictReader(LINES.read_text().splitlines())) | changes
+
+
+def read_line(folder: Path, cells: dict[str, str]) -> Read:
+    text = text_of(list(cells.values()), header=list(cells))
+    return read_text(folder, text, "RAW_UGRO_PAYMENT_RAZORPAY")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},  # 12500.50 less 2.00 and 0.36
+        {"credit": "12498.5"},  # a fee that includes its tax
+        {"credit": "12500.5"},  # paid in advance
+        {"fee (exclusive tax)": "", "tax": "", "credit": "12500.50", "debit": ""},
+        {"transaction_entity": "refund", "credit": "0", "debit": "12500.50", "tax": "0"},
+        {"transaction_entity": "refund", "credit": "0", "debit": "12502.86"},
+        {"transaction_entity": "adjustment", "credit": "7"},  # no payment, lands as none
+        {"credit": "12498.144"},  # unreadable, so it contradicts nothing
+    ],
+)
+def test_a_line_whose_net_is_explained_lands(tmp_path: Path, changes: dict[str, str]) -> None:
+    assert read_line(tmp_path, line(**changes)).codes == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"amount": "12500.60"},
+        {"credit": "12498.15"},
+        {"credit": "0.0", "debit": "12498.14"},
+        {"transaction_entity": "refund"},  # money came in
+        {"debit": "2.0"},
+    ],
+)
+def test_a_line_whose_amounts_contradict_each_other_is_quarantined(
+    tmp_path: Path, changes: dict[str, str]
+) -> None:
+    assert read_line(tmp_path, line(**changes)).codes == ["ARITHMETIC_MISMATCH"]
+
+
+def test_cells_that_an_unquoted_comma_has_shifted_are_quarantined(tmp_path: Path) -> None:
+    """The row has lost its last cell for it, so that it is as wide as the header."""
+    cells = line()
+    names, values = list(cells), list(cells.values())
+    values[4:] = ["1", *values[4:-1]]
+    seen = read_text(tmp_path, text_of(values, header=names), "RAW_UGRO_PAYMENT_RAZORPAY")
+    assert len(seen.codes) == 1

@@ -1,0 +1,62 @@
+"""Ids in the cells of files: of loans, payments, mandates, transfers.
+
+What belongs here: whether a text is such an id, and whether it is still whole. What does not:
+which columns hold them (`layouts`), their final spelling, which BASE gives them.
+"""
+
+import json
+import re
+
+from repayment_platform.sources.refusals import BadValue, RowReason
+
+_SCIENTIFIC = re.compile(r"[0-9](\.[0-9]+)?E\+?[0-9]+", re.IGNORECASE)
+_EXCEL_DIGITS = 15
+"""Significant digits that Excel keeps of a number; it writes zeros for the others."""
+_UMRN = re.compile(r"[A-Za-z]{4}[0-9]{16}")
+_UMRN_LENGTH = 20
+
+
+def is_rounded(text: str) -> bool:
+    """Whether all digits beyond Excel's fifteen are zeros: it may have been another number."""
+    return len(text) > _EXCEL_DIGITS and text.isdigit() and not text[_EXCEL_DIGITS:].strip("0")
+
+
+def intact(field: str, text: str) -> str | BadValue | None:
+    """An id that begins with a digit; `0` stands for none.
+
+    One in scientific notation has lost its digits and is refused. One that may be rounded is taken
+    for what it is, but tells no payments apart: two could have become one.
+    """
+    if _SCIENTIFIC.fullmatch(text):
+        return BadValue(
+            RowReason.ID_DAMAGED_BY_EXCEL, f"{field} {text!r}: Excel cut off its digits"
+        )
+    return None if text == "0" or (field == "payment_id" and is_rounded(text)) else text
+
+
+def is_like(pattern: str, value: str | BadValue | None) -> bool:
+    """Whether a text is an id of a kind as a whole; what is refused stays refused."""
+    return isinstance(value, BadValue) or bool(value and re.fullmatch(pattern, value))
+
+
+def reference(
+    prefix: str, value: str | BadValue | None, umrn: object, utr: object
+) -> str | BadValue | None:
+    """`namespace:id` of one payment; None for a UTR, a bare UMRN, or no id."""
+    if value is None or isinstance(value, BadValue):
+        return value
+    if value in (umrn, utr) or (len(value) == _UMRN_LENGTH and _UMRN.fullmatch(value)):
+        return None
+    return prefix + (value if value.isalnum() else "".join(value.split()))
+
+
+def from_json(text: str, keys: tuple[str, ...]) -> str | None:
+    """The first of `keys` in a cell of JSON notes; a cell that is no JSON speaks for itself."""
+    try:
+        notes = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if not isinstance(notes, dict):
+        return None
+    found = (notes[key] for key in keys if isinstance(notes.get(key), str | int))
+    return next((str(value).strip() for value in found), None) or None
