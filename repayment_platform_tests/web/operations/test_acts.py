@@ -132,6 +132,28 @@ def test_a_file_that_cannot_be_read_is_told_so_and_nothing_lands(
     assert site.audited() == []
 
 
+def test_a_correction_withdraws_what_may_be_a_rejected_row_only_when_told_to(
+    site: Site, operator: Browser
+) -> None:
+    def upload(content: bytes, **confirmed: str) -> str:
+        about = {"source": "RAW_ARTHMATE_NACH_CSV", "corrects": confirmed.pop("corrects", "")}
+        sent = {"file": ("file.csv", content, "text/csv")}
+        preview = operator.post("/log/upload", about, files=sent).text
+        assert ('name="withdraw_missing"' in preview) is (content != _sample())
+        about["sha256"] = preview.split('name="sha256" value="')[1][:64]
+        landed = operator.post("/log/upload/confirm", about | confirmed)
+        return landed.headers["location"].rsplit("/", 1)[1]
+
+    first = upload(_sample())
+    damaged = _sample().replace(b'"12,500.50"', b"12x")
+    refused = upload(damaged, corrects=first)
+    assert "ROWS_MISSING" in operator.told()
+    taken = upload(damaged, corrects=first, withdraw_missing="yes")
+    told = """SELECT string_agg(status || ' ' || rows_withdrawn, ', ' ORDER BY id)
+              FROM "CORE"."CORE_FILE_LOG" WHERE id = ANY (%s)"""
+    assert site.one(told, [int(n) for n in (refused, taken)]) == "failed 0, landed 1"
+
+
 def test_rejected_rows_are_downloaded_with_reason_and_text(site: Site, operator: Browser) -> None:
     content = _sample().replace(b"2025", b"20x5")
     sent = {"file": ("bad.csv", content, "text/csv")}
