@@ -5,6 +5,7 @@ processes themselves.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from repayment_platform.settings import ROOT, Settings, load_settings
 
 BIN = Path(sys.executable).parent
 WORKSPACE = ROOT / "deploy" / "workspace.yaml"
+DAEMON = "repayment_platform.commands.daemon"
 
 
 def up() -> None:
@@ -31,6 +33,8 @@ def up() -> None:
     then Dagster's code server, webserver and daemon, the webhook receiver, the operations screens
     and the metrics.
     """
+    # A shell has its background processes ignore it; whoever sends it means it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     settings = load_settings()
     with ExitStack() as stack:
         urls = stack.enter_context(platform(settings))
@@ -79,7 +83,7 @@ def services(settings: Settings) -> tuple[Service, ...]:
         Service("operations", (*cli, "operations", "--no-first-user"), settings.ops_port),
         Service("metrics", (*cli, "metrics"), settings.metrics_port),
         Service("dagster-webserver", webserver, settings.dagster_port),
-        Service("dagster-daemon", (str(BIN / "dagster-daemon"), "run", *workspace)),
+        Service("dagster-daemon", (sys.executable, "-m", DAEMON, "run", *workspace)),
     )
 
 
