@@ -37,7 +37,7 @@ def scratch_database(home: Path) -> Iterator[DatabaseUrls]:
     """An embedded PostgreSQL below `home` (fsync on), with every table and model, empty."""
     with warehouse(Settings(_env_file=None, repayment_home=home)) as urls:
         migrate(urls)
-        build_models(urls, home)
+        dbt_command(urls, home, "run")
         yield urls
 
 
@@ -52,11 +52,14 @@ def copy_of(urls: DatabaseUrls, name: str) -> DatabaseUrls:
     return copy
 
 
-def build_models(urls: DatabaseUrls, home: Path, *arguments: str) -> None:
-    """A dbt run of its own process, its output in `<home>/dbt.log`."""
+def dbt_command(urls: DatabaseUrls, home: Path, *arguments: str) -> Path:
+    """A dbt command in a process of its own, its output in `<home>/dbt.log`; returns the folder
+    of its artifacts."""
+    target = home / "dbt" / urls.dbname
     with (home / "dbt.log").open("a") as log, _stdout_into(log.fileno()):
-        if run_dbt(urls, ("run", *arguments), home / "dbt" / urls.dbname):
-            raise SystemExit(f"dbt failed, see {log.name}")
+        if run_dbt(urls, arguments, target):
+            raise SystemExit(f"dbt failed:\n{Path(log.name).read_text()[-3000:]}")
+    return target
 
 
 @contextmanager

@@ -4,7 +4,7 @@ SELECT k.payment_ref, count(DISTINCT k.source_key) AS payments
 FROM {{ source('CORE', 'CORE_PAYMENT_KEY') }} newest
 INNER JOIN {{ source('CORE', 'CORE_PAYMENT_KEY') }} k ON k.payment_ref = newest.payment_ref
 WHERE
-    newest.batch = (SELECT max(batch) FROM {{ ref('core_transaction_data') }})
+    newest.batch = {{ newest_batch(ref('core_transaction_data')) }}
     AND k.rule <> 'provisional'
 GROUP BY k.payment_ref
 HAVING count(DISTINCT k.source_key) > 1

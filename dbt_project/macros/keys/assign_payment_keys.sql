@@ -79,6 +79,14 @@ $function$
     coalesce({{ row }}.replaces_id, {{ row }}.raw_id)
 {%- endmacro %}
 
+{# Whether a later row stands for the same as this one. Not by max(): that may read all ids backwards. #}
+{% macro is_replaced(row) -%}
+    EXISTS (
+        SELECT FROM "CORE"."CORE_PAYMENT_KEY" later
+        WHERE later.replaces_id = {{ chain(row) }} AND later.raw_id > {{ row }}.raw_id
+    )
+{%- endmacro %}
+
 {# Whether a row of CORE_PAYMENT_KEY still has a say: no later proper key of its row exists. #}
 {% macro is_current(row) -%}
     ({{ row }}.rule <> 'provisional' OR NOT EXISTS (
@@ -191,11 +199,12 @@ $function$
         loan AS loan_external_id, amount, payment_date, is_success AS reports,
         is_success AND loan IS NOT NULL AS is_postable, outcome, refund_id,
         {{ place_before('source_lender, loan, amount') }} AS before_of_money,
-        {{ place_before('payment_ref') }} AS before_of_ref,
+        CASE WHEN payment_ref IS NOT NULL THEN {{ place_before('payment_ref') }} END AS before_of_ref,
         {{ place_before('coalesce(replaces_id, raw_id)') }} AS before_of_row
     FROM known;
-    UPDATE waiting SET before_of_ref = NULL WHERE payment_ref IS NULL;
+    -- No row may have been updated before: its own transaction could not use the indexes then.
     CREATE INDEX ON waiting (place);
+    CREATE INDEX ON waiting (replaces_id) WHERE replaces_id IS NOT NULL;
     ANALYZE waiting;
 {% endmacro %}
 

@@ -1,9 +1,6 @@
 {# The newest batch that CORE holds; 0 makes the model compute every key. #}
 {% macro last_batch() -%}
-    {%- if execute and is_incremental() and not flags.FULL_REFRESH -%}
-        {{ return(run_query('SELECT coalesce(max(batch), 0) FROM ' ~ this).columns[0].values()[0]) }}
-    {%- endif -%}
-    {{ return(0) }}
+    {{ return(newest_batch(this) if is_incremental() and not flags.FULL_REFRESH else 0) }}
 {%- endmacro %}
 
 {# The first value that is not null, in the given order, of the rows of one payment. #}
@@ -27,7 +24,7 @@
             INNER JOIN {{ source('CORE', 'CORE_PAYMENT_KEY') }} provisional
                 ON provisional.raw_id = proper.raw_id AND provisional.rule = 'provisional'
             WHERE proper.rule <> 'provisional'
-                AND proper.batch > (SELECT coalesce(max(batch), 0) FROM {{ this }})
+                AND proper.batch > {{ last_batch() }}
         )
     {%- endif -%}
 {%- endmacro %}

@@ -23,10 +23,7 @@ reported AS (
         observation.is_success,
         payer.marks,
         {{ kind_of_report('observation.raw_table', 'observation.utr') }} AS kind,
-        k.raw_id < coalesce((
-            SELECT max(later.raw_id) FROM {{ source('CORE', 'CORE_PAYMENT_KEY') }} later
-            WHERE later.replaces_id = {{ chain('k') }}
-        ), k.raw_id) AS is_replaced
+        {{ is_replaced('k') }} AS is_replaced
     FROM payment
     INNER JOIN {{ source('CORE', 'CORE_PAYMENT_KEY') }} k ON k.source_key = payment.source_key
     INNER JOIN LATERAL {{ observation_of('k') }} observation ON true

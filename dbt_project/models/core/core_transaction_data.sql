@@ -29,10 +29,7 @@ observed AS (
         k.occurrence,
         touched.batch,
         {{ chain('k') }} AS chain,
-        coalesce(k.raw_id < (
-            SELECT max(later.raw_id) FROM {{ source('CORE', 'CORE_PAYMENT_KEY') }} later
-            WHERE later.replaces_id = {{ chain('k') }}
-        ), false) AS is_replaced,
+        {{ is_replaced('k') }} AS is_replaced,
         coalesce(mapping.loan_external_id, observation.loan_external_id) AS loan,
         observation.*
     FROM touched
