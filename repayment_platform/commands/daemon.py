@@ -2,7 +2,7 @@
 
 What belongs here: that of several daemons on one database one leads and the others stand by. What
 does not: what the daemon does, which is Dagster's. Dagster has no leader election of its own: two
-daemons that look at a tick in the same moment would each start its run.
+daemons that look at a tick in the same moment may each start its run.
 """
 
 import os

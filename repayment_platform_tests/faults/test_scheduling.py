@@ -94,6 +94,7 @@ def scheduling(installation: Installation) -> Iterator[Scheduling]:
     port = free_port()
     settings = Settings(
         _env_file=None,
+        database_url=None,
         repayment_home=installation.home,
         fineract_base_url=SANDBOX,
         sandbox_port=installation.sandbox_port,
