@@ -129,9 +129,10 @@ def seen(connection: Connection, config: ReconcileConfig) -> Preview:
 def _take(connection: Connection, config: ReconcileConfig, run_id: str) -> tuple[int, running.Plan]:
     """The request of this run, made here where the config chooses payments."""
     selection = config.selection()
+    four_eyes = load_settings().recon_four_eyes
     if config.request:
-        return config.request, running.begin(connection, config.request, run_id)
-    if load_settings().recon_four_eyes:
+        return config.request, running.begin(connection, config.request, run_id, four_eyes)
+    if four_eyes:
         raise BadSelection(
             "RECON_FOUR_EYES is on: request it in the Reconciliation screen and name the request "
             "here once another person has approved it, or leave dry_run on"

@@ -93,7 +93,7 @@ WHERE id = %s AND state = 'approved'
 """
 _APPROVE = """
 UPDATE "CORE"."CORE_RECON_REQUEST"
-SET state = 'approved', attempt = 1, decided_by = %(who)s, decided_why = %(why)s,
+SET state = 'approved', attempt = attempt + 1, decided_by = %(who)s, decided_why = %(why)s,
     decided_at = now()
 WHERE id = %(id)s AND state = 'awaiting_approval' AND lower(requested_by) <> lower(%(who)s)
 """
@@ -103,9 +103,13 @@ SET state = 'refused', decided_by = %(who)s, decided_why = %(why)s, decided_at =
     finished_at = now()
 WHERE id = %(id)s AND state = 'awaiting_approval' AND lower(requested_by) <> lower(%(who)s)
 """
+# With four eyes on, what nobody approved while they were off awaits approval first.
 _START_AGAIN = """
 UPDATE "CORE"."CORE_RECON_REQUEST"
-SET state = 'approved', attempt = attempt + 1, run_id = NULL, finished_at = NULL
+SET state = CASE WHEN decided_by IS NULL AND %(four_eyes)s THEN 'awaiting_approval'
+                 ELSE 'approved' END,
+    attempt = attempt + (decided_by IS NOT NULL OR NOT %(four_eyes)s)::integer,
+    run_id = NULL, finished_at = NULL
 WHERE id = %(id)s AND state = 'failed'
 """
 _ITEMS_OPEN = """
@@ -202,15 +206,19 @@ def refuse(connection: Connection[Any], request: int, who: str, why: str) -> Non
         set_items_open(connection, request, False)
 
 
-def start_again(connection: Connection[Any], request: int, who: str) -> None:
-    """Let a failed request run once more, with the payments and facts that were approved.
+def start_again(
+    connection: Connection[Any], request: int, who: str, four_eyes: bool = False
+) -> None:
+    """Let a failed request run once more, with the payments and facts that were approved; with
+    `four_eyes` one that nobody has approved awaits approval first.
 
     Raises:
         UnknownRequest, NotOpen: it has not failed, or another request has its payments by now.
     """
     try:
         with connection.transaction():
-            _move(connection, _START_AGAIN, request, who, "recon.start_again")
+            facts = {"four_eyes": four_eyes}
+            _move(connection, _START_AGAIN, request, who, "recon.start_again", **facts)
             connection.execute(_NAME_RUN, (request,))
             set_items_open(connection, request, True)
     except errors.UniqueViolation:
@@ -250,7 +258,7 @@ def _move(
         audit.record(connection, who, action, f"request {request}", **detail)
         return
     now = get(connection, request)
-    if now.state == "awaiting_approval":
+    if now.state == "awaiting_approval" and update != _START_AGAIN:
         raise NotAllowed(f"request {request} is your own: another person must decide on it")
     by = f" by {now.decided_by}" if now.decided_by else ""
     raise NotOpen(f"request {request} is {now.state.replace('_', ' ')}{by}")

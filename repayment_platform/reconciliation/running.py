@@ -18,7 +18,7 @@ from repayment_platform.warehouse import audit
 
 _BEGIN = """
 UPDATE "CORE"."CORE_RECON_REQUEST" SET state = 'running', run_id = %(run_id)s
-WHERE id = %(id)s AND state = 'approved'
+WHERE id = %(id)s AND state = 'approved' AND (decided_by IS NOT NULL OR NOT %(four_eyes)s)
 """
 # The request was approved for these very facts: what differs now is left out, and the item says so.
 _JUDGE = f"""
@@ -33,6 +33,8 @@ FROM (
 ) now
 WHERE i.request_id = %(own_request)s AND i.source_key = now.source_key
 """  # noqa: S608 - the parts are constants of the package
+# What became unfit after the run had begun was refused by its claim; the item says why.
+_JUDGE_THE_REST = f"""{_JUDGE} AND i.excluded IS NULL AND now.reason <> 'posted already'"""
 _TO_POST = """
 SELECT source_key FROM "CORE"."CORE_RECON_REQUEST_ITEM"
 WHERE request_id = %s AND excluded IS NULL ORDER BY source_key
@@ -73,15 +75,19 @@ class Started:
     state: str
 
 
-def begin(connection: Connection[Any], request: int, run_id: str) -> Plan:
+def begin(connection: Connection[Any], request: int, run_id: str, four_eyes: bool = False) -> Plan:
     """Take an approved request for this run, and judge its payments again.
 
     Raises:
-        UnknownRequest, NotOpen: it is not approved, or another run has taken it.
+        UnknownRequest, NotOpen: it is not approved, with `four_eyes` not by another person, or
+            another run has taken it.
     """
     with connection.transaction():
-        if not connection.execute(_BEGIN, {"id": request, "run_id": run_id}).rowcount:
+        facts = {"id": request, "run_id": run_id, "four_eyes": four_eyes}
+        if not connection.execute(_BEGIN, facts).rowcount:
             now = get(connection, request)
+            if now.state == "approved":
+                raise NotOpen(f"nobody but {now.requested_by} approved request {request}")
             run = f" by run {now.run_id}" if now.run_id else ""
             raise NotOpen(f"request {request} is {now.state.replace('_', ' ')}{run}, not approved")
         connection.execute(_JUDGE, {"own_request": request})
@@ -124,6 +130,7 @@ def _close(
     with connection.transaction():
         if not connection.execute(update, {"id": request, "result": told, **facts}).rowcount:
             return False
+        connection.execute(_JUDGE_THE_REST, {"own_request": request})
         set_items_open(connection, request, False)
         audit.record(
             connection, "reconcile_repayments", "recon.end", f"request {request}", **result

@@ -148,6 +148,48 @@ def test_a_late_run_cannot_end_a_request_that_was_started_again(desk: Desk) -> N
     assert requests.get(desk.connection, number).result == {"posted": 1}
 
 
+def test_what_nobody_approved_is_not_run_once_four_eyes_are_on(desk: Desk) -> None:
+    desk.payment()
+    number = desk.request()
+    with pytest.raises(NotOpen, match="nobody but asha approved"):
+        running.begin(desk.connection, number, "run-1", four_eyes=True)
+    (waiting,) = running.started(desk.connection)
+    running.abandon(desk.connection, waiting, "its run failed")
+    requests.start_again(desk.connection, number, "asha", four_eyes=True)
+    assert requests.get(desk.connection, number).state == "awaiting_approval"
+    with pytest.raises(NotOpen, match="awaiting approval"):
+        requests.start_again(desk.connection, number, "asha", four_eyes=True)
+    requests.approve(desk.connection, number, "bela", "checked")
+    request = requests.get(desk.connection, number)
+    assert (request.state, request.run_key) == ("approved", f"recon-{number}-2")
+    assert running.begin(desk.connection, number, "run-2", four_eyes=True).keys
+
+
+def test_what_another_person_approved_is_started_again_without_asking_twice(desk: Desk) -> None:
+    desk.payment()
+    number = desk.request(four_eyes=True)
+    requests.approve(desk.connection, number, "bela", "checked")
+    (waiting,) = running.started(desk.connection)
+    running.abandon(desk.connection, waiting, "its run never began")
+    requests.start_again(desk.connection, number, "asha", four_eyes=True)
+    request = requests.get(desk.connection, number)
+    assert (request.state, request.run_key) == ("approved", f"recon-{number}-2")
+
+
+def test_a_payment_that_changes_while_the_run_is_under_way_says_so_in_the_end(desk: Desk) -> None:
+    changed, posted = desk.payment(), desk.payment("UGRO-LN-2")
+    number = desk.request()
+    running.begin(desk.connection, number, "run")
+    desk.change(changed, amount="99.00")
+    desk.posted(posted)
+    running.end(desk.connection, number, "run", {}, failed=False)
+    (left_out,) = requests.get(desk.connection, number).excluded
+    assert (left_out.reason, left_out.payments) == (
+        "loan, date or amount changed since the request",
+        1,
+    )
+
+
 def test_only_a_failed_request_is_started_again(desk: Desk) -> None:
     desk.payment()
     number = desk.request()

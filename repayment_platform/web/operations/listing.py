@@ -20,6 +20,8 @@ from repayment_platform.display import csv_line
 
 PAGE_ROWS = 50
 ROWS_AT_ONCE = 5000
+NEWEST = 2**63 - 1
+"""After every row's number: where a list begins."""
 COUNT_TO = 1000
 """Beyond this a list says "1,000+"."""
 
@@ -44,6 +46,11 @@ class Listing:
 
 def count_words(count: int) -> str:
     return "1,000+" if count > COUNT_TO else f"{count:,}"
+
+
+def read_number(text: str, otherwise: int | None = None) -> int | None:
+    """A row's number; `otherwise` where there is none, or nonsense."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else otherwise
 
 
 def read_day(text: str) -> date | None:

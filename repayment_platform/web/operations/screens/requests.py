@@ -19,7 +19,7 @@ from repayment_platform.reconciliation.requests import (
     UnknownRequest,
 )
 from repayment_platform.web.operations.admin import Screen, Visit, page
-from repayment_platform.web.operations.listing import PAGE_ROWS, Listing
+from repayment_platform.web.operations.listing import NEWEST, PAGE_ROWS, Listing, read_number
 from repayment_platform.web.operations.users import Role
 
 STATES = ("awaiting_approval", "approved", "running", "done", "failed", "refused")
@@ -41,7 +41,6 @@ LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
 LEFT JOIN "CORE"."CORE_OPEN_WORK" w ON w.source_key = i.source_key
 ORDER BY i.excluded IS NULL, coalesce(p.status, w.state) = 'success', i.source_key
 """
-_BIGGEST = 2**63 - 1
 
 
 class Requests(Screen):
@@ -59,7 +58,7 @@ class Requests(Screen):
         rows = visit.rows(
             _LIST.format(where=where),
             state=state,
-            after=int(after) if after.isdigit() else _BIGGEST,
+            after=read_number(after, NEWEST),
             limit=PAGE_ROWS + 1,
         )
         listing = Listing.cut(rows, after, "", lambda row: str(row["id"]))
@@ -93,8 +92,10 @@ class Requests(Screen):
         """Run a failed request again, with the facts that were approved."""
         return self._decide(
             visit,
-            "started again",
-            lambda connection, number, who, _why: requests.start_again(connection, number, who),
+            "open again",
+            lambda connection, number, who, _why: requests.start_again(
+                connection, number, who, visit.settings.recon_four_eyes
+            ),
             needs_why=False,
         )
 
@@ -137,4 +138,4 @@ class Requests(Screen):
 
 def _number(visit: Visit) -> int:
     number: int = visit.request.path_params["number"]
-    return number if number <= _BIGGEST else 0
+    return number if number <= NEWEST else 0
