@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     and Prometheus reach them over a network of their own."""
     ops_port: int = Field(8082, ge=1, le=65535)
     dagster_port: int = Field(3000, ge=1, le=65535)
+    dagster_url: str | None = Field(None, pattern=r"^https?://")
+    """Where people open Dagster, for the links to its runs; http://127.0.0.1:DAGSTER_PORT."""
     code_server_port: int = Field(3030, ge=1, le=65535)
     """Where `./run up` has Dagster's code server, for the webserver and the daemon."""
     sandbox_port: int = Field(8099, ge=1, le=65535)

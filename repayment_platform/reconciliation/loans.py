@@ -26,6 +26,7 @@ EVIDENCE = {
 }
 """What speaks for a loan, the strongest first."""
 MOST_BY_AMOUNT = 5
+LONGEST_LOAN = 60
 
 _BY_PAYER = """
 SELECT r.loan_external_id, array_agg(DISTINCT split_part(mark, ':', 1)),
@@ -129,7 +130,9 @@ def map_loan(connection: Connection[Any], source_key: str, loan: str, who: str, 
     if payment_ref is None:
         raise NotMappable("the payment bears no reference of its own to map")
     loan = loan.strip().upper()
-    if not re.fullmatch(LENDERS[lender].loan_id_pattern, loan):
+    if len(loan) > LONGEST_LOAN or not re.fullmatch(
+        LENDERS[lender].loan_id_pattern, loan, re.ASCII
+    ):
         raise NotMappable(f"{loan!r} is no loan id of {lender}")
     with connection.transaction():
         connection.execute(_MAP, {"ref": payment_ref, "loan": loan, "who": who, "why": why})

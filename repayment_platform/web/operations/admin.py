@@ -27,6 +27,7 @@ from starlette_admin.routing import route
 
 from repayment_platform.settings import Settings
 from repayment_platform.web.operations.auth import Visitor
+from repayment_platform.web.operations.protection import UNSTORABLE
 from repayment_platform.web.operations.users import Role
 
 PASSWORD_PATH = "/account/password"  # noqa: S105 - a path
@@ -90,6 +91,9 @@ def page(path: str, role: Role, method: str = "GET") -> Callable[[Page], Any]:
     def wrap(act: Page) -> Any:
         async def handler(view: "Screen", request: Request) -> Response:
             form = await request.form() if method == "POST" else FormData()
+            sent = (request.path_params, request.query_params, form)
+            if any(UNSTORABLE.search(str(value)) for part in sent for value in part.values()):
+                raise HTTPException(400, "This holds characters that no text here can have.")
             return await run_in_threadpool(view.admin.visit, view, act, request, form)
 
         handler.role = role  # type: ignore[attr-defined]

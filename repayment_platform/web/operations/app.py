@@ -7,13 +7,14 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
+from starlette.middleware import Middleware
 from starlette_admin.theme import DefaultTheme, TablerSettings
 
 from repayment_platform.settings import Settings
 from repayment_platform.web.operations import show
 from repayment_platform.web.operations.admin import OperationsAdmin
 from repayment_platform.web.operations.auth import Access
-from repayment_platform.web.operations.protection import Protection, signing_key
+from repayment_platform.web.operations.protection import Protection, Readable, signing_key
 from repayment_platform.web.operations.screens import SCREENS, Overview
 
 HERE = Path(__file__).parent
@@ -49,11 +50,14 @@ def create_admin(settings: Settings, conninfo: str) -> OperationsAdmin:
         auth_provider=Access(conninfo),
         secret_key=signing_key(settings.home),
         timezone_config=None,
+        middlewares=[Middleware(Readable)],
     )
     show.install(admin.env)
     admin.env.globals.update(
         sandbox=settings.uses_sandbox,
-        dagster_url=f"http://127.0.0.1:{settings.dagster_port}",
+        dagster_url=(settings.dagster_url or f"http://127.0.0.1:{settings.dagster_port}").rstrip(
+            "/"
+        ),
         assets=int(max(file.stat().st_mtime for file in (HERE / "static").iterdir())),
     )
     for screen in SCREENS:

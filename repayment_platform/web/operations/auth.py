@@ -20,6 +20,7 @@ from starlette_admin.helpers import index_url, safe_redirect_url
 from repayment_platform.warehouse.audit import record
 from repayment_platform.web.operations import sessions, users
 from repayment_platform.web.operations.login_limit import LoginLimit
+from repayment_platform.web.operations.protection import UNSTORABLE
 from repayment_platform.web.operations.users import Role, User
 
 COOKIE = "operations_session"
@@ -70,6 +71,8 @@ class Access(AuthProvider):
         name, address = username.strip().lower()[:60], _address(request)
         if not self._limit.allows(name, address):
             raise LoginFailed(TOO_MANY)
+        if UNSTORABLE.search(username + password):
+            raise LoginFailed(REFUSED)
         token = await run_in_threadpool(self._enter, name, password, address)
         if token is None:
             raise LoginFailed(REFUSED)

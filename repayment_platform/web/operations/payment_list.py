@@ -112,8 +112,8 @@ class Filters:
             status if status in STATUSES else "",
             read_day(query.get("from", "")),
             read_day(query.get("to", "")),
-            query.get("q", "").strip().replace("\0", "")[:100],
-            query.get("after", "").replace("\0", ""),
+            query.get("q", "").strip()[:100],
+            query.get("after", ""),
         )
 
     @property

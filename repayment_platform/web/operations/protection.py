@@ -8,18 +8,23 @@ beside it does not depend on a cookie, which a neighbouring site of the same dom
 """
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LARGEST_FORM = 256 * 1024
 LARGEST_UPLOAD = 50 * 1024 * 1024
 """Bytes; a larger file goes into its inbox folder."""
+LONGEST_PATH = 500
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""Characters that PostgreSQL keeps in no text."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -57,6 +62,8 @@ class Protection:
         await (refusal or self.app)(scope, receive, send_guarded)
 
     def _refusal(self, method: str, path: str, headers: Headers) -> PlainTextResponse | None:
+        if len(path) > LONGEST_PATH:
+            return PlainTextResponse("There is no such page.", 404)
         if method in SAFE_METHODS:
             return None
         if not _from_here(headers):
@@ -67,6 +74,20 @@ class Protection:
         if int(length) > (LARGEST_UPLOAD if path == self.upload_path else LARGEST_FORM):
             return PlainTextResponse("The form is too large.", 413)
         return None
+
+
+class Readable:
+    """Refuses a form that cannot be read: its token is looked for before any page."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(scope, receive, send)
+        except HTTPException as refusal:
+            answer = PlainTextResponse(refusal.detail, refusal.status_code)
+            await answer(scope, receive, send)
 
 
 def _from_here(headers: Headers) -> bool:

@@ -87,7 +87,7 @@ class Filters:
         """From the address, or the hidden fields that repeat it; nonsense filters nothing."""
 
         def text(name: str) -> str:
-            return str(given.get(name) or "").strip().replace("\0", "")[:100]
+            return str(given.get(name) or "").strip()[:100]
 
         lender, channel, match, posting = map(text, ("lender", "channel", "match", "posting"))
         return cls(

@@ -102,8 +102,8 @@ def test_a_search_finds_by_the_whole_or_the_beginning_of_each_of_its_ids(site: S
         "hdfc7", wanted, wanted[:8], f"  {wanted.upper()} ",
     ):  # fmt: skip
         assert listed(browser, q=text) == [wanted], text
-    for text in ("pay_ab1", "GRO-LN", "%", "_", "' OR 1=1 --", "\0", "x" * 300):
-        assert listed(browser, q=text) == ([] if text.strip("\0") else listed(browser)), text
+    for text in ("pay_ab1", "GRO-LN", "%", "_", "' OR 1=1 --", "x" * 300):
+        assert listed(browser, q=text) == [], text
     assert listed(browser, q="UGRO-LN", status="failed") == []
     assert listed(browser, q="UGRO-LN", lender="GB") == []
 
@@ -113,7 +113,6 @@ def test_filters_that_make_no_sense_filter_nothing(site: Site) -> None:
     browser = site.as_role(Role.VIEWER)
     assert listed(browser, lender="NOBODY", status="nothing", **{"from": "31-02-2026"}) == [key]
     assert browser.get("/payments", after="garbage~").status_code == 200
-    assert browser.get("/payments", after="\0").status_code == 200
 
 
 def test_a_download_has_every_row_of_the_filter_and_no_formula(site: Site) -> None:

@@ -9,7 +9,13 @@ from psycopg.sql import SQL, Composed
 from starlette.responses import Response
 
 from repayment_platform.web.operations.admin import Screen, Visit, page
-from repayment_platform.web.operations.listing import PAGE_ROWS, Listing, download
+from repayment_platform.web.operations.listing import (
+    NEWEST,
+    PAGE_ROWS,
+    Listing,
+    download,
+    read_number,
+)
 from repayment_platform.web.operations.users import Role
 
 _LIST = SQL("""
@@ -46,9 +52,8 @@ class Audit(Screen):
 
 
 def _query(visit: Visit, limit: int | None) -> tuple[Composed, dict[str, Any]]:
-    given = {n: visit.query.get(n, "").strip().replace("\0", "")[:100] for n in CONDITIONS}
+    given = {n: visit.query.get(n, "").strip()[:100] for n in CONDITIONS}
     conditions = [SQL(sql) for name, sql in CONDITIONS.items() if given[name]]
-    after = visit.query.get("after", "")
-    place = int(after) if after.isdigit() and len(after) < 19 else 2**63 - 1
+    place = read_number(visit.query.get("after", ""), NEWEST)
     where = SQL(" AND ").join(conditions or [SQL("true")])
     return _LIST.format(where=where), given | {"after": place, "limit": limit}

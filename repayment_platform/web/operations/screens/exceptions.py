@@ -10,7 +10,13 @@ from starlette.responses import Response
 from repayment_platform.posting.exceptions import NoSuchException, close
 from repayment_platform.posting.holds import Decision, NoSuchHold, decide
 from repayment_platform.web.operations.admin import Screen, Visit, page
-from repayment_platform.web.operations.listing import COUNT_TO, PAGE_ROWS, Listing, count_words
+from repayment_platform.web.operations.listing import (
+    COUNT_TO,
+    PAGE_ROWS,
+    Listing,
+    count_words,
+    read_number,
+)
 from repayment_platform.web.operations.users import Role
 
 _HOLDS = SQL("""
@@ -103,7 +109,7 @@ def _list(visit: Visit, query: SQL, count: SQL, of_key: str) -> Listing:
     rows = visit.rows(
         query.format(where=where),
         key=key,
-        after=int(after) if after.isdigit() and len(after) < 19 else 0,
+        after=read_number(after, 0),
         limit=PAGE_ROWS + 1,
     )
     counted = visit.row(count.format(where=where), key=key, most=COUNT_TO + 1)["n"]

@@ -12,7 +12,13 @@ from starlette.responses import Response
 
 from repayment_platform.sources.registry import LENDERS, SOURCES, Kind
 from repayment_platform.web.operations.admin import Screen, Visit, page
-from repayment_platform.web.operations.listing import PAGE_ROWS, Listing, download
+from repayment_platform.web.operations.listing import (
+    NEWEST,
+    PAGE_ROWS,
+    Listing,
+    download,
+    read_number,
+)
 from repayment_platform.web.operations.users import Role
 
 STATUSES = ("landed", "duplicate", "failed", "landing")
@@ -130,10 +136,8 @@ def _of_table(shape: SQL, table: str) -> sql.Composed:
     return shape.format(name=sql.Literal(table), table=sql.Identifier("RAW", table))
 
 
-def _place(visit: Visit) -> dict[str, int]:
-    after = visit.query.get("after", "")
-    place = int(after) if after.isdigit() and len(after) < 19 else 2**63 - 1
-    return {"after": place, "limit": PAGE_ROWS + 1}
+def _place(visit: Visit) -> dict[str, int | None]:
+    return {"after": read_number(visit.query.get("after", ""), NEWEST), "limit": PAGE_ROWS + 1}
 
 
 def _id(row: dict[str, Any]) -> str:

@@ -29,7 +29,7 @@ class Unmatched(Screen):
     @page("", Role.VIEWER)
     def index(self, visit: Visit) -> Response:
         """The list, newest first."""
-        after = visit.query.get("after", "").replace("\0", "")
+        after = visit.query.get("after", "")
         filters = Filters(status="loan_unknown", after=after)
         query, values = filters.page()
         count_query, count_values = filters.count()

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from repayment_platform.landing.files import ingest_file
@@ -21,9 +22,11 @@ from repayment_platform.landing.results import FileResult, FileStatus
 from repayment_platform.sources.registry import SOURCES, Kind
 from repayment_platform.warehouse.audit import record
 from repayment_platform.web.operations.admin import Screen, Visit, page
+from repayment_platform.web.operations.listing import read_number
 from repayment_platform.web.operations.users import Role
 
 KEEP_SECONDS = 3600
+LONGEST_NAME = 200
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SAFE_NAME = re.compile(r"[^\w .()\-]")
 FILE_SOURCES = [source for source in SOURCES.values() if source.kind is Kind.FILE]
@@ -118,7 +121,10 @@ def _why(result: FileResult) -> str:
 def _corrected(visit: Visit) -> int | None:
     """The number of the file that this one corrects."""
     text = visit.text("corrects")
-    return int(text) if text.isdigit() and len(text) < 19 else None
+    number = read_number(text)
+    if text and number is None:
+        raise HTTPException(400, "Name the file that it corrects by its number.")
+    return number
 
 
 def _folder(visit: Visit) -> Path:
@@ -134,9 +140,11 @@ def _keep(visit: Visit, sent: UploadFile) -> Path:
             shutil.rmtree(old, ignore_errors=True)
     sha256 = hashlib.file_digest(sent.file, "sha256").hexdigest()  # type: ignore[arg-type]  # a spooled file
     sent.file.seek(0)
-    name = _SAFE_NAME.sub("_", Path(sent.filename or "").name)[-120:].lstrip(".") or "file"
+    name = _SAFE_NAME.sub("_", Path(sent.filename or "").name)
+    # File systems count bytes.
+    name = name.encode()[-LONGEST_NAME:].decode(errors="ignore").lstrip(".") or "file"
     shutil.rmtree(folder / sha256, ignore_errors=True)
-    (folder / sha256).mkdir(mode=0o700)
+    (folder / sha256).mkdir(mode=0o700, exist_ok=True)
     path = folder / sha256 / name
     with path.open("wb") as kept:
         shutil.copyfileobj(sent.file, kept)
