@@ -9,7 +9,8 @@ from decimal import Decimal
 from typing import Any, TypedDict
 
 from psycopg import Connection, sql
-from psycopg.types.json import Jsonb
+
+from repayment_platform.warehouse.audit import record
 
 
 class Guards(TypedDict, total=False):
@@ -29,10 +30,6 @@ VALUES (%(lender)s, %(by)s, {values})
 ON CONFLICT (source_lender) DO UPDATE
 SET ({names}, updated_by, updated_at) = ROW ({values}, %(by)s, now())
 """
-_AUDIT = """
-INSERT INTO "CORE"."CORE_AUDIT_LOG" (who, action, subject, detail)
-VALUES (%s, 'lender.guards', %s, %s)
-"""
 
 
 def set_guards(connection: Connection[Any], lender: str, guards: Guards, by: str) -> None:
@@ -44,5 +41,4 @@ def set_guards(connection: Connection[Any], lender: str, guards: Guards, by: str
     )
     with connection.transaction():
         connection.execute(statement, {**guards, "lender": lender, "by": by})
-        told = {name: None if value is None else str(value) for name, value in guards.items()}
-        connection.execute(_AUDIT, (by, lender, Jsonb(told)))
+        record(connection, by, "lender.guards", lender, **guards)
