@@ -9,6 +9,7 @@ from repayment_platform.web.operations.screens.overview import Overview
 from repayment_platform.web.operations.screens.payments import Payments
 from repayment_platform.web.operations.screens.reconciliation import Reconciliation
 from repayment_platform.web.operations.screens.requests import Requests
+from repayment_platform.web.operations.screens.settlements import Settlements
 from repayment_platform.web.operations.screens.unmatched import Unmatched
 from repayment_platform.web.operations.screens.upload import Upload
 
@@ -21,6 +22,7 @@ SCREENS = (
     Exceptions,
     Lenders,
     Audit,
+    Settlements,
     Unmatched,
     Upload,
     Account,
