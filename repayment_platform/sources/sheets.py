@@ -8,8 +8,6 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
-import pandas
-
 from repayment_platform.sources.refusals import FileReason, FileRefused
 
 
@@ -19,6 +17,8 @@ def read_workbook(path: Path) -> dict[str, list[list[str]]]:
     Raises:
         FileRefused: NOT_A_TABLE when it is no workbook, or a damaged or encrypted one.
     """
+    import pandas  # half a second, which whoever reads no workbook need not wait
+
     try:
         frames = pandas.read_excel(
             path, sheet_name=None, header=None, dtype=object, na_filter=False, engine="calamine"
