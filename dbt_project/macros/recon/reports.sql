@@ -25,6 +25,7 @@
 #}
 {% macro payer_marks_of(row) -%}
     (
+        SELECT marked.marks FROM (
         {%- for table, about in registry().items() if about.is_recon and not about.is_file %}
         SELECT ARRAY[
             'upi:' || md5(lower(coalesce(
@@ -45,6 +46,7 @@
         WHERE {{ row }}.raw_table = '{{ table }}' AND id = {{ row }}.raw_id
         {{ 'UNION ALL' if not loop.last }}
         {%- endfor %}
+        ) marked
         OFFSET 0
     )
 {%- endmacro %}

@@ -43,7 +43,7 @@ folded AS (
         coalesce(bool_or(kind = 'lender') FILTER (WHERE {{ tells() }}), false) AS by_lender,
         (array_agg(utr ORDER BY raw_id) FILTER (WHERE utr IS NOT NULL AND kind <> 'settlement'))[1] AS utr,
         (array_agg(utr ORDER BY raw_id DESC) FILTER (WHERE utr IS NOT NULL AND kind = 'settlement'))[1]
-        AS settlement_utr,
+            AS settlement_utr,
         (array_agg(umrn ORDER BY raw_id) FILTER (WHERE umrn IS NOT NULL))[1] AS umrn
     FROM reported
     GROUP BY source_key
@@ -56,9 +56,9 @@ marked AS (
     FROM (
         SELECT source_key, unnest(marks) AS mark FROM reported
         UNION ALL
-        SELECT source_key, 'umrn:' || umrn FROM reported
+        SELECT source_key, 'umrn:' || umrn AS mark FROM reported
         UNION ALL
-        SELECT source_key, 'utr:' || utr FROM reported WHERE kind <> 'settlement'
+        SELECT source_key, 'utr:' || utr AS mark FROM reported WHERE kind <> 'settlement'
     ) marks
     WHERE mark IS NOT NULL
     GROUP BY source_key
@@ -112,16 +112,20 @@ SELECT
     CASE judged.match_status
         WHEN 'reversed' THEN coalesce(judged.not_repayment_reason, 'no repayment any more')
         WHEN 'loan_unknown' THEN 'no report of the payment names a loan'
-        WHEN 'amount_differs' THEN concat_ws(
-            ', ', 'gateway ' || judged.gateway_amount, 'settled ' || judged.settled_amount,
-            'lender ' || judged.lender_amount
-        )
-        WHEN 'matched' THEN CASE
-            WHEN judged.by_bank THEN 'the bank''s file reports the debit as paid'
-            WHEN judged.by_settlement AND judged.by_lender THEN 'gateway, settlement and lender''s file agree'
-            WHEN judged.by_settlement THEN 'gateway and settlement agree'
-            ELSE 'gateway and lender''s file agree'
-        END
+        WHEN 'amount_differs'
+            THEN
+                concat_ws(
+                    ', ', 'gateway ' || judged.gateway_amount, 'settled ' || judged.settled_amount,
+                    'lender ' || judged.lender_amount
+                )
+        WHEN 'matched'
+            THEN
+                CASE
+                    WHEN judged.by_bank THEN 'the bank''s file reports the debit as paid'
+                    WHEN judged.by_settlement AND judged.by_lender THEN 'gateway, settlement and lender''s file agree'
+                    WHEN judged.by_settlement THEN 'gateway and settlement agree'
+                    ELSE 'gateway and lender''s file agree'
+                END
         WHEN 'gateway_only' THEN 'reported by the gateway, by no settlement or lender''s file yet'
         ELSE CASE
             WHEN judged.by_settlement THEN 'in a settlement, but the gateway sent no event'

@@ -18,33 +18,33 @@ WITH touched AS (
     WHERE correction.raw_table IN ('{{ settlement_reports() | join("', '") }}') AND correction.batch > {{ since }}
 ),
 {% for table in settlement_reports() %}
-settlement_{{ loop.index }} AS (
-    SELECT raw.utr, max(touched.batch) AS batch
-    FROM touched
-    INNER JOIN {{ source('RAW', table) }} raw ON raw.id = touched.raw_id
-    WHERE touched.raw_table = '{{ table }}' AND raw.utr IS NOT NULL
-    GROUP BY raw.utr
-),
+    settlement_{{ loop.index }} AS (
+        SELECT raw.utr, max(touched.batch) AS batch
+        FROM touched
+        INNER JOIN {{ source('RAW', table) }} raw ON raw.id = touched.raw_id
+        WHERE touched.raw_table = '{{ table }}' AND raw.utr IS NOT NULL
+        GROUP BY raw.utr
+    ),
 {% endfor %}
 line AS (
     {%- for table in settlement_reports() %}
-    SELECT DISTINCT ON (raw.utr, coalesce({{ cell('entityid') }}, raw.id::text))
-        '{{ registered(table).lender }}' AS source_lender,
-        raw.utr,
-        settlement.batch,
-        raw.outcome,
-        raw.amount,
-        {{ cell('settlementid') }} AS settlement_id,
-        {{ ist_date(cell('settledat')) }} AS settled_on,
-        {{ rupees(cell('credit')) }} - {{ rupees(cell('debit')) }} AS net,
-        raw.outcome <> 'withdrawn' AND NOT EXISTS (
-            SELECT FROM {{ source('CORE', 'CORE_PAYMENT_KEY') }} later
-            WHERE later.replaces_id = coalesce(raw.replaces_id, raw.id) AND later.raw_id > raw.id
-        ) AS stands
-    FROM settlement_{{ loop.index }} settlement
-    INNER JOIN {{ source('RAW', table) }} raw ON raw.utr = settlement.utr
-    ORDER BY raw.utr, coalesce({{ cell('entityid') }}, raw.id::text), raw.id DESC
-    {{ 'UNION ALL' if not loop.last }}
+        SELECT DISTINCT ON (raw.utr, coalesce({{ cell('entityid') }}, raw.id::text))
+            '{{ registered(table).lender }}' AS source_lender,
+            raw.utr,
+            settlement.batch,
+            raw.outcome,
+            raw.amount,
+            {{ cell('settlementid') }} AS settlement_id,
+            {{ ist_date(cell('settledat')) }} AS settled_on,
+            {{ rupees(cell('credit')) }} - {{ rupees(cell('debit')) }} AS net,
+            raw.outcome <> 'withdrawn' AND NOT EXISTS (
+                SELECT FROM {{ source('CORE', 'CORE_PAYMENT_KEY') }} later
+                WHERE later.replaces_id = coalesce(raw.replaces_id, raw.id) AND later.raw_id > raw.id
+            ) AS stands
+        FROM settlement_{{ loop.index }} settlement
+        INNER JOIN {{ source('RAW', table) }} raw ON raw.utr = settlement.utr
+        ORDER BY raw.utr, coalesce({{ cell('entityid') }}, raw.id::text), raw.id DESC
+        {{ 'UNION ALL' if not loop.last }}
     {%- endfor %}
 )
 

@@ -21,7 +21,7 @@ CREATE TABLE "CORE"."CORE_ARRIVAL" (
     PRIMARY KEY (source_lender, hour)
 );
 INSERT INTO "CORE"."CORE_ARRIVAL" (source_lender, hour)
-SELECT DISTINCT source_lender, date_trunc('hour', received_at)
+SELECT DISTINCT source_lender, date_trunc('hour', received_at) AS hour
 FROM "CORE"."CORE_FILE_LOG"
 WHERE status = 'landed' AND source_lender IS NOT NULL;
 
