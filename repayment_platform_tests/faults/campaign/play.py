@@ -114,12 +114,12 @@ class Play:
             self._database.ask(_BACK_OFF_IS_OVER)
             run_id = f"run-calm-{number}"
             self._start(RunOrder(run_id, start=0, workers=4))
-            if number == 1:
+            if self._frozen():
                 self._watch_until(lambda: False, 0.3)
                 self._thaw()
             self._wait_for_runs()
             restless = self._database.ask(_RESTLESS, {"last_run": run_id})
-            if not restless:
+            if not restless and not self._frozen():  # one that thaws may freeze once more
                 break
         return tuple(row["what"] for row in restless)
 
@@ -141,12 +141,14 @@ class Play:
                 started.child.signal(signal.SIGKILL)
                 started.child.wait(RUN_SECONDS)
                 started.run.code, started.run.ended = None, time.time()
-        for started in self._started:
-            if started.child.is_stopped:
-                self._break_lock(started.run)
+        for started in self._frozen():
+            self._break_lock(started.run)
 
     def _busy(self) -> list[_Started]:
         return [s for s in self._started if not s.run.ended and not s.child.is_stopped]
+
+    def _frozen(self) -> list[_Started]:
+        return [s for s in self._started if s.child.is_stopped]
 
     def _watch_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Tend to all processes until something is so; whether it became so in time."""
@@ -215,11 +217,10 @@ class Play:
         act()
 
     def _thaw(self) -> None:
-        for started in self._started:
-            if started.child.is_stopped:
-                with self._deed(f"{started.run.run_id} is thawed", run_id=started.run.run_id):
-                    started.child.signal(signal.SIGCONT)
-                    started.child.is_stopped = False
+        for started in self._frozen():
+            with self._deed(f"{started.run.run_id} is thawed", run_id=started.run.run_id):
+                started.child.signal(signal.SIGCONT)
+                started.child.is_stopped = False
 
     # ── the campaign's own record ───────────────────────────────────────────────────────────
 
