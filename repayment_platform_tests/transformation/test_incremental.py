@@ -113,6 +113,25 @@ def replay_everything(models: Warehouse) -> dict[str, Any]:
     return {row["source_key"]: row for row in models.fold()}
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_incremental_runs_equal_a_rebuild_when_rows_commit_late(
+    models: Warehouse, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr(raw_cut, "LOCK_TIMEOUT", "50ms")
+    rng = random.Random(seed)
+    landed: list[tuple[str, int]] = []
+    for _ in range(3):
+        with psycopg.connect(models.urls.psycopg) as late:
+            slow = Warehouse(models.urls, late, landed=rng.randint(10_000, 99_000))
+            for _ in range(20):
+                land_anything(rng.choice([models, slow]), rng, landed)
+            assert models.build() == models.rows(full_query())
+        assert models.build() == models.rows(full_query())
+        assert_sound(models)
+    before = models.core()
+    assert models.build("--full-refresh") == before
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_replaying_everything_adds_no_payment(models: Warehouse, seed: int) -> None:
     """A return that found no payment looks again, and may find one that was corrected since."""
