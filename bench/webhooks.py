@@ -1,6 +1,6 @@
 """How many signed webhooks a second the receiver commits, and how long each waits for its 200.
 
-    .venv/bin/python bench/webhooks.py [--rate 1000] [--seconds 60] [--connections 32]
+    .venv/bin/python -m bench.webhooks [--rate 1000] [--seconds 60] [--connections 32]
 
 Starts the embedded PostgreSQL (fsync on) in a scratch folder and the receiver as a process of
 its own, and sends events of their own at a fixed rate from this process. Latency counts from
