@@ -103,7 +103,7 @@ def intends_again(history: History, **second: Any) -> None:
     again = {"intended_at": 4.0, "settled_at": 4.5} | second
     history.attempts[:] = [first, attempt(2, **again)]
     history.writes += [
-        write(4.0, "run-1", None, version(number=2)),
+        write(again["intended_at"], "run-1", None, version(number=2)),
         write(4.5, "run-1", version(number=2), version(number=2, settled_at="then")),
     ]
     history.requests[:] = [

@@ -177,6 +177,11 @@ class History:
         return {w.new["id"]: w.writer for w in self._of_attempts if w.old is None and w.new}
 
     @cached_property
+    def stood_from(self) -> dict[int, float]:
+        """By attempt id: when the intent had come past the unique indexes."""
+        return {w.new["id"]: w.at for w in self._of_attempts if w.old is None and w.new}
+
+    @cached_property
     def results(self) -> dict[int, list[Write]]:
         """By attempt id: the results written for it, an unknown one too."""
         found = defaultdict[int, list[Write]](list)

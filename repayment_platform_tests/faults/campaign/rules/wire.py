@@ -48,11 +48,15 @@ def one_request_in_flight(history: History) -> Iterator[str]:
 
 
 def one_intent_open(history: History) -> Iterator[str]:
-    """Of one loan and of one payment, by our own record."""
+    """Of one loan and of one payment, by our own record.
+
+    An intent that had to wait for the end of another at an index bears the time before its wait.
+    """
     for name in ("loan", "key"):
         for what, attempts in _grouped(history.attempts, name).items():
             for former, later in pairwise(attempts):
-                if former.settled_at is None or former.settled_at > later.intended_at:
+                stood_from = history.stood_from.get(later.id, later.intended_at)
+                if former.settled_at is None or former.settled_at > stood_from:
                     yield f"intents {former.id} and {later.id} for {what} were open together"
 
 
