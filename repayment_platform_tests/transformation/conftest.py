@@ -67,14 +67,14 @@ def models(models_database: DatabaseUrls) -> Iterator[Warehouse]:
     with psycopg.connect(models_database.psycopg, autocommit=True) as connection:
         connection.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(tables)))
         connection.execute('UPDATE "CORE"."CORE_RAW_CUT" SET cut_id = 0, keyed_to = 0')
+        posting = sql.SQL(", ").join(sql.Identifier("CORE", table) for table in OF_POSTING)
+        connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(posting))
+        connection.execute('INSERT INTO "CORE"."CORE_WORK_FEED" DEFAULT VALUES')
         yield Warehouse(models_database, connection)
 
 
 @pytest.fixture
 def platform(models: Warehouse, sandbox: Sandbox, tmp_path: Path) -> Platform:
-    names = ", ".join(f'"CORE"."{name}"' for name in OF_POSTING)
-    models.connection.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
-    models.connection.execute('INSERT INTO "CORE"."CORE_WORK_FEED" DEFAULT VALUES')
     settings = Settings(
         _env_file=None,
         database_url=models.urls.psycopg,
