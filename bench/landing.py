@@ -1,6 +1,6 @@
 """How fast a large NACH file lands, against a bare COPY of the same rows into the same table.
 
-    .venv/bin/python bench/landing.py [--rows 500000] [--rounds 3]
+    .venv/bin/python -m bench.landing [--rows 500000] [--rounds 3]
 
 Makes a CSV as a bank sends it, starts the embedded PostgreSQL (fsync on) in a scratch folder,
 and in each round lands the file (all of `ingest_file`: fingerprint, reading, checking, COPY,

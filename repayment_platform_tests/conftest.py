@@ -11,6 +11,7 @@ import socket
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,16 +63,20 @@ def server() -> Iterator[DatabaseUrls]:
 @pytest.fixture
 def empty_database(server: DatabaseUrls) -> Iterator[DatabaseUrls]:
     """A database of this test's own with nothing in it."""
-    yield from _database(server, "template1")
+    with copied_database(server, "template1") as urls:
+        yield urls
 
 
 @pytest.fixture
 def database_urls(server: DatabaseUrls) -> Iterator[DatabaseUrls]:
     """A migrated database of this test's own."""
-    yield from _database(server, TEMPLATE)
+    with copied_database(server, TEMPLATE) as urls:
+        yield urls
 
 
-def _database(server: DatabaseUrls, template: str) -> Iterator[DatabaseUrls]:
+@contextmanager
+def copied_database(server: DatabaseUrls, template: str) -> Iterator[DatabaseUrls]:
+    """A copy of a database of the test run's server, for as long as the block runs."""
     name = f"test_{uuid.uuid4().hex}"
     names = {"name": sql.Identifier(name), "template": sql.Identifier(template)}
     create = sql.SQL("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")

@@ -71,8 +71,7 @@ def posted_repayments(
         lines = inspect_queue(warehouse.psycopg, selection, run_id)
         context.log.info("dry run: nothing was changed")
         return dg.MaterializeResult(metadata={"dry_run": True, "queue": queue_table(lines)})
-    if fineract.uses_sandbox:
-        context.log.warning("posting to the sandbox: FINERACT_BASE_URL names no real Fineract")
+    warn_of_sandbox(context, fineract)
     try:
         summary = run_posting(fineract, warehouse.psycopg, selection, run_id)
     except PostingStopped as stopped:
@@ -85,6 +84,12 @@ def posted_repayments(
             allow_retries=False,
         )
     return dg.MaterializeResult(metadata=metadata)
+
+
+def warn_of_sandbox(context: dg.AssetExecutionContext, fineract: Settings) -> None:
+    """Say in the run's log where the money does not go."""
+    if fineract.uses_sandbox:
+        context.log.warning("posting to the sandbox: FINERACT_BASE_URL names no real Fineract")
 
 
 def run_metadata(summary: Summary, report: Sequence[LenderReport]) -> dict[str, Any]:

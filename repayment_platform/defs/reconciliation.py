@@ -13,7 +13,13 @@ import dagster as dg
 import psycopg
 from pydantic import Field
 
-from repayment_platform.defs.posting import POOL, STOPPED_EARLY, markdown_table, run_metadata
+from repayment_platform.defs.posting import (
+    POOL,
+    STOPPED_EARLY,
+    markdown_table,
+    run_metadata,
+    warn_of_sandbox,
+)
 from repayment_platform.defs.transformation import core_recon_record
 from repayment_platform.display import rupees
 from repayment_platform.posting import model as posting
@@ -92,8 +98,7 @@ def reconciled_repayments(
             request, plan = _take(connection, config, context.run.run_id)
         except REFUSALS as refusal:
             raise dg.Failure(f"nothing was posted: {refusal}", allow_retries=False) from None
-        if fineract.uses_sandbox:
-            context.log.warning("posting to the sandbox: FINERACT_BASE_URL names no real Fineract")
+        warn_of_sandbox(context, fineract)
         context.log.info(f"request {request}: {len(plan.keys)} payments to post")
         return _post(connection, warehouse.psycopg, fineract, request, plan, context.run.run_id)
 

@@ -7,17 +7,16 @@ runs and checks, which Dagster knows of (`defs.alerts`).
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import psycopg
 from psycopg import sql
 
 from repayment_platform.display import rupees
+from repayment_platform.sources.dates import KOLKATA
 from repayment_platform.sources.registry import LENDERS, SOURCES
 
 Connection = psycopg.Connection[Any]
 
-INDIA = ZoneInfo("Asia/Kolkata")
 FEWEST_GAPS = 10
 """Before that many arrivals nobody can say what is usual."""
 LONGEST_USUAL_GAPS = 2
@@ -114,4 +113,4 @@ def silent_lenders(connection: Connection) -> list[Finding]:
 
 
 def _clock(moment: datetime) -> str:
-    return f"{moment.astimezone(INDIA):%Y-%m-%d %H:%M} IST"
+    return f"{moment.astimezone(KOLKATA):%Y-%m-%d %H:%M} IST"

@@ -2,7 +2,6 @@
 
 import fcntl
 import os
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from repayment_platform.sources.registry import SOURCES
 from repayment_platform.warehouse.dbt import prepare
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.urls import DatabaseUrls
-from repayment_platform_tests.conftest import Sandbox
+from repayment_platform_tests.conftest import Sandbox, copied_database
 from repayment_platform_tests.transformation.platform import OF_POSTING, Platform
 from repayment_platform_tests.transformation.warehouse import (
     TEMPLATE,
@@ -48,15 +47,8 @@ def models_template(server: DatabaseUrls) -> str:
 @pytest.fixture(scope="session")
 def models_database(server: DatabaseUrls, models_template: str) -> Iterator[DatabaseUrls]:
     """A database of this worker's own with BASE views, the key function and CORE."""
-    names = {
-        "name": sql.Identifier(name := f"test_{uuid.uuid4().hex}"),
-        "template": sql.Identifier(models_template),
-    }
-    create = sql.SQL("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    with psycopg.connect(server.psycopg, autocommit=True) as admin:
-        admin.execute(create.format(**names))
-        yield server.with_database(name)
-        admin.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+    with copied_database(server, models_template) as urls:
+        yield urls
 
 
 @pytest.fixture

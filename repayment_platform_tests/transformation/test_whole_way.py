@@ -2,7 +2,6 @@
 
 import json
 import socket
-import uuid
 from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
@@ -11,7 +10,6 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from psycopg import sql
 
 from repayment_platform.landing.files import ingest_file
 from repayment_platform.posting.model import Selection
@@ -19,7 +17,7 @@ from repayment_platform.posting.runner import run_posting
 from repayment_platform.settings import SANDBOX, Settings
 from repayment_platform.sources.registry import SOURCES
 from repayment_platform.warehouse.urls import DatabaseUrls
-from repayment_platform_tests.conftest import Sandbox
+from repayment_platform_tests.conftest import Sandbox, copied_database
 from repayment_platform_tests.transformation.test_observations import sample
 from repayment_platform_tests.transformation.warehouse import Row, Warehouse
 from repayment_platform_tests.web.receiving import Receiver, start
@@ -33,17 +31,11 @@ CASHFREE = "RAW_GB_CASHFREE_API"
 @pytest.fixture
 def fresh(server: DatabaseUrls, models_template: str) -> Iterator[Warehouse]:
     """A warehouse of this test's own, with every model in it."""
-    names = {
-        "name": sql.Identifier(name := f"test_{uuid.uuid4().hex}"),
-        "template": sql.Identifier(models_template),
-    }
-    create = sql.SQL("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
-    urls = server.with_database(name)
-    with psycopg.connect(server.psycopg, autocommit=True) as admin:
-        admin.execute(create.format(**names))
-        with psycopg.connect(urls.psycopg, autocommit=True) as connection:
-            yield Warehouse(urls, connection)
-        admin.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+    with (
+        copied_database(server, models_template) as urls,
+        psycopg.connect(urls.psycopg, autocommit=True) as connection,
+    ):
+        yield Warehouse(urls, connection)
 
 
 # ── the samples ─────────────────────────────────────────────────────────────────────────────

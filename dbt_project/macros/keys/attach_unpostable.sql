@@ -27,9 +27,7 @@
                 SELECT loose.place, by_ref.source_key AS ref_key, by_row.source_key AS row_key
                 FROM waiting loose
                 LEFT JOIN LATERAL (
-                    SELECT k.source_key FROM "CORE"."CORE_PAYMENT_KEY" k
-                    WHERE k.payment_ref = loose.payment_ref AND k.rule <> 'provisional'
-                    LIMIT 1
+                    {{ key_of_ref('loose') }}
                 ) by_ref ON true
                 LEFT JOIN LATERAL (
                     {{ key_of_row('loose') }}

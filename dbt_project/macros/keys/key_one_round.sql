@@ -28,9 +28,7 @@
                 twins.first_key
             FROM turn t
             LEFT JOIN LATERAL (
-                SELECT k.source_key FROM "CORE"."CORE_PAYMENT_KEY" k
-                WHERE k.payment_ref = t.payment_ref AND k.rule <> 'provisional'
-                LIMIT 1
+                {{ key_of_ref('t') }}
             ) by_ref ON true
             LEFT JOIN LATERAL (
                 {{ key_of_row('t') }}
@@ -91,6 +89,14 @@
             payment_ref, source_lender, loan_external_id, amount, payment_date, reports, this_batch
         FROM decided;
 {% endmacro %}
+
+
+{# The proper key of the payment that bears a row's reference. #}
+{% macro key_of_ref(row) -%}
+    SELECT k.source_key FROM "CORE"."CORE_PAYMENT_KEY" k
+    WHERE k.payment_ref = {{ row }}.payment_ref AND k.rule <> 'provisional'
+    LIMIT 1
+{%- endmacro %}
 
 
 {# The proper key of the row that a row stands for, or of the last one that stands for it. #}

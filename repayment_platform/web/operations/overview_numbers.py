@@ -9,11 +9,10 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from threading import Lock
 from typing import Any
-from zoneinfo import ZoneInfo
 
+from repayment_platform.sources.dates import KOLKATA
 from repayment_platform.web.operations.admin import Visit
 
-INDIA = ZoneInfo("Asia/Kolkata")
 CHART_DAYS = 30
 REMEMBER_SECONDS = 600
 
@@ -92,7 +91,7 @@ class Numbers:
 
 def numbers(visit: Visit, now: datetime) -> Numbers:
     """Read all of them. `now` is the moment at which a day of Asia/Kolkata is today."""
-    today = now.astimezone(INDIA).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = now.astimezone(KOLKATA).replace(hour=0, minute=0, second=0, microsecond=0)
     posted = visit.row(_POSTED_SINCE, since=today)
     backlog = visit.rows(_BACKLOG)
     of_open_work = {
@@ -123,8 +122,8 @@ def next_run(visit: Visit, now: datetime) -> datetime | None:
         schedule = visit.row(_SCHEDULE)
         if schedule and schedule["status"] == "STOPPED":
             return None
-    hour = now.astimezone(INDIA).replace(minute=0, second=0, microsecond=0)
-    return hour + timedelta(minutes=30 if now.astimezone(INDIA).minute < 30 else 60)
+    hour = now.astimezone(KOLKATA).replace(minute=0, second=0, microsecond=0)
+    return hour + timedelta(minutes=30 if now.astimezone(KOLKATA).minute < 30 else 60)
 
 
 class _Remembered:

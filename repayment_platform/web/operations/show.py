@@ -8,15 +8,14 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from jinja2 import Environment
 from starlette.requests import Request
 
 from repayment_platform.display import rupees
+from repayment_platform.sources.dates import KOLKATA
 from repayment_platform.sources.registry import LENDERS
 
-INDIA = ZoneInfo("Asia/Kolkata")
 NOTHING = "–"
 STATES = {
     "success": ("Posted", "green"),
@@ -66,7 +65,7 @@ def day(value: date | None) -> str:
 
 def moment(value: datetime | None) -> str:
     """A time in Asia/Kolkata."""
-    return NOTHING if value is None else f"{value.astimezone(INDIA):%d %b %Y, %H:%M}"
+    return NOTHING if value is None else f"{value.astimezone(KOLKATA):%d %b %Y, %H:%M}"
 
 
 def ago(value: datetime | None) -> str:

@@ -174,12 +174,12 @@ class History:
     @cached_property
     def intended_by(self) -> dict[int, str]:
         """By attempt id: the run that wrote the intent, whoever it belongs to now."""
-        return {w.new["id"]: w.writer for w in self._of_attempts if w.old is None and w.new}
+        return {number: write.writer for number, write in self._intents.items()}
 
     @cached_property
     def stood_from(self) -> dict[int, float]:
         """By attempt id: when the intent had come past the unique indexes."""
-        return {w.new["id"]: w.at for w in self._of_attempts if w.old is None and w.new}
+        return {number: write.at for number, write in self._intents.items()}
 
     @cached_property
     def results(self) -> dict[int, list[Write]]:
@@ -224,6 +224,10 @@ class History:
         return [
             w for w in self._of_attempts if w.old and w.new and w.old["run_id"] != w.new["run_id"]
         ]
+
+    @cached_property
+    def _intents(self) -> dict[int, Write]:
+        return {w.new["id"]: w for w in self._of_attempts if w.old is None and w.new}
 
     @cached_property
     def _of_attempts(self) -> list[Write]:

@@ -8,11 +8,12 @@ import pytest
 from starlette.datastructures import FormData
 from starlette.requests import Request
 
+from repayment_platform.sources.dates import KOLKATA
 from repayment_platform.web.operations import overview_numbers
 from repayment_platform.web.operations.admin import Visit
 from repayment_platform.web.operations.auth import Visitor
 from repayment_platform.web.operations.chart import chart
-from repayment_platform.web.operations.overview_numbers import CHART_DAYS, INDIA
+from repayment_platform.web.operations.overview_numbers import CHART_DAYS
 from repayment_platform.web.operations.payment_list import OPEN_STATES
 from repayment_platform.web.operations.show import money, number
 from repayment_platform.web.operations.users import Role
@@ -73,8 +74,8 @@ def test_the_numbers_of_the_overview_are_those_of_the_tables(site: Site, seed: i
     ).fetchall()
     per_day: dict[object, list[Decimal]] = {}
     for at, amount in posted:
-        per_day.setdefault(at.astimezone(INDIA).date(), []).append(amount)
-    today = now.astimezone(INDIA).date()
+        per_day.setdefault(at.astimezone(KOLKATA).date(), []).append(amount)
+    today = now.astimezone(KOLKATA).date()
     assert [day for day, _, _ in found.days] == [
         today - timedelta(days=n) for n in reversed(range(CHART_DAYS))
     ]
@@ -120,7 +121,7 @@ def test_an_empty_database_has_an_overview_and_every_list_says_what_comes_there(
 
 def test_the_next_run_is_at_the_half_hour_unless_the_schedule_is_off(site: Site) -> None:
     for minute, due in ((0, (9, 30)), (29, (9, 30)), (30, (10, 0)), (59, (10, 0))):
-        now = datetime(2026, 11, 20, 9, minute, tzinfo=INDIA)
+        now = datetime(2026, 11, 20, 9, minute, tzinfo=KOLKATA)
         found = overview_numbers.next_run(visit(site), now)
         assert found
         assert (found.hour, found.minute) == due
