@@ -79,8 +79,7 @@ def plan_of(seed: int, today: date | None = None) -> Plan:
     for key, facts in payments.items():
         _story(calendar, key, facts, names)
     still_paused = _controls(calendar, loans)
-    if rng.random() < 0.4:
-        _lose_work_list(calendar, payments, names)
+    lost = _lose_work_list(calendar, payments, names) if rng.random() < 0.4 else None
     recon = [key for key, facts in payments.items() if facts.recon_source]
     return Plan(
         seed=seed,
@@ -90,7 +89,7 @@ def plan_of(seed: int, today: date | None = None) -> Plan:
         run_limited=rng.choice(LENDERS) if rng.random() < 0.15 else None,
         still_paused=still_paused,
         waves=tuple(
-            _wave(rng, number, changes, meanwhile, recon)
+            _wave(rng, number, changes, meanwhile, recon, lost)
             for number, (changes, meanwhile) in enumerate(
                 zip(calendar.before, calendar.during, strict=True)
             )
@@ -169,10 +168,13 @@ def _controls(calendar: _Calendar, loans: dict[str, str]) -> str | None:
     return None
 
 
-def _lose_work_list(calendar: _Calendar, payments: dict[str, Facts], loans: list[str]) -> None:
+def _lose_work_list(
+    calendar: _Calendar, payments: dict[str, Facts], loans: list[str]
+) -> tuple[int, float] | None:
     """The list is fed anew, with new loans for many: no intent stands in the way by its loan.
 
-    Between waves, beside what died before, or in the midst of one, beside what is in flight.
+    Between waves, beside what died before, or in the midst of one, beside what is in flight: then
+    the wave and the seconds from its start are returned.
     """
     rng = calendar.rng
     wave = rng.randrange(1, calendar.waves)
@@ -182,11 +184,12 @@ def _lose_work_list(calendar: _Calendar, payments: dict[str, Facts], loans: list
         if rng.random() < 0.5
     ]
     changes.append(LoseWorkList())
-    if rng.random() < 0.5:
+    if rng.random() < 0.3:
         calendar.before[wave] += changes
-    else:
-        at = rng.uniform(0.05, 0.4)
-        calendar.during[wave] += [(at, change) for change in changes]
+        return None
+    at = rng.uniform(0.1, 0.4)
+    calendar.during[wave] += [(at, change) for change in changes]
+    return wave, at
 
 
 def _already_there(
@@ -209,8 +212,11 @@ def _wave(
     changes: list[Change],
     meanwhile: list[tuple[float, Change]],
     recon: list[str],
+    lost: tuple[int, float] | None,
 ) -> Wave:
     runs = trouble.draw_runs(rng, number, recon)
+    if lost and lost[0] == number:
+        runs = trouble.around_a_loss(rng, runs, lost[1])
     return Wave(
         changes=tuple(changes),
         meanwhile=tuple(meanwhile),

@@ -5,7 +5,7 @@ stopped, frozen or overlap, databases and sandboxes that restart. What does not:
 """
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Rule = dict[str, Any]
@@ -101,6 +101,23 @@ def draw_runs(rng: random.Random, wave: int, recon: list[str]) -> tuple[RunOrder
         )
         for n in range(rng.choice((1, 2, 2, 3)))
     )
+
+
+def around_a_loss(
+    rng: random.Random, runs: tuple[RunOrder, ...], lost_at: float
+) -> tuple[RunOrder, ...]:
+    """The list of open work is lost at that time: a run has requests out and is frozen over them,
+    another comes and reads the new list."""
+    frozen = replace(
+        runs[0],
+        start=0.0,
+        workers=6,
+        recon_keys=None,
+        limit=None,
+        doom=Doom(rng.choice(("after claim", "before send", "in flight")), 1, freeze=True),
+    )
+    reader = RunOrder(f"{frozen.run_id}-reader", lost_at + 0.05, workers=6)
+    return frozen, *runs[1:], reader
 
 
 def _some(rng: random.Random, keys: list[str]) -> tuple[str, ...]:

@@ -117,7 +117,8 @@ def a_loan_is_posted_in_date_order(history: History) -> Iterator[str]:
 
 
 def _became_due(history: History) -> dict[str, float]:
-    """By key: when it last changed, was released, or its lender was paused or unpaused."""
+    """By key: when it last changed, was released, or its lender was paused or unpaused; of one
+    whose loan changed while its request was in doubt, also when that was settled."""
     last: dict[str, float] = {}
     lenders = {attempt.key: attempt.lender for attempt in history.attempts}
     for deed in history.deeds:
@@ -128,6 +129,10 @@ def _became_due(history: History) -> dict[str, float]:
                 last |= {key: deed.done for key, of in lenders.items() if of == lender}
             case LoseWorkList():
                 last |= dict.fromkeys(lenders, deed.done)
+    for key, attempts in _grouped(history.attempts, "key").items():
+        for former, later in pairwise(attempts):
+            if former.loan != later.loan:
+                last[key] = max(last.get(key, 0), former.settled_at or 0)
     return last
 
 
