@@ -116,7 +116,7 @@ def around_a_loss(
         limit=None,
         doom=Doom(rng.choice(("after claim", "before send", "in flight")), 1, freeze=True),
     )
-    reader = RunOrder(f"{frozen.run_id}-reader", lost_at + 0.05, workers=6)
+    reader = RunOrder(f"{frozen.run_id}-reader", lost_at + 0.3, workers=6)
     return frozen, *runs[1:], reader
 
 
