@@ -138,9 +138,14 @@ WHERE w.state IN ('waiting', 'deferred', 'held', 'failed')
 ON CONFLICT DO NOTHING
 """
 
-# What each open payment that nobody is sending should wait as, by holds and settings.
-_RESTATE = """
-WITH verdict AS (
+_KEPT_BACK = "another payment of its loan or reference awaits approval in Fineract"
+# What each open payment that nobody is sending should wait as, by holds, settings and what Fineract
+# has not approved yet, which is little.
+_RESTATE = f"""
+WITH unapproved AS MATERIALIZED (
+    SELECT source_key, loan_external_id, payment_ref FROM "CORE"."CORE_POSTING_ATTEMPT"
+    WHERE settled_at IS NULL AND error_code = 'awaiting_approval'
+), verdict AS (
     SELECT w.source_key,
         CASE WHEN h.source_key IS NOT NULL THEN 'held'
              WHEN s.paused OR w.payment_date < s.post_from THEN 'deferred'
@@ -150,7 +155,11 @@ WITH verdict AS (
              WHEN s.paused THEN 'lender paused: ' || coalesce(s.paused_why, 'no reason given')
              WHEN w.payment_date < s.post_from
                  THEN 'paid before ' || s.post_from || ', the first day posted from here'
-             WHEN w.state NOT IN ('held', 'deferred') THEN w.reason
+             WHEN w.state <> 'failed' AND EXISTS (
+                 SELECT FROM unapproved u WHERE u.source_key <> w.source_key
+                 AND (u.loan_external_id = w.loan_external_id OR u.payment_ref = w.payment_ref))
+                 THEN '{_KEPT_BACK}'
+             WHEN w.state NOT IN ('held', 'deferred') AND w.reason <> '{_KEPT_BACK}' THEN w.reason
              WHEN w.recon_source IS NULL THEN 'to be posted by the next run'
              ELSE 'awaits reconciliation' END AS reason
     FROM "CORE"."CORE_OPEN_WORK" w
@@ -165,7 +174,7 @@ FROM verdict v
 WHERE v.source_key = w.source_key AND (w.state, w.reason) IS DISTINCT FROM (v.state, v.reason)
   -- Not claimed meanwhile. IS TRUE: each is found by its key, not among all of its state.
   AND (w.state IN ('waiting', 'deferred', 'held', 'failed')) IS TRUE
-"""
+"""  # noqa: S608 (the part is a constant)
 
 
 async def refresh(connection: Connection) -> None:

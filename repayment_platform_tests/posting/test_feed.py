@@ -3,6 +3,7 @@
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import psycopg
 
@@ -76,6 +77,29 @@ def test_a_list_that_was_lost_is_fed_anew_and_nothing_is_sent_twice(bench: Bench
 
     assert bench.states() == {posted: "success", awaiting: "awaiting_approval"}
     assert len(bench.posts()) == 2
+
+
+def test_a_payment_kept_back_by_one_that_awaits_approval_says_so_and_goes_when_it_is_settled(
+    bench: Bench,
+) -> None:
+    bench.loans("LN-1")
+    awaiting = bench.payment("LN-1")
+    bench.faults({"kind": "maker_checker", "loan": "LN-1"})
+    bench.post_stopped()
+    bench.faults()
+    kept_back = bench.payment("LN-1", day=DAY + timedelta(1))
+
+    bench.post()
+
+    why = 'SELECT reason FROM "CORE"."CORE_OPEN_WORK" WHERE source_key = %s'
+    assert bench.states() == {awaiting: "awaiting_approval", kept_back: "waiting"}
+    assert bench.one(why, kept_back) == (
+        "another payment of its loan or reference awaits approval in Fineract",
+    )
+    settle = 'UPDATE "CORE"."CORE_POSTING_ATTEMPT" SET settled_at = now(), outcome = \'failed\''
+    bench.connection.execute(settle)
+    asyncio.run(_refresh(bench.conninfo))
+    assert bench.one(why, kept_back) == ("to be posted by the next run",)
 
 
 def test_a_hold_does_not_touch_a_payment_that_another_run_claims_meanwhile(bench: Bench) -> None:

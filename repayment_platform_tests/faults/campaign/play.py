@@ -48,7 +48,8 @@ WHERE (state = 'waiting' AND recon_source IS NULL OR state = 'deferred'
                        WHERE p.source_key = w.source_key AND p.run_id = %(last_run)s))
   AND NOT EXISTS (SELECT FROM "CORE"."CORE_POSTING_ATTEMPT" a
                   WHERE a.settled_at IS NULL
-                    AND (a.loan_external_id = w.loan_external_id OR a.source_key = w.source_key))
+                    AND (a.loan_external_id = w.loan_external_id OR a.source_key = w.source_key
+                         OR a.payment_ref = w.payment_ref))
 """
 
 

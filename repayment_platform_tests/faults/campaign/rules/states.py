@@ -92,14 +92,16 @@ def what_rests_has_a_reason(history: History) -> Iterator[str]:
     """When it is quiet nothing waits, is being sent or unknown without a lawful reason."""
     for what in history.restless:
         yield f"it did not come to rest: {what}"
-    # An intent keeps back its loan, and its payment, which may be another loan's by now.
+    # An intent keeps back its loan, its reference, and its payment, whose loan may have changed.
     open_intents = [attempt for attempt in history.attempts if attempt.settled_at is None]
     awaited = {name for attempt in open_intents for name in (attempt.loan, attempt.key)}
+    awaited |= {attempt.payment_ref for attempt in open_intents if attempt.payment_ref}
     for attempt in history.attempts:
         if attempt.settled_at is None and attempt.error_code != "awaiting_approval":
             yield f"intent {attempt.id} for {attempt.key} is still open"
     for work in history.open_work:
-        is_awaited = bool(awaited & {work.loan, work.key})
+        payment_ref = history.versions[work.key][-1][1].facts.payment_ref
+        is_awaited = bool(awaited & {work.loan, work.key, payment_ref})
         lawful = {
             "held": work.key in history.holds,
             "deferred": work.lender == history.plan.still_paused,
