@@ -18,7 +18,7 @@ from repayment_platform.defs.landing import (
 )
 from repayment_platform.defs.posting import posted_repayments
 from repayment_platform.defs.run_liveness import fail_dead_runs
-from repayment_platform.defs.transformation import dbt_models
+from repayment_platform.defs.transformation import PIPELINE, dbt_models
 from repayment_platform.landing.inbox import waiting_files
 from repayment_platform.settings import load_settings
 from repayment_platform.sources.registry import SOURCES
@@ -34,7 +34,7 @@ UNDER_WAY = [
 NO_RETRIES = {"dagster/max_retries": "0"}
 
 repayment_pipeline = dg.define_asset_job(
-    "repayment_pipeline",
+    PIPELINE,
     selection=dg.AssetSelection.assets(dbt_models, posted_repayments),
     tags=NO_RETRIES,
     description="dbt, then post every due payment of the automated lenders.",

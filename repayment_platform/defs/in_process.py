@@ -12,6 +12,7 @@ import dagster as dg
 
 from repayment_platform.defs.run_errors import errors_of
 from repayment_platform.defs.run_liveness import execute_in_process
+from repayment_platform.defs.transformation import PIPELINE
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 
@@ -33,7 +34,7 @@ def run_pipeline(
 ) -> EndedRun:
     """Execute `repayment_pipeline`, or `post_repayments` without dbt, in this process."""
     config: dict[str, Any] = {"lenders": list(lenders)} | ({"limit": limit} if limit else {})
-    job = "post_repayments" if skip_dbt else "repayment_pipeline"
+    job = "post_repayments" if skip_dbt else PIPELINE
     return _execute(urls, job, "posted_repayments", config)
 
 

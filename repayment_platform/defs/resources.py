@@ -70,7 +70,7 @@ class Dbt(DbtCliResource):
         del args
 
     @property
-    def _cli_version(self) -> Version:  # type: ignore[override]
+    def _cli_version(self) -> Version:
         return Version(version("dbt-core"))
 
 

@@ -6,6 +6,7 @@ does not: what the models say (`dbt_project`).
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from graphlib import TopologicalSorter
 from typing import Any
 
 import dagster as dg
@@ -19,8 +20,11 @@ from dagster_dbt import (
 
 from repayment_platform.settings import load_settings
 from repayment_platform.warehouse import dbt
+from repayment_platform.warehouse.dbt_build import forget_build, nothing_new, remember_build
 from repayment_platform.warehouse.urls import DatabaseUrls
 
+PIPELINE = "repayment_pipeline"
+"""The job that runs by itself, with all models."""
 EVERY_HALF_HOUR = dg.FreshnessPolicy.time_window(
     fail_window=timedelta(hours=2), warn_window=timedelta(minutes=75)
 )
@@ -54,12 +58,31 @@ def dbt_models(
     dbt_cli: DbtCliResource,
     warehouse: dg.ResourceParam[DatabaseUrls],
 ) -> Iterator[Any]:
-    """Builds and tests the selected models; one dbt run at a time in a database."""
+    """Builds and tests the selected models; one dbt run at a time in a database. A run of the
+    pipeline that would find nothing new leaves dbt out; models that are asked for by hand are
+    always built."""
+    in_pipeline = context.job_name == PIPELINE
     with dbt.dbt_session(warehouse):
+        if in_pipeline and nothing_new(warehouse, dbt.PROJECT):
+            context.log.info("nothing has landed or been decided since the last build: it stands")
+            yield from _still_standing(context)
+            return
+        forget_build(warehouse)
         # One target folder for all runs: dbt parses only what has changed since the last, and
         # under the lock no two runs write to it.
         target = load_settings().home / "dbt"
         yield from dbt_cli.cli(dbt.BUILD, context=context, target_path=target).stream()
+        if in_pipeline:
+            remember_build(warehouse, dbt.PROJECT)
+
+
+def _still_standing(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[Any]]:
+    """The models are as good as newly built: what depends on them may run, and they are fresh."""
+    for key in TopologicalSorter(context.assets_def.asset_deps).static_order():
+        if key in context.selected_asset_keys:
+            yield dg.MaterializeResult(
+                asset_key=key, metadata={"built": "not again: nothing was new"}
+            )
 
 
 core_transaction_data = get_asset_key_for_model([dbt_models], "core_transaction_data")

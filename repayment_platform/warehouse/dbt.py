@@ -20,6 +20,7 @@ from pprint import pformat
 from typing import Any
 
 from repayment_platform.sources.registry import LENDERS, SOURCES, Kind, PostingMode, Source
+from repayment_platform.warehouse.dbt_build import forget_build
 from repayment_platform.warehouse.raw_cut import advance_cuts, dbt_lock
 from repayment_platform.warehouse.urls import DatabaseUrls
 
@@ -92,6 +93,7 @@ def run_dbt(urls: DatabaseUrls, args: Sequence[str], target: Path = MANIFEST.par
     prepare()
     places = (*_PLACES, "--target-path", str(target))
     with dbt_session(urls) as env:
+        forget_build(urls)
         return subprocess.run([EXECUTABLE, *args, *places], env=env, check=False).returncode
 
 

@@ -36,6 +36,29 @@ def test_a_pipeline_killed_in_the_middle_posts_the_rest_once_when_run_again_at_o
     ]
 
 
+def test_a_pipeline_with_nothing_new_leaves_dbt_out_and_one_after_a_decision_builds(
+    installation: Installation,
+) -> None:
+    results = installation.home / "dbt" / "run_results.json"
+    installation.run("pipeline")
+    first = results.stat().st_mtime_ns
+
+    installation.run("pipeline")
+
+    assert results.stat().st_mtime_ns == first
+    materialized = "SELECT count(*) FROM dagster.event_logs "
+    materialized += "WHERE dagster_event_type = 'ASSET_MATERIALIZATION' AND asset_key LIKE '%s'"
+    assert installation.sql(materialized % "%core_transaction_data%") == [["2"]]
+    assert installation.sql(materialized % "%posted_repayments%") == [["2"]]
+    installation.sql(
+        'INSERT INTO "CORE"."CORE_REFOLD" (source_key, reason) '
+        'SELECT min(source_key), \'loan mapped\' FROM "CORE"."CORE_TRANSACTION_DATA" RETURNING 1'
+    )
+    installation.run("pipeline")
+    assert results.stat().st_mtime_ns > first
+    assert installation.differences() == []
+
+
 def test_two_pipelines_at_once_post_every_payment_once(installation: Installation) -> None:
     both = [installation.start("pipeline") for _ in range(2)]
     outputs = [process.communicate(timeout=240)[0] for process in both]
