@@ -163,7 +163,7 @@ def _draw_fault(rng: random.Random) -> Rule:
             "applied": applied,
             "on": "repayment" if applied else on,
         },
-        {"kind": "unauthorized", "rate": 0.1, "times": 1, "on": on},
+        {"kind": "unauthorized", "rate": 0.4, "times": 1, "on": on},
         {"kind": "not_authorized", "rate": 0.1, "times": 1},
         {"kind": "mysql_duplicate", "rate": 1},
         {"kind": "maker_checker", "rate": 0.1, "times": 1},
