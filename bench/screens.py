@@ -70,6 +70,15 @@ SELECT source_key, lender, recon, loan, 'razorpay:pay_' || n, day, amount, 'HDFC
        CASE WHEN loan IS NULL THEN 'loan_unknown' WHEN n % 10 = 0 THEN 'gateway_only'
             ELSE 'matched' END, 'as it is', ARRAY['utr:HDFC' || n], day, day, 1
 FROM made WHERE recon IS NOT NULL AND is_success;
+INSERT INTO "CORE"."CORE_SETTLEMENT_LINES" (source_lender, settlement_utr, settlement_id, settled_on,
+    lines, unread_lines, gross, refunds, fees, net, batch)
+SELECT 'UGRO', 'SETTLED' || n, 'setl_' || n, day, 100, 0, 100000, 0, 2360, 97640, 1
+FROM made WHERE n % 200 = 0;
+INSERT INTO "RAW"."RAW_UGRO_RAZORPAY_API" (event_id, event_type, body, payload, headers, signed_by)
+SELECT 'setl_' || n, 'settlement.processed', '', format('{"payload": {"settlement": {"entity":
+    {"id": "setl_%s", "utr": "SETTLED%s", "amount": 9764000, "fees": 236000, "status": "processed",
+     "created_at": %s}}}}', n, n, extract(epoch FROM day)::bigint)::json, '{}', 1
+FROM made WHERE n % 200 = 0;
 INSERT INTO "RAW"."RAW_UGRO_RAZORPAY_API" (event_id, event_type, body, headers, signed_by)
 SELECT 'evt_' || n, 'payment.captured', '{}', '{}', 1
 FROM generate_series(1, %(payments)s / 20) n;
@@ -99,6 +108,8 @@ PAGES = {
     "Reconciliation, matched, not posted": "/reconciliation?lender=UGRO&match=matched",
     "Reconciliation, everything": "/reconciliation?posting=every",
     "Reconciliation, loan unknown": "/reconciliation?match=loan_unknown",
+    "Settlements": "/reconciliation/settlements",
+    "Settlements that differ": "/reconciliation/settlements?lender=UGRO&differs=yes",
     "Requests": "/requests",
     "Held": "/exceptions",
     "Loan unknown": "/exceptions/unmatched",

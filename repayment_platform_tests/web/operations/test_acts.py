@@ -154,6 +154,25 @@ def test_a_correction_withdraws_what_may_be_a_rejected_row_only_when_told_to(
     assert site.one(told, [int(n) for n in (refused, taken)]) == "failed 0, landed 1"
 
 
+def test_the_preview_of_a_correction_lists_what_changes(site: Site, operator: Browser) -> None:
+    about = {"source": "RAW_ARTHMATE_NACH_CSV"}
+    sent = {"file": ("file.csv", _sample(), "text/csv")}
+    preview = operator.post("/log/upload", about, files=sent).text
+    assert "Would change file" not in preview
+    about["sha256"] = preview.split('name="sha256" value="')[1][:64]
+    landed = operator.post("/log/upload/confirm", about).headers["location"]
+    corrected = _sample().replace(b"12,500.50", b"12,600.50").replace(b"53,300.50", b"53,400.50")
+    first = landed.rsplit("/", 1)[1]
+
+    sent = {"file": ("file.csv", corrected, "text/csv")}
+    preview = operator.post("/log/upload", about | {"corrects": first}, files=sent).text
+
+    assert f"Would change file {first}" in preview
+    assert "0 added, 1 changed, 0 withdrawn" in preview
+    changes = preview.split("Would change file")[1]
+    assert 0 < changes.index("12,500.50") < changes.index("12,600.50")
+
+
 def test_rejected_rows_are_downloaded_with_reason_and_text(site: Site, operator: Browser) -> None:
     content = _sample().replace(b"2025", b"20x5")
     sent = {"file": ("bad.csv", content, "text/csv")}
