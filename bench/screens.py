@@ -70,8 +70,8 @@ SELECT source_key, lender, recon, loan, 'razorpay:pay_' || n, day, amount, 'HDFC
        CASE WHEN loan IS NULL THEN 'loan_unknown' WHEN n % 10 = 0 THEN 'gateway_only'
             ELSE 'matched' END, 'as it is', ARRAY['utr:HDFC' || n], day, day, 1
 FROM made WHERE recon IS NOT NULL AND is_success;
-INSERT INTO "CORE"."CORE_SETTLEMENT_LINES" (source_lender, settlement_utr, settlement_id, settled_on,
-    lines, unread_lines, gross, refunds, fees, net, batch)
+INSERT INTO "CORE"."CORE_SETTLEMENT_LINES" (source_lender, settlement_utr, settlement_id,
+    settled_on, lines, unread_lines, gross, refunds, fees, net, batch)
 SELECT 'UGRO', 'SETTLED' || n, 'setl_' || n, day, 100, 0, 100000, 0, 2360, 97640, 1
 FROM made WHERE n % 200 = 0;
 INSERT INTO "RAW"."RAW_UGRO_RAZORPAY_API" (event_id, event_type, body, payload, headers, signed_by)

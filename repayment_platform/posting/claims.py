@@ -4,25 +4,19 @@ What belongs here: the transaction that re-reads a payment and records the inten
 What does not: choosing what to post (`work`), results (`results`).
 """
 
-import logging
 import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from psycopg import errors
 
 from repayment_platform.posting.model import Payment, Selection
 from repayment_platform.posting.work import Connection
 
-log = logging.getLogger(__name__)
-
 # The payment is read again under lock: it must still be open with the very facts chosen, a
 # repayment in CORE, on this run's path, not held, not paused, posted under no key of its
-# reference, and as the run's reconciliation request says. Then the unique indexes on open attempts
-# decide between overlapping runs; loans are taken in order, so that two runs wait for each other
-# and not in a circle.
+# reference, and as the run's reconciliation request says. Then the unique indexes on what is under
+# way or posted decide between overlapping runs, whatever has changed since this statement began;
+# loans are taken in order, so that two runs wait for each other and not in a circle.
 _CLAIM = """
 WITH asked AS (
     SELECT * FROM unnest(%(keys)s::text[], %(loans)s::text[], %(dates)s::date[],
@@ -108,19 +102,9 @@ class Claims:
             "run_id": self._run_id,
         }
         now = time.monotonic()
+        cursor = await self._connection.execute(_CLAIM, parameters)
         attempts = {
             source_key: Attempt(attempt_id, payments[source_key], idempotency_key, now)
-            for source_key, attempt_id, idempotency_key in await self._claim(parameters)
+            for source_key, attempt_id, idempotency_key in await cursor.fetchall()
         }
         return [attempts.get(payment.source_key) for payment, _ in asked]
-
-    async def _claim(self, parameters: dict[str, Any]) -> list[tuple[str, int, str]]:
-        while True:
-            try:
-                cursor = await self._connection.execute(_CLAIM, parameters)
-                return await cursor.fetchall()
-            except errors.DeadlockDetected:
-                # A payment whose loan was changed, or a reference under two keys, can make two
-                # runs wait in a circle after all. PostgreSQL lets one of them go on; nothing of
-                # this one was written.
-                log.warning("the claim of a group was crossed by another run's; claiming again")

@@ -43,7 +43,7 @@ _TWICE = {
 # While this unique index stands the database itself refuses a second row, and counting is idle.
 _GUARDED_BY = {
     "outcomes": "CORE_TRANSACTION_DATA_PROCESSED_pkey",
-    "attempts": "core_posting_attempt_success",
+    "attempts": "core_posting_attempt_one_key",
     "payment references": "core_processed_ref",
 }
 _GUARD_STANDS = """

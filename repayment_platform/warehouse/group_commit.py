@@ -5,9 +5,14 @@ does not: any SQL, any meaning.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
+
+from psycopg import errors
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -55,7 +60,7 @@ class GroupCommit(Generic[T, R]):
 
     async def _write_group(self, group: list[tuple[T, asyncio.Future[R]]]) -> None:
         try:
-            results = await self._write([item for item, _ in group])
+            results = await self._write_again_if_crossed([item for item, _ in group])
         except Exception as error:  # noqa: BLE001 (handed to every waiter)
             for _, future in group:
                 if not future.done():
@@ -64,3 +69,12 @@ class GroupCommit(Generic[T, R]):
             for (_, future), result in zip(group, results, strict=True):
                 if not future.done():
                     future.set_result(result)
+
+    async def _write_again_if_crossed(self, items: Sequence[T]) -> Sequence[R]:
+        """PostgreSQL ends a circle of waiting transactions by rolling one back: nothing of it was
+        written, and the others go on."""
+        while True:
+            try:
+                return await self._write(items)
+            except errors.DeadlockDetected:
+                log.warning("a group of %d was crossed by another run's; writing again", len(items))

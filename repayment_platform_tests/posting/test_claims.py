@@ -2,48 +2,91 @@
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from decimal import Decimal
+from typing import Any
 
 import psycopg
+import pytest
 
 from repayment_platform.posting.claims import Attempt, Claims
 from repayment_platform.posting.feed import refresh
 from repayment_platform.posting.model import Payment
+from repayment_platform.warehouse.group_commit import GroupCommit
 from repayment_platform_tests.posting.conftest import AUTOMATED, DAY, Bench
 
 INTEND = """
 INSERT INTO "CORE"."CORE_POSTING_ATTEMPT" (source_key, source_lender, loan_external_id,
-    payment_date, amount, idempotency_key, run_id, worker)
-VALUES (%s, 'DMI', %s, %s, 1, %s, 'other', 0)
+    payment_date, amount, payment_ref, idempotency_key, run_id, worker)
+VALUES (%s, 'ARTHMATE', %s, %s, 1, %s, md5(random()::text), 'other', 0)
+"""
+POSTED = """
+WITH settled AS (
+    UPDATE "CORE"."CORE_POSTING_ATTEMPT" SET outcome = 'success', settled_at = now()
+    WHERE run_id = 'other' RETURNING *
+)
+INSERT INTO "CORE"."CORE_TRANSACTION_DATA_PROCESSED" (source_key, source_lender, status,
+    loan_external_id, payment_date, amount, payment_ref, run_id)
+SELECT source_key, source_lender, outcome, loan_external_id, payment_date, amount, payment_ref,
+       run_id FROM settled
 """
 WAITING = """
 SELECT count(*) FROM pg_stat_activity
 WHERE wait_event_type = 'Lock' AND datname = current_database()
 """
+Claimed = Future[list[Attempt | None]]
 
 
-def test_a_claim_that_another_run_waits_for_in_a_circle_is_made_again(bench: Bench) -> None:
-    first, second = bench.payment("LN-1"), bench.payment("LN-2")
-    payments = [
-        Payment(key, "ARTHMATE", loan, DAY, Decimal("100.00"), 0)
-        for key, loan in ((first, "LN-1"), (second, "LN-2"))
-    ]
-    with ThreadPoolExecutor() as pool, psycopg.connect(bench.conninfo) as other:
-        # The other run believes the second payment to be of LN-3, and something else of LN-1.
-        other.execute(INTEND, (second, "LN-3", DAY, "key-1"))
+@contextmanager
+def claiming(
+    bench: Bench, payments: list[Payment], other: psycopg.Connection[Any]
+) -> Iterator[Claimed]:
+    """A claim of these that is under way and waits for what `other` has not committed."""
+    with ThreadPoolExecutor() as pool:
         claimed = pool.submit(asyncio.run, _claim(bench.conninfo, payments))
         while bench.one(WAITING) == (0,) and not claimed.done():
             time.sleep(0.01)
-        other.execute(INTEND, ("something else", "LN-1", DAY, "key-2"))
+        yield claimed
         other.rollback()
-        attempts = claimed.result()
 
-    assert [attempt.payment for attempt in attempts if attempt] == payments
+
+def payment(bench: Bench, loan: str, payment_ref: str | None = None) -> Payment:
+    key = bench.payment(loan, payment_ref=payment_ref)
+    return Payment(key, "ARTHMATE", loan, DAY, Decimal("100.00"))
+
+
+def test_a_claim_that_another_run_waits_for_in_a_circle_is_made_again(bench: Bench) -> None:
+    first, second = payment(bench, "LN-1"), payment(bench, "LN-2")
+    with psycopg.connect(bench.conninfo) as other:
+        # The other run believes the second payment to be of LN-3, and something else of LN-1.
+        other.execute(INTEND, (second.source_key, "LN-3", DAY, None))
+        with claiming(bench, [first, second], other) as claimed:
+            other.execute(INTEND, ("something else", "LN-1", DAY, None))
+
+    assert [attempt.payment for attempt in claimed.result() if attempt] == [first, second]
+
+
+@pytest.mark.parametrize("same", ["source key", "reference"])
+def test_what_is_posted_while_a_claim_waits_is_not_claimed_after_it(
+    bench: Bench, same: str
+) -> None:
+    first, second = payment(bench, "LN-1"), payment(bench, "LN-2", "razorpay:pay_1")
+    key = second.source_key if same == "source key" else "another key"
+    bench.connection.execute(INTEND, (key, "LN-3", DAY, "razorpay:pay_1"))
+    with psycopg.connect(bench.conninfo) as other:
+        other.execute(INTEND, ("something else", "LN-1", DAY, None))
+        with claiming(bench, [first, second], other) as claimed:
+            bench.connection.execute(POSTED)
+
+    assert [attempt and attempt.payment for attempt in claimed.result()] == [first, None]
 
 
 async def _claim(conninfo: str, payments: list[Payment]) -> list[Attempt | None]:
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
         async with connection.transaction():
             await refresh(connection)
-        return await Claims(connection, "ours", AUTOMATED).write([(one, 0) for one in payments])
+        claims = GroupCommit(Claims(connection, "ours", AUTOMATED).write, len(payments))
+        async with claims.running():
+            return list(await asyncio.gather(*(claims.submit((one, 0)) for one in payments)))

@@ -101,7 +101,7 @@ def test_a_second_success_of_a_key_is_found_where_its_index_was_dropped(bench: B
     bench.loans("LN-1")
     key = bench.payment("LN-1")
     bench.post()
-    bench.connection.execute('DROP INDEX "CORE".core_posting_attempt_success')
+    bench.connection.execute('DROP INDEX "CORE".core_posting_attempt_one_key')
     bench.connection.execute(
         'INSERT INTO "CORE"."CORE_POSTING_ATTEMPT" (source_key, source_lender, loan_external_id, '
         "payment_date, amount, idempotency_key, run_id, worker, outcome, settled_at) "
@@ -110,7 +110,7 @@ def test_a_second_success_of_a_key_is_found_where_its_index_was_dropped(bench: B
     )
 
     assert proof.nothing_recorded_twice(bench.conninfo).findings == [
-        "the unique index core_posting_attempt_success is missing",
+        "the unique index core_posting_attempt_one_key is missing",
         f"{key} succeeded 2 times in the attempts",
     ]
 
