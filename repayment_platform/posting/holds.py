@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import Connection
 from psycopg.rows import class_row
@@ -26,6 +26,10 @@ class Decision(StrEnum):
 
 class NoSuchHold(LookupError):
     """There is no open hold of that number."""
+
+
+class HoldChanged(Exception):
+    """The payment's loan, amount or date is not any more what the person saw."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +53,25 @@ FROM "CORE"."CORE_HOLD" h
 LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
 WHERE h.decision IS NULL ORDER BY h.id
 """
+FACTS_OF_T: LiteralString = """jsonb_build_object(
+    'loan', t.loan_external_id, 'amount', t.amount, 'date', t.payment_date)"""
+"""What a decision is about, of a row `t` of CORE_TRANSACTION_DATA."""
 # The release is bound to the facts of this moment, which are what the person has seen.
-_DECIDE = """
+_DECIDE = f"""
+WITH stated AS (
+    SELECT h.id, {FACTS_OF_T} AS facts
+    FROM "CORE"."CORE_HOLD" h LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
+    WHERE h.id = %(id)s
+)
 UPDATE "CORE"."CORE_HOLD" h
 SET decision = %(decision)s, decided_by = %(by)s, decided_why = %(why)s, decided_at = now(),
-    facts = h.facts || coalesce((
-        SELECT jsonb_build_object('loan', w.loan_external_id, 'amount', w.amount,
-                                  'date', w.payment_date)
-        FROM "CORE"."CORE_OPEN_WORK" w WHERE w.source_key = h.source_key), '{}')
-WHERE h.id = %(id)s AND h.decision IS NULL
+    facts = h.facts || s.facts
+FROM stated s
+WHERE h.id = s.id AND h.decision IS NULL
+  AND coalesce(%(seen)s::text = md5(s.facts::text), true)
 RETURNING h.source_key
-"""
+"""  # noqa: S608 (the part is a constant)
+_IS_OPEN = 'SELECT FROM "CORE"."CORE_HOLD" WHERE id = %s AND decision IS NULL'
 # Batch 0 asks dbt to fold the payment again in its next run.
 _FOLD_AGAIN = """
 INSERT INTO "CORE"."CORE_REFOLD" (source_key, reason) VALUES (%s, %s)
@@ -73,16 +85,29 @@ def open_holds(connection: Connection[Any]) -> list[Hold]:
         return cursor.execute(_OPEN).fetchall()
 
 
-def decide(connection: Connection[Any], hold: int, decision: Decision, by: str, why: str) -> str:
+def decide(
+    connection: Connection[Any],
+    hold: int,
+    decision: Decision,
+    by: str,
+    why: str,
+    seen: str | None = None,
+) -> str:
     """Record a decision and its audit row; takes effect with the next run. Returns the key.
+
+    Args:
+        seen: the MD5 of the facts (`FACTS_OF_T`) on which the person decides, if they are known.
 
     Raises:
         NoSuchHold: it does not exist or has been decided.
+        HoldChanged: the facts are others now.
     """
     with connection.transaction():
-        facts = {"id": hold, "decision": decision, "by": by, "why": why}
+        facts = {"id": hold, "decision": decision, "by": by, "why": why, "seen": seen}
         row = connection.execute(_DECIDE, facts).fetchone()
         if row is None:
+            if connection.execute(_IS_OPEN, (hold,)).fetchone() is not None:
+                raise HoldChanged(f"the payment of hold {hold} has changed")
             raise NoSuchHold(f"there is no open hold {hold}")
         connection.execute(_FOLD_AGAIN, (row[0], f"hold {hold}: {decision}"))
         record(connection, by, f"hold.{decision}", row[0], why=why)

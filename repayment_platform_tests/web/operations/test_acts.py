@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from repayment_platform.settings import ROOT
+from repayment_platform.web.operations.screens.lenders import LIMITS
 from repayment_platform.web.operations.users import Role
 from repayment_platform_tests.web.operations.site import Browser, Site
 
@@ -18,15 +19,33 @@ def test_a_hold_is_decided_once_with_a_reason(site: Site, operator: Browser) -> 
     key = site.payment("held", reason="held")
     path = f"/exceptions/holds/{site.hold(key)}"
     before = site.state()
+    seen = _seen(operator)
     for bad in ({}, {"decision": "release"}, {"decision": "post it", "why": "because"}):
-        operator.post(path, bad)
-    operator.post("/exceptions/holds/999", {"decision": "release", "why": "because"})
+        operator.post(path, bad | {"seen": seen})
+    operator.post("/exceptions/holds/999", {"decision": "release", "why": "because", "seen": seen})
     assert site.state() == before
     for _ in range(2):
-        operator.post(path, {"decision": "release", "why": "the bank says so"})
+        about = {"decision": "release", "why": "the bank says so", "seen": seen}
+        operator.post(path, about)
     assert site.audited() == [("operator", "hold.release", key)]
     row = site.one('SELECT decision, decided_by, decided_why FROM "CORE"."CORE_HOLD"')
     assert row == ("release", "operator", "the bank says so")
+
+
+def test_a_hold_of_a_payment_that_changed_since_the_page_was_shown_is_not_decided(
+    site: Site, operator: Browser
+) -> None:
+    key = site.payment("held", reason="held")
+    path = f"/exceptions/holds/{site.hold(key)}"
+    seen = _seen(operator)
+    site.connection.execute('UPDATE "CORE"."CORE_TRANSACTION_DATA" SET amount = amount + 1')
+    before = site.state()
+
+    for stale in ({}, {"seen": seen}):
+        operator.post(path, {"decision": "release", "why": "the bank says so"} | stale)
+        assert "the payment has changed" in operator.told()
+
+    assert site.state() == before
 
 
 def test_an_exception_is_closed_once_with_a_reason(site: Site, operator: Browser) -> None:
@@ -75,6 +94,15 @@ def test_a_lender_is_paused_resumed_and_limited_each_by_its_role(site: Site) -> 
     assert row == (False, "100000.50", 5000, None, "2026-11-01")
 
 
+def test_limits_that_the_form_does_not_name_are_not_taken_away(site: Site) -> None:
+    admin = site.as_role(Role.ADMIN)
+    admin.post("/lenders/DMI/limits", dict.fromkeys(LIMITS, "") | {"max_payment": "500"})
+    before = site.state()
+    admin.post("/lenders/DMI/limits", {"max_run_count": "5"})
+    assert "came without" in admin.told()
+    assert site.state() == before
+
+
 @pytest.mark.parametrize(
     ("field", "text"),
     [
@@ -89,7 +117,7 @@ def test_a_lender_is_paused_resumed_and_limited_each_by_its_role(site: Site) -> 
 def test_a_limit_that_cannot_be_read_changes_nothing(site: Site, field: str, text: str) -> None:
     admin = site.as_role(Role.ADMIN)
     before = site.state()
-    admin.post("/lenders/DMI/limits", {field: text})
+    admin.post("/lenders/DMI/limits", dict.fromkeys(LIMITS, "") | {field: text})
     assert "Nothing was changed" in admin.told()
     assert admin.post("/lenders/NOBODY/limits", {}).status_code == 404
     assert site.state() == before
@@ -185,6 +213,11 @@ def test_rejected_rows_are_downloaded_with_reason_and_text(site: Site, operator:
     assert lines[0] == "row_number,reason_code,reason,original"
     assert len(lines) > 1
     assert "20x5" in lines[1]
+
+
+def _seen(browser: Browser) -> str:
+    """What the page of held payments says that its first form is about."""
+    return browser.get("/exceptions").text.split('name="seen" value="')[1][:32]
 
 
 def _sample() -> bytes:

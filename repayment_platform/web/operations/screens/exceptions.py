@@ -8,7 +8,7 @@ from psycopg.sql import SQL
 from starlette.responses import Response
 
 from repayment_platform.posting.exceptions import NoSuchException, close
-from repayment_platform.posting.holds import Decision, NoSuchHold, decide
+from repayment_platform.posting.holds import FACTS_OF_T, Decision, HoldChanged, NoSuchHold, decide
 from repayment_platform.web.operations.admin import Screen, Visit, page
 from repayment_platform.web.operations.listing import (
     COUNT_TO,
@@ -19,16 +19,17 @@ from repayment_platform.web.operations.listing import (
 )
 from repayment_platform.web.operations.users import Role
 
-_HOLDS = SQL("""
+_HOLDS = SQL(f"""
 SELECT h.id, h.source_key, h.reason_code, h.reason, h.held_at, h.facts ->> 'other_key' AS other_key,
+       md5({FACTS_OF_T}::text) AS seen,
        t.source_lender AS lender, t.loan_external_id AS loan, t.amount, t.payment_date,
        t.payment_ref, w.recon_source
 FROM "CORE"."CORE_HOLD" h
 LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
 LEFT JOIN "CORE"."CORE_OPEN_WORK" w USING (source_key)
-WHERE h.decision IS NULL AND h.id > %(after)s AND {where}
+WHERE h.decision IS NULL AND h.id > %(after)s AND {{where}}
 ORDER BY h.id LIMIT %(limit)s
-""")
+""")  # noqa: S608 (the part is a constant)
 _HOLDS_COUNT = SQL("""
 SELECT count(*) AS n FROM (
     SELECT 1 FROM "CORE"."CORE_HOLD" h WHERE decision IS NULL AND {where} LIMIT %(most)s) c
@@ -78,8 +79,11 @@ class Exceptions(Screen):
         if len(why) < 3 or given not in list(Decision):
             visit.tell("Nothing was decided: choose what it is, and say why.", "warning")
             return visit.go("/exceptions")
+        who, seen = visit.user.username, visit.text("seen")
         try:
-            decide(visit.connection, number, Decision(given), visit.user.username, why)
+            decide(visit.connection, number, Decision(given), who, why, seen)
+        except HoldChanged:
+            visit.tell("Nothing was decided: the payment has changed. Look at it again.", "warning")
         except (NoSuchHold, OverflowError):
             visit.tell("Nothing was changed: this hold is decided already.", "warning")
         else:

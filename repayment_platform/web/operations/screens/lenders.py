@@ -18,6 +18,7 @@ from repayment_platform.web.operations.users import Role
 _SETTINGS = 'SELECT * FROM "CORE"."CORE_LENDER_SETTING"'
 _AMOUNT = re.compile(r"[0-9]{1,15}(\.[0-9]{1,2})?")
 _COUNT = re.compile(r"[0-9]{1,9}")
+LIMITS = ("post_from", "max_payment", "max_run_count", "max_run_amount")
 
 
 class BadGuard(ValueError):
@@ -53,6 +54,7 @@ class Lenders(Screen):
     @page("/{code}/limits", Role.ADMIN, "POST")
     def limits(self, visit: Visit) -> Response:
         """Set all limits; an empty field takes one away."""
+        _lender(visit)
         try:
             guards = _read(visit)
         except BadGuard as error:
@@ -61,6 +63,8 @@ class Lenders(Screen):
 
 
 def _read(visit: Visit) -> Guards:
+    if missing := [name for name in LIMITS if name not in visit.form]:
+        raise BadGuard(f"the form came without {' and '.join(missing)}")
     count = visit.text("max_run_count").replace(",", "")
     if count and not _COUNT.fullmatch(count):
         raise BadGuard(f"{count!r} is no number of payments")
@@ -89,10 +93,15 @@ def _rupees(text: str) -> Decimal | None:
         raise BadGuard(f"{text!r} is no amount of rupees") from None
 
 
-def _set(visit: Visit, guards: Guards, done: str) -> Response:
-    code = visit.request.path_params["code"]
+def _lender(visit: Visit) -> str:
+    code: str = visit.request.path_params["code"]
     if code not in LENDERS:
         raise HTTPException(404, "There is no such lender.")
+    return code
+
+
+def _set(visit: Visit, guards: Guards, done: str) -> Response:
+    code = _lender(visit)
     set_guards(visit.connection, code, guards, visit.user.username)
     visit.tell(f"{LENDERS[code].name} is {done}, from the next run on.")
     return visit.go("/lenders")
