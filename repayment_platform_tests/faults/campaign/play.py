@@ -45,7 +45,12 @@ WHERE (state = 'waiting' AND recon_source IS NULL OR state = 'deferred'
        AND reason NOT LIKE 'lender paused%%'
        OR state = 'failed' AND recon_source IS NULL
        AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
-                       WHERE p.source_key = w.source_key AND p.run_id = %(last_run)s))
+                       WHERE p.source_key = w.source_key AND p.run_id = %(last_run)s)
+       -- A reference goes out once at a time: of two that fail in every run, one each time.
+       AND NOT EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK" x
+                       JOIN "CORE"."CORE_OPEN_WORK" y USING (payment_ref)
+                       WHERE x.loan_external_id = w.loan_external_id
+                         AND x.source_key <> y.source_key))
   AND NOT EXISTS (SELECT FROM "CORE"."CORE_POSTING_ATTEMPT" a
                   WHERE a.settled_at IS NULL
                     AND (a.loan_external_id = w.loan_external_id OR a.source_key = w.source_key
