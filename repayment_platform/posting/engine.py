@@ -38,6 +38,7 @@ from repayment_platform.posting.work import (
     RETRY_FAILED,
     Connection,
     due_loans,
+    look_up_by_key,
     queue,
 )
 from repayment_platform.posting.workers import StopSwitch, Workers
@@ -98,6 +99,7 @@ async def post(
         await AsyncConnection.connect(conninfo, autocommit=True) as writing,
     ):
         await check_ledger(reading, settings)
+        await look_up_by_key(reading)
         await _refresh(reading)
         await keep_plans(writing)
         claims = GroupCommit(Claims(locked, run_id, selection).write, settings.posting_workers)

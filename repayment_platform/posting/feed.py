@@ -9,15 +9,10 @@ from repayment_platform.posting.exceptions import (
     RAISE_AFTER_POSTING,
     RAISE_RETURN_WITHOUT_PAYMENT,
 )
-from repayment_platform.posting.work import Connection
+from repayment_platform.posting.work import Connection, look_up_by_key
 
 # Feeding is one at a time. The lock is no row's, so that a refresh with nothing new writes nothing.
 _LOCK = f"SELECT pg_advisory_xact_lock({int.from_bytes(b'feed')})"
-# What is new or open is looked up by key. Read by the whole, history would have to be read too,
-# which the planner prefers as long as there is little.
-_BY_KEY = """
-SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off
-"""
 # max(batch) is an index look-up.
 _UNREAD = """
 SELECT f.batch, greatest(f.batch, (SELECT max(batch) FROM "CORE"."CORE_TRANSACTION_DATA")),
@@ -41,8 +36,10 @@ WITH unread AS (
     LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
            ON p.source_key = t.source_key AND p.status = 'success'
 ), posted AS (
-    SELECT p.* FROM unread JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
-    WHERE p.status = 'success'
+    -- OFFSET 0: each is looked up by its key, never sought among all that was posted.
+    SELECT p.* FROM unread u CROSS JOIN LATERAL (
+        SELECT * FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
+        WHERE source_key = u.source_key AND status = 'success' OFFSET 0) p
 ), excepted AS ({RAISE_AFTER_POSTING}
 ), unclear AS ({RAISE_RETURN_WITHOUT_PAYMENT}
 ), given_back AS (
@@ -183,7 +180,7 @@ async def refresh(connection: Connection) -> None:
     Call it in a transaction; one that is rolled back leaves no trace (a dry run).
     """
     await connection.execute(_LOCK)
-    await connection.execute(_BY_KEY)
+    await look_up_by_key(connection, "LOCAL")
     row = await (await connection.execute(_UNREAD)).fetchone()
     fed, newest, some_were_sent = row or (0, 0, True)
     if fed < newest or some_were_sent:

@@ -6,7 +6,7 @@ list (`feed`), a run's limits (`allowance`), sending (`engine`), intents (`claim
 
 from collections.abc import AsyncIterator, Collection
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 from psycopg import AsyncConnection
 from psycopg.rows import class_row, dict_row
@@ -20,10 +20,10 @@ LOANS_PER_PAGE = 500
 
 # A payment is due when it waits or failed in an earlier run, it is of the run's path, its loan has
 # nothing in flight or in doubt, and no earlier trouble of its loan is still backing off.
-# IS TRUE: an outcome is found by its key, never among all outcomes of the run.
+# IS TRUE: the list is read by loan, of which few make a page, never by state for each of them; and
+# an outcome is found by its key, never among all outcomes of the run.
 _DUE = """
-    w.state IN ('waiting', 'failed')
-    AND w.source_lender = ANY (%(lenders)s)
+    (w.state IN ('waiting', 'failed') AND w.source_lender = ANY (%(lenders)s)) IS TRUE
     AND CASE WHEN %(recon_keys)s::text[] IS NULL THEN w.recon_source IS NULL
              ELSE w.recon_source IS NOT NULL AND w.source_key = ANY (%(recon_keys)s) END
     AND (%(loans)s::text[] IS NULL OR w.loan_external_id = ANY (%(loans)s))
@@ -42,7 +42,7 @@ _DUE = """
 _LOANS_WITH_NEW = f"""
 SELECT DISTINCT loan_external_id, '-infinity' AS tried
 FROM "CORE"."CORE_OPEN_WORK" w
-WHERE loan_external_id > %(after_loan)s AND state = 'waiting' AND {_DUE}
+WHERE loan_external_id > %(after_loan)s AND (state = 'waiting') IS TRUE AND {_DUE}
 ORDER BY 1 LIMIT {LOANS_PER_PAGE}
 """  # noqa: S608 (the parts are constants of this module)
 _LOANS_TO_RETRY = f"""
@@ -71,6 +71,16 @@ SELECT w.source_lender AS lender,
 FROM "CORE"."CORE_OPEN_WORK" w
 GROUP BY 1, 2, 3, 4, 7 ORDER BY 1, 2, 3, 4
 """  # noqa: S608
+
+
+async def look_up_by_key(
+    connection: Connection, scope: Literal["LOCAL", "SESSION"] = "SESSION"
+) -> None:
+    """What is new or open is looked up by key, one after another. Read by the whole, history would
+    have to be read too, and the planner prefers that as long as it takes the tables to be small:
+    before they are first analyzed, and for all the rows of a long run."""
+    for way in ("seqscan", "hashjoin", "mergejoin", "material"):
+        await connection.execute(f"SET {scope} enable_{way} = off")
 
 
 async def queue(connection: Connection, selection: Selection, run_id: str) -> list[QueueLine]:
