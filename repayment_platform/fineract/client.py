@@ -5,7 +5,6 @@ What belongs here: URLs, headers, bodies. What does not: the exchange (`wire`), 
 """
 
 import json
-import logging
 import ssl
 from collections.abc import Callable
 from datetime import date, datetime, timedelta, timezone
@@ -48,10 +47,6 @@ INDIA = timezone(timedelta(hours=5, minutes=30), "Asia/Kolkata")
 def today_in_india() -> date:
     """The calendar date by which Fineract's default tenant lives."""
     return datetime.now(INDIA).date()
-
-
-# It writes every URL at INFO, and ours hold loan ids.
-logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
 class FineractClient:
