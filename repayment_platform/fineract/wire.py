@@ -172,4 +172,6 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
 
 
 def _words(error: Exception) -> str:
-    return f"{type(error).__name__} {error}".strip()
+    """Without addresses: the path holds the loan."""
+    text = "" if "://" in str(error) else str(error)
+    return f"{type(error).__name__} {text}".strip()

@@ -186,6 +186,7 @@ async def is_proven_unsent(base_url: str, **options: object) -> None:
         reply = await client.post_repayment(REPAYMENT, KEY)
         assert isinstance(reply, SystemFault), reply
         assert reply.code == "connection"
+        assert "/loans/" not in str(reply)  # a path holds the loan
         lookup = await client.find_transaction("LN-1", "pay-1")
         assert isinstance(lookup, LookupFailed)
         assert lookup.system_fault

@@ -59,7 +59,7 @@ def _end_is_lawful(run: Run) -> bool:
             return True
         case code if code == STOPPED:
             if is_calm:  # a busy machine may keep it from connecting; another calm run follows
-                return "ConnectTimeout" in run.output
+                return "ConnectionTimeoutError" in run.output
             return run.was_asked_to_stop or "on request" not in run.output
         case code if code == NO_DATABASE:
             return run.lost_lock_at is not None
