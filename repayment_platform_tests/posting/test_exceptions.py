@@ -60,10 +60,12 @@ def test_money_given_back_before_posting_is_held_and_not_posted(
     bench: Bench, given_back: dict[str, Any], code: str, reason: str, listed_before: bool
 ) -> None:
     bench.loans("LN-1")
+    # One that a run lists and does not post, or one that the run would post.
+    of = {"lender": "UGRO", "recon_source": "NACH"} if listed_before else {}
     if listed_before:
-        bench.payment("LN-1", lender="UGRO", recon_source="NACH")
+        bench.payment("LN-1", **of)
         bench.post()
-    key = bench.payment("LN-1", lender="UGRO", recon_source="NACH", **given_back)
+    key = bench.payment("LN-1", **of, **given_back)
 
     bench.post()
 

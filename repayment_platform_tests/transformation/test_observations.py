@@ -137,7 +137,16 @@ def test_a_razorpay_refund_observes_the_payment_as_refunded(models: Warehouse) -
 
 
 @pytest.mark.parametrize(
-    "changes", [{"amount": 0}, {"currency": "USD"}, {"amount": None}, {"created_at": None}]
+    "changes",
+    [
+        {"amount": 0},
+        {"amount": None},
+        {"amount": True},
+        {"amount": 1.5},  # paise
+        {"amount": "1e400"},
+        {"currency": "USD"},
+        {"created_at": None},
+    ],
 )
 def test_a_success_that_is_no_repayment_says_why(
     models: Warehouse, changes: dict[str, Any]
@@ -176,6 +185,22 @@ def test_cashfree_failures_are_no_repayments(models: Warehouse, name: str) -> No
     row = observe(models, CASHFREE, sample(name))
     assert (row["outcome"], row["is_success"]) == ("failed", False)
     assert row["not_repayment_reason"] == "declined by bank"
+
+
+@pytest.mark.parametrize(
+    ("moment", "day"),
+    [
+        ("2025-11-20T00:30:00+05:30", date(2025, 11, 20)),
+        ("2025-11-19T18:29:59Z", NOVEMBER_19),
+        ("2025-11-19T18:30:00Z", date(2025, 11, 20)),
+    ],
+)
+def test_a_cashfree_payment_near_midnight_is_of_kolkatas_day(
+    models: Warehouse, moment: str, day: date
+) -> None:
+    event = sample("cashfree_payment_success")
+    event["data"]["payment"]["payment_time"] = moment
+    assert observe(models, CASHFREE, event)["payment_date"] == day
 
 
 def test_the_loan_id_in_a_cashfree_order_id_is_cut_out(models: Warehouse) -> None:

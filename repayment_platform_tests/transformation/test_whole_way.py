@@ -18,6 +18,7 @@ from repayment_platform.settings import SANDBOX, Settings
 from repayment_platform.sources.registry import SOURCES
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.conftest import Sandbox, copied_database
+from repayment_platform_tests.transformation.platform import Platform
 from repayment_platform_tests.transformation.test_observations import sample
 from repayment_platform_tests.transformation.warehouse import Row, Warehouse
 from repayment_platform_tests.web.receiving import Receiver, start
@@ -228,6 +229,43 @@ def test_a_payment_reported_five_times_is_one_row_of_core_and_one_repayment(
         (row["source_key"], "12500.50")
     ]
     assert fresh.rows('SELECT kind FROM "CORE"."CORE_EXCEPTION"') == []
+
+
+@pytest.mark.parametrize("posted_after", [1, 4])
+def test_three_events_and_the_lenders_own_row_without_their_id_are_one_repayment(
+    platform: Platform, posted_after: int
+) -> None:
+    link = sample("razorpay_payment_link_paid")
+    parts = link["payload"]
+    captured = {"event": "payment.captured", "payload": {"payment": parts["payment"]}}
+    paid = {"event": "order.paid", "payload": {n: parts[n] for n in ("payment", "order")}}
+    loans = [{"externalId": "VIV-LN-77"}, {"externalId": "VIV-LN-78"}]
+    httpx.post(f"{platform.sandbox.root_url}/sandbox/loans", json=loans).raise_for_status()
+
+    def deliver(report: Any) -> None:
+        if isinstance(report, Path):
+            ingest_file(platform.models.urls.psycopg, report, LENDER, received_by="test")
+        else:
+            platform.models.event(GATEWAY, report)
+
+    def post(run: str) -> None:
+        keys = tuple(row["source_key"] for row in platform.models.build() if row["is_success"])
+        selection = Selection(("VIVRITI",), recon_keys=keys)
+        run_posting(platform.settings, platform.models.urls.psycopg, selection, run)
+
+    reports = [captured, paid, link, SAMPLES / "payment_file_vivriti_like.csv"]
+    for report in reports[:posted_after]:
+        deliver(report)
+    post("run-1")
+    for report in reports[posted_after:]:
+        deliver(report)
+    post("run-2")
+
+    # The file tells of a second loan, which no gateway knows.
+    assert platform.ledger() == [("VIV-LN-77", "5000.00"), ("VIV-LN-78", "5000.00")]
+    seen = {row["loan_external_id"]: row["observations"] for row in platform.models.core()}
+    assert seen == {"VIV-LN-77": 4, "VIV-LN-78": 1}
+    assert platform.table("CORE_EXCEPTION") == []
 
 
 def test_a_gateway_payment_and_the_lenders_row_without_its_id_are_one(fresh: Warehouse) -> None:
