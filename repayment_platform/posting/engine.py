@@ -11,7 +11,7 @@ What belongs here: that course, and when to stop. What does not: SQL (`work`, `c
 import time
 from collections.abc import AsyncIterator, Callable
 
-from psycopg import AsyncConnection, errors
+from psycopg import AsyncConnection, OperationalError, errors
 
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import InvalidRequestError, Repayment, Unknown
@@ -126,6 +126,8 @@ async def _refresh(connection: Connection) -> None:
             await refresh(connection)
     except errors.UndefinedTable:
         raise NoCore('"CORE"."CORE_TRANSACTION_DATA" is not built yet: run dbt first') from None
+    except errors.IdleInTransactionSessionTimeout as error:
+        raise OperationalError(f"this process stood still too long: {error}") from None
 
 
 class _Run:

@@ -11,6 +11,8 @@ from repayment_platform.posting.exceptions import (
 )
 from repayment_platform.posting.work import Connection, look_up_by_key
 
+# A run whose process is stopped while it feeds (a suspended machine) must not keep all others out.
+LET_GO_SECONDS = 10
 # Feeding is one at a time. The lock is no row's, so that a refresh with nothing new writes nothing.
 _LOCK = f"SELECT pg_advisory_xact_lock({int.from_bytes(b'feed')})"
 # max(batch) is an index look-up.
@@ -179,6 +181,7 @@ async def refresh(connection: Connection) -> None:
 
     Call it in a transaction; one that is rolled back leaves no trace (a dry run).
     """
+    await connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{LET_GO_SECONDS}s'")
     await connection.execute(_LOCK)
     await look_up_by_key(connection, "LOCAL")
     row = await (await connection.execute(_UNREAD)).fetchone()

@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import psycopg
+import pytest
 
+from repayment_platform.posting import feed
 from repayment_platform.posting.feed import refresh
 from repayment_platform_tests.posting.conftest import DAY, Bench
 
@@ -122,6 +124,24 @@ def test_a_hold_does_not_touch_a_payment_that_another_run_claims_meanwhile(bench
         refreshed.result()
 
     assert bench.states() == {key: "sending"}
+
+
+def test_a_run_that_is_stopped_while_it_feeds_keeps_the_others_out_only_for_a_while(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "LET_GO_SECONDS", 1)
+    key = bench.payment("LN-1")
+
+    async def beside_one_that_is_stopped() -> None:
+        async with await psycopg.AsyncConnection.connect(bench.conninfo) as stopped:
+            await refresh(stopped)
+            await asyncio.wait_for(_refresh(bench.conninfo), 20)
+            with pytest.raises(psycopg.errors.IdleInTransactionSessionTimeout):
+                await stopped.commit()
+
+    asyncio.run(beside_one_that_is_stopped())
+
+    assert bench.states() == {key: "waiting"}
 
 
 async def _refresh(conninfo: str) -> None:

@@ -61,8 +61,8 @@ def _end_is_lawful(run: Run) -> bool:
             if is_calm:  # a busy machine may keep it from connecting; another calm run follows
                 return "ConnectionTimeoutError" in run.output
             return run.was_asked_to_stop or "on request" not in run.output
-        case code if code == NO_DATABASE:
-            return run.lost_lock_at is not None
+        case code if code == NO_DATABASE:  # it lost its lock, or was frozen while it fed the list
+            return run.lost_lock_at is not None or "idle-in-transaction" in run.output
         case code if code == KILLED:
             return not is_calm
         case code:
