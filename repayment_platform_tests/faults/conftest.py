@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -29,9 +30,12 @@ from repayment_platform.warehouse.migrate import migrate
 
 
 def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+    """A port that nobody has, and that no outgoing connection is given before it is used."""
+    while True:
+        port = random.SystemRandom().randint(10_000, 30_000)
+        with socket.socket() as free:
+            if free.connect_ex(("127.0.0.1", port)) != 0:
+                return port
 
 
 @dataclass(frozen=True)
