@@ -25,7 +25,7 @@ from bench.support import copy_of, machine, scratch_database, scratch_home, seco
 from repayment_platform.posting.allowance import Allowance
 from repayment_platform.posting.feed import refresh
 from repayment_platform.posting.model import Selection
-from repayment_platform.posting.work import POST_NEW, due_loans
+from repayment_platform.posting.work import POST_NEW, due_loans, look_up_by_key
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 LENDERS = ("ARTHMATE", "DMI", "IKF", "SHIVALIK")
@@ -98,6 +98,7 @@ class History:
         seconds = {}
         for first, then in (("new", "idle"), ("idle", "new")):
             async with await AsyncConnection.connect(self.conninfo, autocommit=True) as connection:
+                await look_up_by_key(connection)
                 seconds[first] = await self._find(connection, new if first == "new" else 0)
                 seconds[f"{then} again"] = await self._find(connection, new if then == "new" else 0)
         return seconds
