@@ -6,7 +6,6 @@ command does (`commands`), and imports that take long: they belong inside the co
 
 import signal
 import sys
-from types import FrameType
 
 import typer
 
@@ -19,6 +18,7 @@ from repayment_platform.commands.faults import faults
 from repayment_platform.commands.guards import guard
 from repayment_platform.commands.holds import decide_hold, holds
 from repayment_platform.commands.ingest import ingest
+from repayment_platform.commands.leaving import leave
 from repayment_platform.commands.metrics import metrics
 from repayment_platform.commands.operations import operations
 from repayment_platform.commands.pipeline import pipeline
@@ -78,18 +78,13 @@ def _platform() -> None:
 
 def main() -> None:
     """Run one command; what a user can put right ends it with one line."""
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, leave)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
-        signal.signal(signal.SIGHUP, _leave)
+        signal.signal(signal.SIGHUP, leave)
     try:
         app(prog_name="./run")
     except WarehouseUnavailable as error:
         sys.exit(str(error))
-
-
-def _leave(number: int, _frame: FrameType | None) -> None:
-    """Unwind instead of dying at once, so that what was started is stopped."""
-    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import typer
 
+from repayment_platform.commands.leaving import asked_to_leave
 from repayment_platform.commands.operations import first_user
 from repayment_platform.commands.platform import platform
 from repayment_platform.commands.services import HOST, Service, running_services
@@ -90,12 +91,13 @@ def services(settings: Settings) -> tuple[Service, ...]:
 def _watch(running: Mapping[str, "subprocess.Popen[bytes]"]) -> int:
     """Wait for Ctrl-C; one service that ends by itself ends them all."""
     try:
-        while True:
+        while (asked := asked_to_leave()) is None:
             for name, process in running.items():
                 if process.poll() is not None:
                     typer.echo(f"{name} ended with code {process.returncode}", err=True)
                     return 1
             time.sleep(0.5)
+        return asked
     except KeyboardInterrupt:
         return 0
 
