@@ -14,11 +14,16 @@ from repayment_platform.posting.work import Connection, look_up_by_key
 # A run whose process is stopped while it feeds (a suspended machine) must not keep all others out.
 LET_GO_SECONDS = 10
 # Feeding is one at a time. The lock is no row's, so that a refresh with nothing new writes nothing.
-_LOCK = f"SELECT pg_advisory_xact_lock({int.from_bytes(b'feed')})"
+_LOCK = f"""
+SELECT set_config('idle_in_transaction_session_timeout', '{LET_GO_SECONDS}s', true),
+       pg_advisory_xact_lock({int.from_bytes(b"feed")})
+"""
 # max(batch) is an index look-up.
-_UNREAD = """
+_NEWS = """
 SELECT f.batch, greatest(f.batch, (SELECT max(batch) FROM "CORE"."CORE_TRANSACTION_DATA")),
-       EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK" WHERE tries > 0)
+       EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK" WHERE tries > 0),
+       EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK"),
+       EXISTS (SELECT FROM "CORE"."CORE_EXCEPTION" WHERE closed_at IS NULL)
 FROM "CORE"."CORE_WORK_FEED" f
 """
 
@@ -27,21 +32,19 @@ FROM "CORE"."CORE_WORK_FEED" f
 # date, those that are no repayment any more leave, with a hold where money was given back, and a
 # posted one whose facts changed becomes an exception.
 _FEED = f"""
-WITH unread AS (
-    SELECT source_key FROM "CORE"."CORE_TRANSACTION_DATA" WHERE batch > %(fed)s
-    UNION
-    SELECT source_key FROM "CORE"."CORE_OPEN_WORK" WHERE tries > 0
-), changed AS MATERIALIZED (
-    SELECT t.*, p.source_key IS NOT NULL AS posted,
+WITH changed AS MATERIALIZED (
+    SELECT t.*, p AS as_posted, p.source_key IS NOT NULL AS posted,
            t.is_success AND t.loan_external_id IS NOT NULL AND t.amount > 0 AS eligible
-    FROM unread JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
-    LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
-           ON p.source_key = t.source_key AND p.status = 'success'
+    FROM (
+        SELECT * FROM "CORE"."CORE_TRANSACTION_DATA" WHERE batch > %(fed)s
+        UNION ALL
+        SELECT c.* FROM "CORE"."CORE_OPEN_WORK" w
+        JOIN "CORE"."CORE_TRANSACTION_DATA" c ON c.source_key = w.source_key
+        WHERE w.tries > 0 AND c.batch <= %(fed)s
+    ) t LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+               ON p.source_key = t.source_key AND p.status = 'success'
 ), posted AS (
-    -- OFFSET 0: each is looked up by its key, never sought among all that was posted.
-    SELECT p.* FROM unread u CROSS JOIN LATERAL (
-        SELECT * FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
-        WHERE source_key = u.source_key AND status = 'success' OFFSET 0) p
+    SELECT (as_posted).* FROM changed WHERE posted
 ), excepted AS ({RAISE_AFTER_POSTING}
 ), unclear AS ({RAISE_RETURN_WITHOUT_PAYMENT}
 ), given_back AS (
@@ -181,13 +184,17 @@ async def refresh(connection: Connection) -> None:
 
     Call it in a transaction; one that is rolled back leaves no trace (a dry run).
     """
-    await connection.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{LET_GO_SECONDS}s'")
     await connection.execute(_LOCK)
     await look_up_by_key(connection, "LOCAL")
-    row = await (await connection.execute(_UNREAD)).fetchone()
-    fed, newest, some_were_sent = row or (0, 0, True)
-    if fed < newest or some_were_sent:
+    row = await (await connection.execute(_NEWS)).fetchone()
+    fed, newest, some_were_sent, some_are_open, some_are_excepted = row or (0, 0, True, True, True)
+    is_new = fed < newest
+    if is_new or some_were_sent:
         await connection.execute(_FEED, {"fed": fed, "newest": newest})
-    holds = (_HOLD_POSTED_ELSEWHERE, _HOLD_LARGE, _HOLD_CHANGED)
-    for statement in (_DROP_POSTED, *holds, _RESTATE, *CLOSE_SETTLED):
+    statements: list[str] = []
+    if is_new or some_are_open:
+        statements += (_DROP_POSTED, _HOLD_POSTED_ELSEWHERE, _HOLD_LARGE, _HOLD_CHANGED, _RESTATE)
+    if is_new or some_are_excepted:
+        statements += CLOSE_SETTLED
+    for statement in statements:
         await connection.execute(statement)
