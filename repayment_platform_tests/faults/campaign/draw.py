@@ -79,7 +79,7 @@ def plan_of(seed: int, today: date | None = None) -> Plan:
     for key, facts in payments.items():
         _story(calendar, key, facts, names)
     still_paused = _controls(calendar, loans)
-    lost = _lose_work_list(calendar, payments, names) if rng.random() < 0.4 else None
+    lost = _lose_work_list(calendar, payments, names) if rng.random() < 0.6 else None
     recon = [key for key, facts in payments.items() if facts.recon_source]
     return Plan(
         seed=seed,
@@ -171,7 +171,8 @@ def _controls(calendar: _Calendar, loans: dict[str, str]) -> str | None:
 def _lose_work_list(
     calendar: _Calendar, payments: dict[str, Facts], loans: list[str]
 ) -> tuple[int, float] | None:
-    """The list is fed anew, with new loans for many: no intent stands in the way by its loan.
+    """The list is fed anew, with new loans for many, above all for those without a reference: no
+    intent stands in the way by its loan or reference.
 
     Between waves, beside what died before, or in the midst of one, beside what is in flight: then
     the wave and the seconds from its start are returned.
@@ -181,7 +182,7 @@ def _lose_work_list(
     changes: list[Change] = [
         Put(key, replace(facts, loan=rng.choice(loans)))
         for key, facts in payments.items()
-        if rng.random() < 0.5
+        if rng.random() < (0.5 if facts.payment_ref else 0.9)
     ]
     changes.append(LoseWorkList())
     if rng.random() < 0.3:

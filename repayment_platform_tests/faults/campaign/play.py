@@ -182,7 +182,8 @@ class Play:
             elif child.is_stopped and not run.was_frozen:
                 run.was_frozen = True
                 self._deeds_of(f"{run.run_id} is frozen", run.run_id)
-                if run.order.doom and run.order.doom.freeze:
+                doom = run.order.doom
+                if doom and doom.freeze and not doom.keeps_lock:
                     self._break_lock(run)
 
     # ── trouble ─────────────────────────────────────────────────────────────────────────────

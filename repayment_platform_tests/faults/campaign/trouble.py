@@ -30,6 +30,8 @@ class Doom:
     point: str
     nth: int
     freeze: bool = False
+    keeps_lock: bool = False
+    """The frozen process counts as alive until the wave is over: nobody takes over its intents."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +109,16 @@ def around_a_loss(
     rng: random.Random, runs: tuple[RunOrder, ...], lost_at: float
 ) -> tuple[RunOrder, ...]:
     """The list of open work is lost at that time: a run has requests out and is frozen over them,
-    another comes and reads the new list."""
+    another comes and reads the new list. It is frozen when all its workers may have one out; where
+    it counts as alive, nothing but its intents tells the other what is under way."""
+    point, nth = rng.choice((("after claim", 2), ("before send", 5), ("in flight", 5)))
     frozen = replace(
         runs[0],
         start=0.0,
         workers=6,
         recon_keys=None,
         limit=None,
-        doom=Doom(rng.choice(("after claim", "before send", "in flight")), 1, freeze=True),
+        doom=Doom(point, nth, freeze=True, keeps_lock=rng.random() < 0.7),
     )
     reader = RunOrder(f"{frozen.run_id}-reader", lost_at + 0.3, workers=6)
     return frozen, *runs[1:], reader
