@@ -24,7 +24,9 @@ WITH asked AS (
            AS a (source_key, loan_external_id, payment_date, amount, worker, idempotency_key)
 ), open AS (
     SELECT w.source_key, w.source_lender, w.loan_external_id, w.payment_date, w.amount,
-           w.payment_ref, a.worker, a.idempotency_key
+           w.payment_ref, a.worker, a.idempotency_key,
+           (SELECT p.external_id FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+            WHERE p.source_key = w.source_key) AS external_id
     FROM "CORE"."CORE_OPEN_WORK" w
     JOIN asked a USING (source_key, loan_external_id, payment_date, amount)
     JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key, loan_external_id, payment_date, amount)
@@ -49,18 +51,18 @@ WITH asked AS (
     FOR UPDATE OF w SKIP LOCKED
 ), intended AS (
     INSERT INTO "CORE"."CORE_POSTING_ATTEMPT" (source_key, source_lender, loan_external_id,
-        payment_date, amount, payment_ref, idempotency_key, run_id, worker)
+        payment_date, amount, payment_ref, idempotency_key, external_id, run_id, worker)
     SELECT source_key, source_lender, loan_external_id, payment_date, amount, payment_ref,
-           idempotency_key, %(run_id)s, worker
+           idempotency_key, external_id, %(run_id)s, worker
     FROM open ORDER BY loan_external_id, source_key
     ON CONFLICT DO NOTHING
-    RETURNING id, source_key, idempotency_key
+    RETURNING id, source_key, coalesce(external_id, source_key) AS external_id, idempotency_key
 ), sending AS (
     UPDATE "CORE"."CORE_OPEN_WORK" w
     SET state = 'sending', reason = 'a request to Fineract is under way', updated_at = now()
     FROM intended i WHERE w.source_key = i.source_key
 )
-SELECT source_key, id, idempotency_key FROM intended
+SELECT source_key, id, external_id, idempotency_key FROM intended
 """
 
 
@@ -70,6 +72,8 @@ class Attempt:
 
     id: int
     payment: Payment
+    external_id: str
+    """That of the request: the payment's key, or after a repost another."""
     idempotency_key: str
     not_before: float = 0.0
     """By this process's monotonic clock, a moment no later than the intent's time stamp."""
@@ -104,7 +108,7 @@ class Claims:
         now = time.monotonic()
         cursor = await self._connection.execute(_CLAIM, parameters)
         attempts = {
-            source_key: Attempt(attempt_id, payments[source_key], idempotency_key, now)
-            for source_key, attempt_id, idempotency_key in await cursor.fetchall()
+            source_key: Attempt(attempt_id, payments[source_key], external_id, idempotency_key, now)
+            for source_key, attempt_id, external_id, idempotency_key in await cursor.fetchall()
         }
         return [attempts.get(payment.source_key) for payment, _ in asked]

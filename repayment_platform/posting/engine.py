@@ -241,7 +241,7 @@ class _Run:
         if time.monotonic() - attempt.not_before > self._settings.begin_within_seconds:
             return verdicts.never_sent(attempt)
         try:
-            repayment = Repayment(payment.loan, payment.source_key, payment.date, payment.amount)
+            repayment = Repayment(payment.loan, attempt.external_id, payment.date, payment.amount)
         except InvalidRequestError as error:
             return verdicts.not_sendable(attempt, error)
         reply = await client.post_repayment(repayment, attempt.idempotency_key)
@@ -265,9 +265,9 @@ class _Run:
             await _refresh(self._reading)
 
     async def _asked(self, client: FineractClient, doubt: Doubt) -> Verdict:
-        payment = doubt.attempt.payment
-        answer = await client.find_transaction(payment.loan, payment.source_key)
-        return verdicts.of_lookup(doubt.attempt, doubt.state, answer, due=doubt.seconds_left <= 0)
+        attempt = doubt.attempt
+        answer = await client.find_transaction(attempt.payment.loan, attempt.external_id)
+        return verdicts.of_lookup(attempt, doubt.state, answer, due=doubt.seconds_left <= 0)
 
     async def _record(self, attempt: Attempt, verdict: Verdict) -> None:
         """Write the result, count it if it was still ours to write, and stop where it says so."""

@@ -32,8 +32,9 @@ ON CONFLICT (source_key, kind) WHERE closed_at IS NULL DO UPDATE SET detail = EX
 """
 
 # For a statement in which `posted` holds payments as they were posted (source_key, source_lender,
-# loan_external_id, payment_date, amount, fineract_transaction_id): those that CORE now has
-# otherwise. The detail names the repayment to undo as Fineract has it.
+# loan_external_id, payment_date, amount, external_id, fineract_transaction_id): those that CORE
+# now has otherwise. The detail names the repayment to undo as Fineract has it, with its external
+# id where that is not the key.
 RAISE_AFTER_POSTING = f"""
 INSERT INTO "CORE"."CORE_EXCEPTION" (source_key, kind, detail)
 SELECT source_key, kind, detail FROM (
@@ -44,8 +45,8 @@ SELECT source_key, kind, detail FROM (
              ELSE 'withdrawn' END || '_after_posting' AS kind,
         jsonb_build_object(
             'what', format('repayment %%s of loan %%s, %%s rupees of %%s, %%s',
-                coalesce(p.fineract_transaction_id::text, p.source_key), p.loan_external_id,
-                p.amount, p.payment_date,
+                coalesce(p.fineract_transaction_id::text, p.external_id, p.source_key),
+                p.loan_external_id, p.amount, p.payment_date,
                 CASE WHEN t.is_success THEN format('is now %%s rupees of %%s on loan %%s',
                          t.amount, t.payment_date, coalesce(t.loan_external_id, 'unknown'))
                      WHEN t.outcome = 'refund' AND t.refunded_amount < t.amount
@@ -57,7 +58,8 @@ SELECT source_key, kind, detail FROM (
                              THEN t.amount ELSE t.refunded_amount END,
             'now', jsonb_build_object('loan', t.loan_external_id, 'amount', t.amount,
                                       'date', t.payment_date, 'is_repayment', t.is_success),
-            'why', t.not_repayment_reason) AS detail
+            'why', t.not_repayment_reason)
+            || jsonb_strip_nulls(jsonb_build_object('external_id', p.external_id)) AS detail
     FROM posted p JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
     WHERE NOT t.is_success OR (p.loan_external_id, p.amount, p.payment_date)
         IS DISTINCT FROM (t.loan_external_id, t.amount, t.payment_date)

@@ -80,11 +80,14 @@ WHERE status = 'success'
 """
 _BY_LOAN = """
 SELECT p.loan_external_id AS loan,
-       jsonb_agg(jsonb_build_object('key', p.source_key, 'amount', p.amount::text,
-                                    'date', p.payment_date, 'to_undo', EXISTS (
-           SELECT FROM "CORE"."CORE_EXCEPTION" e
-           WHERE e.source_key = p.source_key AND e.kind = ANY (%(after_posting)s)))) AS ours,
-       (SELECT array_agg(a.source_key) FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" a
+       jsonb_agg(jsonb_build_object(
+           'key', p.source_key, 'external_id', coalesce(p.external_id, p.source_key),
+           'amount', p.amount::text, 'date', p.payment_date, 'to_undo', EXISTS (
+               SELECT FROM "CORE"."CORE_EXCEPTION" e
+               WHERE e.source_key = p.source_key AND e.kind = ANY (%(after_posting)s)
+                 AND e.detail ->> 'external_id' IS NOT DISTINCT FROM p.external_id))) AS ours,
+       (SELECT array_agg(coalesce(a.external_id, a.source_key))
+        FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" a
         WHERE a.loan_external_id = p.loan_external_id AND a.status = 'success') AS all_ours
 FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p JOIN ({scope}) s USING (source_key)
 WHERE p.status = 'success' GROUP BY p.loan_external_id
@@ -134,6 +137,7 @@ class _Settled:
     """What the ledger said of the payments that were compared."""
 
     asked: set[str] = field(default_factory=set)
+    """Keys, as in the sets below."""
     undone: set[str] = field(default_factory=set)
     differing: set[str] = field(default_factory=set)
 
@@ -143,13 +147,13 @@ class _Settled:
         found: list[Difference],
         listing: tuple[LedgerTransaction, ...],
     ) -> None:
+        undone = {t.external_id for t in listing if t.reversed}
         self.asked |= {payment["key"] for payment in ours}
-        self.undone |= {t.external_id for t in listing if t.external_id and t.reversed}
+        self.undone |= {payment["key"] for payment in ours if payment["external_id"] in undone}
         self.differing |= {difference.source_key for difference in found}
 
     async def close(self, connection: AsyncConnection[Any]) -> None:
-        undone = self.asked & self.undone
-        await close_by_look_up(connection, undone, AFTER_POSTING, "it was undone in Fineract")
+        await close_by_look_up(connection, self.undone, AFTER_POSTING, "it was undone in Fineract")
         agreeing = self.asked - self.differing
         await close_by_look_up(connection, agreeing, LEDGER_KINDS, "the ledger is as it should be")
 
@@ -171,22 +175,27 @@ async def _loans(connection: AsyncConnection[Any], scope: LedgerScope) -> list[d
         return await cursor.fetchall()
 
 
+def strays(listing: tuple[LedgerTransaction, ...], ours: set[str]) -> list[LedgerTransaction]:
+    """The live repayments of a loan of which none of our external ids is."""
+    live = [t for t in listing if t.is_repayment and not t.reversed]
+    return [t for t in live if t.external_id not in ours]
+
+
 def differences(
     ours: list[dict[str, Any]], all_ours: set[str], listing: tuple[LedgerTransaction, ...]
 ) -> Iterator[Difference]:
     """How the ledger's transactions of one loan differ from what we posted there.
 
     Args:
-        ours: the postings to compare, each with `key`, `amount` (rupees), `date` and whether an
-            exception asks or asked `to_undo` it.
-        all_ours: the keys of everything we ever posted on the loan.
+        ours: the postings to compare, each with `key`, `external_id`, `amount` (rupees), `date` and
+            whether an exception asks or asked `to_undo` it.
+        all_ours: the external ids of all that is recorded as posted on the loan.
     """
-    by_key = {t.external_id: t for t in listing}
-    strays = [t for t in listing if t.is_repayment and not t.reversed]
-    strays = [t for t in strays if t.external_id not in all_ours]
+    by_external_id = {t.external_id: t for t in listing}
+    foreign = strays(listing, all_ours)
     for payment in ours:
         key, amount, day = payment["key"], Decimal(payment["amount"]), payment["date"]
-        found = by_key.get(key)
+        found = by_external_id.get(payment["external_id"])
         if found is None:
             yield Difference(key, "ledger_missing", "is not in the ledger")
         elif found.reversed and payment["to_undo"]:
@@ -197,7 +206,7 @@ def differences(
             yield Difference(key, "ledger_amount", f"is {found.amount:.2f} there, {amount} here")
         elif found.date.isoformat() != day:
             yield Difference(key, "ledger_date", f"is of {found.date} there, of {day} here")
-        twins = [t for t in strays if (t.amount, t.date.isoformat()) == (amount, day)]
+        twins = [t for t in foreign if (t.amount, t.date.isoformat()) == (amount, day)]
         if twins:
             ids = ", ".join(str(t.external_id or f"transaction {t.resource_id}") for t in twins)
             said = f"has a twin of {amount} rupees on {day} that we did not post: {ids}"

@@ -63,16 +63,17 @@ WITH result AS (
 ), recorded AS (
     INSERT INTO "CORE"."CORE_TRANSACTION_DATA_PROCESSED" AS p (source_key, source_lender, status,
         loan_external_id, payment_date, amount, payment_ref, recon_source,
-        fineract_transaction_id, error_code, error_text, run_id)
+        external_id, fineract_transaction_id, error_code, error_text, run_id)
     SELECT s.source_key, s.source_lender, s.outcome, s.loan_external_id, s.payment_date, s.amount,
-           s.payment_ref, w.recon_source, s.resource_id, s.error_code, s.error_text, s.run_id
+           s.payment_ref, w.recon_source, s.external_id, s.resource_id, s.error_code,
+           s.error_text, s.run_id
     FROM settled s LEFT JOIN "CORE"."CORE_OPEN_WORK" w USING (source_key)
     WHERE s.outcome IN ('success', 'failed')
     ORDER BY s.source_key
     ON CONFLICT (source_key) DO UPDATE SET
         status = EXCLUDED.status, loan_external_id = EXCLUDED.loan_external_id,
         payment_date = EXCLUDED.payment_date, amount = EXCLUDED.amount,
-        payment_ref = EXCLUDED.payment_ref,
+        payment_ref = EXCLUDED.payment_ref, external_id = EXCLUDED.external_id,
         fineract_transaction_id = EXCLUDED.fineract_transaction_id,
         error_code = EXCLUDED.error_code, error_text = EXCLUDED.error_text,
         attempts = p.attempts + 1, run_id = EXCLUDED.run_id, processed_at = clock_timestamp()
@@ -92,7 +93,7 @@ WITH result AS (
     FROM settled WHERE hold_code IS NOT NULL
     ON CONFLICT DO NOTHING
 ), posted AS (
-    SELECT source_key, source_lender, loan_external_id, payment_date, amount,
+    SELECT source_key, source_lender, loan_external_id, payment_date, amount, external_id,
            resource_id AS fineract_transaction_id
     FROM settled WHERE outcome = 'success'
 ), excepted AS ({RAISE_AFTER_POSTING}

@@ -13,8 +13,9 @@ from repayment_platform.posting.model import Payment, State
 from repayment_platform.posting.work import Connection
 
 _DOUBTS = """
-SELECT a.id, a.idempotency_key, a.source_key, a.source_lender, a.loan_external_id, a.payment_date,
-       a.amount, coalesce(a.error_code, '') AS error_code, coalesce(w.tries, 0) AS tries,
+SELECT a.id, a.idempotency_key, coalesce(a.external_id, a.source_key) AS external_id,
+       a.source_key, a.source_lender, a.loan_external_id, a.payment_date, a.amount,
+       coalesce(a.error_code, '') AS error_code, coalesce(w.tries, 0) AS tries,
        greatest(0, %(conclusive)s - extract(epoch FROM clock_timestamp() - a.intended_at)
        )::float8 AS seconds_left
 FROM "CORE"."CORE_POSTING_ATTEMPT" a
@@ -53,6 +54,7 @@ async def doubts(connection: Connection, run_id: str, conclusive: float) -> list
                         row["amount"],
                         row["tries"],
                     ),
+                    row["external_id"],
                     row["idempotency_key"],
                 ),
                 State.AWAITING_APPROVAL

@@ -60,7 +60,13 @@ def test_a_lender_or_days_can_be_named_and_bound_what_is_compared(bench: Bench) 
     assert agrees(bench, first_day=date(2026, 1, 1)).checked == 0
 
 
-OURS = {"key": "k", "amount": "10.00", "date": DAY.isoformat(), "to_undo": False}
+OURS = {
+    "key": "the payment",
+    "external_id": "k",
+    "amount": "10.00",
+    "date": DAY.isoformat(),
+    "to_undo": False,
+}
 
 
 def ledger(**changed: object) -> LedgerTransaction:
