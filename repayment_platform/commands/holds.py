@@ -9,7 +9,13 @@ from typing import Annotated
 import psycopg
 import typer
 
-from repayment_platform.posting.holds import Decision, NoSuchHold, decide, open_holds
+from repayment_platform.posting.holds import (
+    Decision,
+    NeedsRepost,
+    NoSuchHold,
+    decide,
+    open_holds,
+)
 from repayment_platform.settings import load_settings
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
@@ -42,13 +48,14 @@ def decide_hold(
     """Decide a hold: `release` posts it, the others see to it that it never is posted.
 
     Takes effect with the next run of the pipeline. A release is good for the loan, amount and
-    date that the payment has now; should they change, it is held again.
+    date that the payment has now; should they change, it is held again. One that was undone in
+    Fineract is released by `repost`.
     """
     with warehouse(load_settings()) as urls:
         migrate(urls)
         with psycopg.connect(urls.psycopg) as connection:
             try:
                 key = decide(connection, hold, decision, by, why)
-            except NoSuchHold as error:
+            except (NoSuchHold, NeedsRepost) as error:
                 raise SystemExit(f"decide: {error}") from None
     typer.echo(f"{key}: {decision}")

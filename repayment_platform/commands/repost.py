@@ -1,4 +1,4 @@
-"""`./run repost`: post again what Fineract has lost, on purpose.
+"""`./run repost`: post again, on purpose, what does not stand in Fineract any more.
 
 What belongs here: the command. What does not: when that is allowed (`posting.reposting`).
 """
@@ -23,12 +23,16 @@ def repost(
         bool, typer.Option("--missing", help="All that the ledger check found missing.")
     ] = False,
 ) -> None:
-    """Put posted payments that Fineract no longer has back on the list; the next run posts them.
+    """Put payments whose repayment was lost or undone in Fineract back on the list; the next run
+    posts them.
 
-    For a Fineract that was restored from a backup. Each payment is looked up first; one that
-    Fineract has, or cannot be asked about, stays posted. Exits with 1 if any does.
+    What Fineract, restored from a backup, has lost is posted under the same external id. What was
+    undone there keeps its external id for ever, so the payment gets another; this also releases a
+    payment that is held because it was undone. Each is looked up first; one that Fineract has, or
+    cannot be asked about, stays as it is. Exits with 1 if any does.
     """
-    from repayment_platform.posting.reposting import missing_keys
+    from repayment_platform.posting.ledger import WrongLedger
+    from repayment_platform.posting.reposting import NotReposted, missing_keys
     from repayment_platform.posting.reposting import repost as put_back
 
     settings = load_settings()
@@ -43,8 +47,11 @@ def repost(
         keys = [*(source_keys or []), *(missing_keys(connection) if missing else [])]
         if not keys:
             raise SystemExit("repost: name a SOURCE_KEY, or --missing where some are missing")
-        outcome = asyncio.run(put_back(settings, connection, keys, getpass.getuser(), why))
-    for key, refusal in outcome.items():
-        typer.echo(f"{key}: {refusal or 'will be posted by the next run'}")
-    if any(outcome.values()):
+        try:
+            came = asyncio.run(put_back(settings, connection, keys, getpass.getuser(), why))
+        except WrongLedger as error:
+            raise SystemExit(f"repost: {error}") from None
+    for key, what in came.items():
+        typer.echo(f"{key}: {what}")
+    if any(isinstance(what, NotReposted) for what in came.values()):
         raise SystemExit(1)

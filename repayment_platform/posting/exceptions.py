@@ -112,6 +112,12 @@ UPDATE "CORE"."CORE_EXCEPTION"
 SET closed_at = now(), closed_by = 'look-up', closed_why = %(why)s
 WHERE closed_at IS NULL AND source_key = ANY (%(keys)s) AND kind = ANY (%(kinds)s)
 """
+# What another transaction on the loan asks stays a question.
+_CLOSE_REPOSTED = """
+UPDATE "CORE"."CORE_EXCEPTION"
+SET closed_at = now(), closed_by = %(who)s, closed_why = 'to be posted again: ' || %(why)s
+WHERE closed_at IS NULL AND source_key = %(key)s AND kind <> 'ledger_foreign'
+"""
 _LOOKED = """
 UPDATE "CORE"."CORE_EXCEPTION" SET looked_at = now()
 WHERE closed_at IS NULL AND source_key = ANY (%s)
@@ -129,6 +135,11 @@ async def close_by_look_up(
 async def looked_at(connection: AsyncConnection[Any], keys: Collection[str]) -> None:
     """Note that the ledger was asked about these keys, so that others come first next time."""
     await connection.execute(_LOOKED, (list(keys),))
+
+
+def close_reposted(connection: Connection[Any], key: str, who: str, why: str) -> None:
+    """Close what was to be looked at of a posting that stands no more: it is posted again."""
+    connection.execute(_CLOSE_REPOSTED, {"key": key, "who": who, "why": why})
 
 
 class NoSuchException(LookupError):

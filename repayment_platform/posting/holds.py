@@ -15,6 +15,9 @@ from psycopg.rows import class_row
 
 from repayment_platform.warehouse.audit import record
 
+UNDONE = "reversed_in_ledger"
+"""Why a payment is held whose repayment was undone in Fineract; its release is a repost."""
+
 
 class Decision(StrEnum):
     RELEASE = "release"
@@ -26,6 +29,10 @@ class Decision(StrEnum):
 
 class NoSuchHold(LookupError):
     """There is no open hold of that number."""
+
+
+class NeedsRepost(Exception):
+    """A release would send the payment under an external id that Fineract refuses for ever."""
 
 
 class HoldChanged(Exception):
@@ -71,7 +78,7 @@ WHERE h.id = s.id AND h.decision IS NULL
   AND coalesce(%(seen)s::text = md5(s.facts::text), true)
 RETURNING h.source_key
 """  # noqa: S608 (the part is a constant)
-_IS_OPEN = 'SELECT FROM "CORE"."CORE_HOLD" WHERE id = %s AND decision IS NULL'
+_IS_OPEN = 'SELECT reason_code FROM "CORE"."CORE_HOLD" WHERE id = %s AND decision IS NULL'
 # Batch 0 asks dbt to fold the payment again in its next run.
 _FOLD_AGAIN = """
 INSERT INTO "CORE"."CORE_REFOLD" (source_key, reason) VALUES (%s, %s)
@@ -92,17 +99,25 @@ def decide(
     by: str,
     why: str,
     seen: str | None = None,
+    *,
+    reposting: bool = False,
 ) -> str:
     """Record a decision and its audit row; takes effect with the next run. Returns the key.
 
     Args:
         seen: the MD5 of the facts (`FACTS_OF_T`) on which the person decides, if they are known.
+        reposting: the release is part of a repost.
 
     Raises:
         NoSuchHold: it does not exist or has been decided.
         HoldChanged: the facts are others now.
+        NeedsRepost: it was undone in Fineract, which a release does not heal.
     """
     with connection.transaction():
+        if decision is Decision.RELEASE and not reposting:
+            held = connection.execute(_IS_OPEN, (hold,)).fetchone()
+            if held is not None and held[0] == UNDONE:
+                raise NeedsRepost(f"the payment of hold {hold} must be posted again: ./run repost")
         facts = {"id": hold, "decision": decision, "by": by, "why": why, "seen": seen}
         row = connection.execute(_DECIDE, facts).fetchone()
         if row is None:

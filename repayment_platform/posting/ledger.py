@@ -4,6 +4,9 @@ What belongs here: the ledger's identity and the making of clients from settings
 the contract itself (`fineract`).
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.posting.work import Connection
 from repayment_platform.settings import Settings
@@ -11,7 +14,7 @@ from repayment_platform.settings import Settings
 _REMEMBER = """
 INSERT INTO "CORE"."CORE_LEDGER_IDENTITY" (base_url, tenant) VALUES (%s, %s) ON CONFLICT DO NOTHING
 """
-_REMEMBERED = 'SELECT base_url, tenant FROM "CORE"."CORE_LEDGER_IDENTITY"'
+REMEMBERED = 'SELECT base_url, tenant FROM "CORE"."CORE_LEDGER_IDENTITY"'
 
 
 class WrongLedger(Exception):
@@ -24,11 +27,16 @@ async def check_ledger(connection: Connection, settings: Settings) -> None:
     Raises:
         WrongLedger: naming both.
     """
-    row = await (await connection.execute(_REMEMBERED)).fetchone()
+    refuse_another(settings, await (await connection.execute(REMEMBERED)).fetchone())
+
+
+def refuse_another(settings: Settings, remembered: Sequence[Any] | None) -> None:
+    """Raise `WrongLedger` unless the settings name the ledger that is remembered, if one is."""
     asked = (settings.ledger_url, settings.fineract_tenant)
-    if row is not None and tuple(row) != asked:
+    if remembered is not None and tuple(remembered) != asked:
+        url, tenant = remembered
         raise WrongLedger(
-            f"this database has posted to {row[0]} (tenant {row[1]}) and must not post to "
+            f"this database has posted to {url} (tenant {tenant}) and must not post to "
             f"{asked[0]} (tenant {asked[1]}); set FINERACT_BASE_URL and FINERACT_TENANT back, "
             "or use another DATABASE_URL"
         )

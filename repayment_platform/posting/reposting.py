@@ -1,55 +1,122 @@
-"""Posting again, on purpose, what Fineract has lost.
+"""Posting again, on purpose, a payment whose repayment does not stand in Fineract any more.
 
-What belongs here: the audited act after Fineract was restored from a backup, which puts payments
-that it no longer has back on the list of open work. What does not: posting them (the next run
-does), and repayments that were undone in Fineract: those keep their external id there, and are
-exceptions.
+What belongs here: the audited act that puts such a payment back on the list of open work: what
+Fineract, restored from a backup, has lost, and what a person undid there; and the external id that
+the payment has from then on. What does not: posting it (the next run does, under every guard of a
+new payment), undoing anything in Fineract.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
 from repayment_platform.fineract.client import FineractClient
-from repayment_platform.fineract.contract import Absent, LookupFailed
-from repayment_platform.posting.ledger import fineract_client
+from repayment_platform.fineract.contract import (
+    Absent,
+    Found,
+    InvalidRequestError,
+    LookupFailed,
+)
+from repayment_platform.posting.exceptions import close_reposted
+from repayment_platform.posting.holds import UNDONE, Decision, NoSuchHold, decide
+from repayment_platform.posting.ledger import REMEMBERED, fineract_client, refuse_another
+from repayment_platform.posting.ledger_proof import strays
 from repayment_platform.settings import Settings
+from repayment_platform.sources.keys import repost_id
 from repayment_platform.warehouse import audit
 
-_POSTED = """
-SELECT source_key, loan_external_id, amount, payment_date, fineract_transaction_id,
-       processed_at > clock_timestamp() - make_interval(secs => %(settle)s) AS young
-FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
-WHERE source_key = %(key)s AND status = 'success' FOR UPDATE
-"""
+# A payment with the facts it would be posted with now, its outcome, and its hold where a look-up
+# that settled a doubt found it undone.
+_PAYMENT = f"""
+SELECT t.source_key, t.loan_external_id AS loan, t.amount, t.payment_date AS date, t.recon_source,
+       t.is_success AND t.loan_external_id IS NOT NULL AS is_repayment,
+       coalesce(p.status = 'success', false) AS is_posted, p.fineract_transaction_id, h.id AS hold,
+       coalesce(p.external_id, t.source_key) AS external_id,
+       CASE WHEN p.status = 'success' THEN p.loan_external_id ELSE t.loan_external_id END
+           AS loan_there,
+       CASE WHEN p.status = 'success' THEN p.processed_at ELSE h.held_at END
+           > clock_timestamp() - make_interval(secs => %(settle)s) AS is_young
+FROM "CORE"."CORE_TRANSACTION_DATA" t
+LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
+LEFT JOIN "CORE"."CORE_HOLD" h
+    ON h.source_key = t.source_key AND h.reason_code = '{UNDONE}' AND h.decision IS NULL
+WHERE t.source_key = %(key)s
+"""  # noqa: S608 (the part is a constant)
 _MISSING = """
 SELECT source_key FROM "CORE"."CORE_EXCEPTION"
 WHERE kind = 'ledger_missing' AND closed_at IS NULL ORDER BY id
 """
-_UNDO_ATTEMPT = """
-UPDATE "CORE"."CORE_POSTING_ATTEMPT" SET undone_at = now()
-WHERE source_key = %(key)s AND outcome = 'success' AND undone_at IS NULL
+# Each external id under which the payment has stood in Fineract, and the loan on which it did last.
+_FORMER = f"""
+SELECT DISTINCT ON (external_id) external_id, loan_external_id
+FROM (SELECT id, coalesce(external_id, source_key) AS external_id, loan_external_id
+      FROM "CORE"."CORE_POSTING_ATTEMPT"
+      WHERE source_key = %s AND (outcome = 'success' OR error_code = '{UNDONE}')) a
+ORDER BY external_id, id DESC
+"""  # noqa: S608 (the part is a constant)
+_POSTED_ON_LOAN = """
+SELECT coalesce(external_id, source_key) FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
+WHERE loan_external_id = %s AND status = 'success'
 """
+# The key's own facts, which never change: those that the payment is posted with might become the
+# facts of another key as well.
+_MADE_OF = """
+SELECT source_lender, loan_external_id, payment_date, amount, occurrence
+FROM "CORE"."CORE_PAYMENT_KEY" WHERE source_key = %s AND occurrence IS NOT NULL
+"""
+# Only what still is as it was when Fineract was asked.
 _UNDO_OUTCOME = """
-UPDATE "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
-SET status = 'failed', error_code = 'gone_from_ledger', error_text = %(why)s,
-    processed_at = clock_timestamp()
-WHERE source_key = %(key)s
+INSERT INTO "CORE"."CORE_TRANSACTION_DATA_PROCESSED" AS p (source_key, source_lender, status,
+    loan_external_id, payment_date, amount, payment_ref, recon_source, external_id, error_code,
+    error_text, run_id)
+SELECT source_key, source_lender, 'failed', loan_external_id, payment_date, amount, payment_ref,
+       recon_source, nullif(%(external_id)s, source_key), %(found)s, %(why)s, 'repost'
+FROM "CORE"."CORE_TRANSACTION_DATA" WHERE source_key = %(key)s
+ON CONFLICT (source_key) DO UPDATE SET status = 'failed', fineract_transaction_id = NULL,
+    external_id = EXCLUDED.external_id, error_code = EXCLUDED.error_code,
+    error_text = EXCLUDED.error_text, processed_at = clock_timestamp()
+WHERE (p.status = 'success') = %(is_posted)s
+  AND coalesce(p.external_id, p.source_key) = %(former_external_id)s
 """
+_UNDO_ATTEMPT = f"""
+UPDATE "CORE"."CORE_POSTING_ATTEMPT" SET undone_at = now()
+WHERE source_key = %(key)s AND undone_at IS NULL
+  AND (outcome = 'success' OR error_code = '{UNDONE}')
+"""  # noqa: S608 (the part is a constant)
 _REOPEN = """
-INSERT INTO "CORE"."CORE_OPEN_WORK" (source_key, source_lender, loan_external_id, payment_date,
+INSERT INTO "CORE"."CORE_OPEN_WORK" AS w (source_key, source_lender, loan_external_id, payment_date,
     amount, payment_ref, recon_source, state, reason)
-SELECT t.source_key, t.source_lender, t.loan_external_id, t.payment_date, t.amount,
-       t.payment_ref, t.recon_source, 'waiting', 'to be posted again: ' || %(why)s
-FROM "CORE"."CORE_TRANSACTION_DATA" t
-WHERE t.source_key = %(key)s AND t.is_success AND t.loan_external_id IS NOT NULL
+SELECT source_key, source_lender, loan_external_id, payment_date, amount, payment_ref,
+       recon_source, 'waiting', 'to be posted again: ' || %(why)s
+FROM "CORE"."CORE_TRANSACTION_DATA"
+WHERE source_key = %(key)s AND is_success AND loan_external_id IS NOT NULL
+ON CONFLICT (source_key) DO UPDATE
+SET state = EXCLUDED.state, reason = EXCLUDED.reason, updated_at = now()
+WHERE w.state IN ('waiting', 'deferred', 'held', 'failed')
 """
 
 
 class NotReposted(Exception):
     """The payment was not put back; the message says why."""
+
+
+@dataclass(frozen=True)
+class Reposted:
+    """A payment that was put back on the list of open work, and the external id it has now."""
+
+    external_id: str
+    is_new: bool
+    """Its former repayment was undone in Fineract, which keeps the former external id for it."""
+    awaits_reconciliation: bool
+
+    def __str__(self) -> str:
+        when = "once it is reconciled again" if self.awaits_reconciliation else "by the next run"
+        found = "undone in Fineract" if self.is_new else "not in Fineract"
+        return f"{found}; to be posted {when}, under the external id {self.external_id}"
 
 
 def missing_keys(connection: psycopg.Connection[Any]) -> list[str]:
@@ -63,48 +130,119 @@ async def repost(
     source_keys: Sequence[str],
     who: str,
     why: str,
-) -> dict[str, str | None]:
-    """Put posted payments that Fineract does not have back on the list; why not, for each other.
+) -> dict[str, Reposted | NotReposted]:
+    """Put payments back on the list whose repayment was lost or undone; what came of each.
 
-    Fineract is asked first, and only its own answer that it has no such transaction counts. The
-    next run posts under the same external id, so should the first one turn up after all, Fineract
-    refuses the second. The attempt that posted it stays, marked as undone.
+    Fineract is asked first, about every external id that the payment has had, and only its own
+    word counts that none stands. What it has lost keeps its external id, so should that one turn
+    up after all, Fineract refuses the second; what was undone gets another, because the undone
+    transaction keeps its own. Attempts of the past stay, marked as undone.
+
+    Raises:
+        WrongLedger: the settings name another Fineract than the one that has the payments.
     """
-    refused: dict[str, str | None] = {}
+    refuse_another(settings, connection.execute(REMEMBERED).fetchone())
+    came: dict[str, Reposted | NotReposted] = {}
     async with fineract_client(settings) as client:
-        for key in source_keys:
+        for key in dict.fromkeys(source_keys):
             try:
-                with connection.transaction():
-                    await _repost_one(settings, client, connection, key, who, why)
-                refused[key] = None
+                payment = _to_repost(settings, connection, key)
+                external_id = await _external_id(client, connection, payment)
+                came[key] = _put_back(connection, payment, external_id, who, why)
             except NotReposted as reason:
-                refused[key] = str(reason)
-    return refused
+                came[key] = reason
+            except InvalidRequestError as error:
+                came[key] = NotReposted(f"Fineract cannot be asked about it: {error}")
+    return came
 
 
-async def _repost_one(
-    settings: Settings,
-    client: FineractClient,
+def _to_repost(settings: Settings, connection: psycopg.Connection[Any], key: str) -> dict[str, Any]:
+    cursor = connection.cursor(row_factory=dict_row)
+    asked = {"key": key, "settle": settings.settle_seconds}
+    payment = cursor.execute(_PAYMENT, asked).fetchone()
+    if payment is None or not (payment["is_posted"] or payment["hold"]):
+        raise NotReposted("it is neither recorded as posted nor held as undone in Fineract")
+    if not payment["is_repayment"]:
+        raise NotReposted("it is no repayment any more, see the exceptions")
+    if payment["is_young"]:
+        raise NotReposted("it was posted or held a moment ago")
+    return payment
+
+
+async def _external_id(
+    client: FineractClient, connection: psycopg.Connection[Any], payment: dict[str, Any]
+) -> str:
+    """The external id to post it under, if nothing of it stands in Fineract now."""
+    key, current = payment["source_key"], payment["external_id"]
+    former: dict[str, str] = dict(connection.execute(_FORMER, (key,)).fetchall())
+    former.setdefault(current, payment["loan_there"])
+    undone = set()
+    for external_id, loan in former.items():
+        answer = await client.find_transaction(loan, external_id)
+        match answer:
+            case Found(transaction) if transaction.reversed:
+                undone.add(external_id)
+            case Found(transaction):
+                raise NotReposted(f"Fineract has it, as transaction {transaction.resource_id}")
+            case Absent():
+                pass
+            case LookupFailed(why=why):
+                raise NotReposted(f"Fineract could not be asked: {why}")
+            case _:
+                raise NotReposted(f"Fineract says neither that it is absent nor undone: {answer}")
+    listing = await client.list_transactions(payment["loan"])
+    if not isinstance(listing, tuple):
+        raise NotReposted(f"Fineract could not be asked about loan {payment['loan']}: {listing}")
+    if current in undone:
+        # One that we posted after the backup that our database was restored from is undone too.
+        taken = {*former, *(t.external_id for t in listing if t.reversed)}
+        current = _unused(connection, key, taken)
+    posted = connection.execute(_POSTED_ON_LOAN, (payment["loan"],)).fetchall()
+    for stray in strays(listing, {current, *(external_id for (external_id,) in posted)}):
+        # Somebody may have entered it there by hand, or changed it, which undoes and replaces it.
+        if (stray.amount, stray.date) == (payment["amount"], payment["date"]):
+            raise NotReposted(
+                f"Fineract has an equal repayment of loan {payment['loan']} that we did not post, "
+                f"transaction {stray.resource_id}"
+            )
+    return current
+
+
+def _unused(connection: psycopg.Connection[Any], key: str, taken: Collection[str | None]) -> str:
+    made_of = connection.execute(_MADE_OF, (key,)).fetchone()
+    if made_of is None:
+        raise NotReposted("no further external id can be made for it: its key was not made here")
+    return next(made for k in count(1) if (made := repost_id(*made_of, k=k)) not in taken)
+
+
+def _put_back(
     connection: psycopg.Connection[Any],
-    key: str,
+    payment: dict[str, Any],
+    external_id: str,
     who: str,
     why: str,
-) -> None:
-    cursor = connection.cursor(row_factory=dict_row)
-    posted = cursor.execute(_POSTED, {"key": key, "settle": settings.settle_seconds}).fetchone()
-    if posted is None:
-        raise NotReposted("it is not recorded as posted")
-    if posted["young"]:
-        raise NotReposted("it was posted a moment ago")
-    answer = await client.find_transaction(posted["loan_external_id"], key)
-    if isinstance(answer, LookupFailed):
-        raise NotReposted(f"Fineract could not be asked: {answer.why}")
-    if not isinstance(answer, Absent):
-        raise NotReposted(f"Fineract does not say that it is absent, but: {answer}")
-    cursor.execute(_UNDO_ATTEMPT, {"key": key})
-    cursor.execute(_UNDO_OUTCOME, {"key": key, "why": why})
-    if not cursor.execute(_REOPEN, {"key": key, "why": why}).rowcount:
-        raise NotReposted("it is no repayment any more, see the exceptions")
-    facts = {name: posted[name] for name in ("loan_external_id", "amount", "payment_date")}
-    lost = posted["fineract_transaction_id"]
-    audit.record(connection, who, "payment.repost", key, why=why, lost_transaction=lost, **facts)
+) -> Reposted:
+    key, former = payment["source_key"], payment["external_id"]
+    is_new = external_id != former
+    told = {
+        "why": why,
+        "found": "undone_in_ledger" if is_new else "gone_from_ledger",
+        "external_id": external_id,
+        "former_external_id": former,
+        "former_transaction": payment["fineract_transaction_id"],
+        **{name: payment[name] for name in ("loan", "amount", "date")},
+    }
+    facts = told | {"key": key, "is_posted": payment["is_posted"]}
+    with connection.transaction():
+        changed = connection.execute(_UNDO_OUTCOME, facts).rowcount
+        if not (changed and connection.execute(_REOPEN, facts).rowcount):
+            raise NotReposted("it has changed just now, look at it again")
+        connection.execute(_UNDO_ATTEMPT, facts)
+        close_reposted(connection, key, who, why)
+        if payment["hold"]:
+            try:
+                decide(connection, payment["hold"], Decision.RELEASE, who, why, reposting=True)
+            except NoSuchHold:
+                raise NotReposted("its hold was decided just now") from None
+        audit.record(connection, who, "payment.repost", key, **told)
+    return Reposted(external_id, is_new, payment["recon_source"] is not None)

@@ -10,6 +10,7 @@ from enum import Enum, auto
 
 from repayment_platform.fineract import contract as fineract
 from repayment_platform.posting.claims import Attempt
+from repayment_platform.posting.holds import UNDONE
 from repayment_platform.posting.model import State
 from repayment_platform.posting.results import Result, Settled
 
@@ -156,7 +157,7 @@ def back_off(tries: int, asked_seconds: float | None) -> float:
 def _of_found(attempt: Attempt, found: fineract.LedgerTransaction) -> Verdict:
     payment = attempt.payment
     if found.reversed:
-        return _held(attempt, "reversed_in_ledger", "it was posted and undone in Fineract")
+        return _held(attempt, UNDONE, "it was posted and undone in Fineract")
     differences = [
         f"{name} is {theirs} there and {ours} here"
         for name, theirs, ours in (

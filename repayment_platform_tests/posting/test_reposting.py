@@ -15,7 +15,7 @@ import pytest
 
 from repayment_platform.posting.ledger_proof import LedgerScope, ledger_agrees
 from repayment_platform.posting.proof import nothing_recorded_twice, nothing_unaccounted
-from repayment_platform.posting.reposting import missing_keys, repost
+from repayment_platform.posting.reposting import NotReposted, Reposted, missing_keys, repost
 from repayment_platform.sandbox.process import running_sandbox
 from repayment_platform_tests.posting.conftest import Bench
 
@@ -62,7 +62,7 @@ def fineract_down(bench: Bench) -> Iterator[list[Path]]:
         """It stays up: this test's fixture uses it too."""
 
 
-def put_back(bench: Bench, *keys: str) -> dict[str, str | None]:
+def put_back(bench: Bench, *keys: str) -> dict[str, Reposted | NotReposted]:
     return asyncio.run(repost(bench.settings, bench.connection, keys, "asha", "restored"))
 
 
@@ -81,7 +81,7 @@ def test_what_is_gone_is_posted_again_once_and_said_in_the_audit_log(
     bench: Bench, lost: tuple[str, str]
 ) -> None:
     kept, gone = lost
-    assert put_back(bench, gone) == {gone: None}
+    assert put_back(bench, gone) == {gone: Reposted(gone, False, False)}
     for _ in range(2):
         bench.post()
     assert sorted(row[0] for row in bench.ledger()) == sorted(lost)
@@ -102,7 +102,7 @@ def test_what_is_gone_is_posted_again_once_and_said_in_the_audit_log(
 
 def test_what_fineract_has_stays_posted(bench: Bench, lost: tuple[str, str]) -> None:
     kept, _ = lost
-    assert "does not say that it is absent" in str(put_back(bench, kept)[kept])
+    assert "Fineract has it, as transaction" in str(put_back(bench, kept)[kept])
     assert bench.states()[kept] == "success"
 
 
@@ -128,4 +128,4 @@ def test_without_fineracts_own_word_nothing_is_put_back(
 
 def test_a_payment_that_was_never_posted_is_refused(bench: Bench, lost: tuple[str, str]) -> None:
     waiting = bench.payment("LN-1", "7.00")
-    assert put_back(bench, waiting) == {waiting: "it is not recorded as posted"}
+    assert "neither recorded as posted nor held" in str(put_back(bench, waiting)[waiting])
