@@ -92,6 +92,7 @@ def attempt(row: dict[str, Any]) -> list[Event]:
     """The intent to post, and what came of it."""
     what = f"{money(row['amount'])} of {day(row['payment_date'])} to loan {row['loan_external_id']}"
     facts = {
+        "External id": row["external_id"] or row["source_key"],
         "Dagster run": row["run_id"],
         "Worker": str(row["worker"]),
         "Idempotency key": row["idempotency_key"],

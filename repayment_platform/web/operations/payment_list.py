@@ -58,6 +58,10 @@ SELECT DISTINCT source_key, {day} AS day FROM (
     SELECT * FROM (SELECT * FROM "CORE"."CORE_TRANSACTION_DATA"
         WHERE source_key >= %(lower)s AND source_key <= %(lower)s || 'g' LIMIT 201) c
     UNION ALL
+    SELECT e.* FROM (SELECT source_key FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
+        WHERE external_id >= %(lower)s AND external_id <= %(lower)s || 'g' LIMIT 201) reposted
+    JOIN "CORE"."CORE_TRANSACTION_DATA" e USING (source_key)
+    UNION ALL
     SELECT d.* FROM unnest(%(refs)s::text[]) AS one(ref) CROSS JOIN LATERAL (
         SELECT * FROM "CORE"."CORE_TRANSACTION_DATA"
         WHERE payment_ref ~>=~ one.ref AND payment_ref ~<~ (one.ref || chr(1114111)) LIMIT 201) d

@@ -10,6 +10,7 @@ from typing import Any
 from psycopg import sql
 from psycopg.sql import SQL
 
+from repayment_platform.posting.holds import UNDONE
 from repayment_platform.sources.registry import SOURCES, Kind
 from repayment_platform.web.operations import payment_events as told
 from repayment_platform.web.operations.admin import Visit
@@ -28,11 +29,14 @@ class Story:
     """Open ones."""
     exceptions: list[dict[str, Any]] = field(default_factory=list)
     """Open ones."""
+    may_be_undone: bool = False
+    """Something was amiss with its repayment, so that posting it again may be asked for."""
 
 
 _PAYMENT = SQL("""
 SELECT t.*, {status} AS status, w.reason AS open_reason, w.not_before, w.tries,
-       p.fineract_transaction_id, p.processed_at, p.error_code, p.error_text, p.run_id
+       p.external_id, p.fineract_transaction_id, p.processed_at, p.error_code, p.error_text,
+       p.run_id
 FROM "CORE"."CORE_TRANSACTION_DATA" t
 LEFT JOIN "CORE"."CORE_OPEN_WORK" w USING (source_key)
 LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
@@ -82,6 +86,8 @@ def story(visit: Visit, key: str) -> Story | None:
         payment,
         holds=[hold for hold in holds if hold["decision"] is None],
         exceptions=[found for found in exceptions if found["closed_at"] is None],
+        may_be_undone=bool(payment["status"] == "success" and exceptions)
+        or any(hold["reason_code"] == UNDONE and hold["decision"] is None for hold in holds),
     )
     keys = visit.rows(_KEYS, key=key)
     events = [event for row in keys for event in _received(visit, row)]

@@ -8,7 +8,15 @@ from psycopg.sql import SQL
 from starlette.responses import Response
 
 from repayment_platform.posting.exceptions import NoSuchException, close
-from repayment_platform.posting.holds import FACTS_OF_T, Decision, HoldChanged, NoSuchHold, decide
+from repayment_platform.posting.holds import (
+    FACTS_OF_T,
+    UNDONE,
+    Decision,
+    HoldChanged,
+    NeedsRepost,
+    NoSuchHold,
+    decide,
+)
 from repayment_platform.web.operations.admin import Screen, Visit, page
 from repayment_platform.web.operations.listing import (
     COUNT_TO,
@@ -63,7 +71,7 @@ class Exceptions(Screen):
     def index(self, visit: Visit) -> Response:
         """Held payments, the one that waits longest first."""
         listing = _list(visit, _HOLDS, _HOLDS_COUNT, "h.source_key = %(key)s")
-        return self.show(visit, "exceptions_held.html", listing=listing, decisions=DECISIONS)
+        return self.show(visit, "exceptions_held.html", listing=listing, decisions=_decisions)
 
     @page("/posted", Role.VIEWER)
     def posted(self, visit: Visit) -> Response:
@@ -84,6 +92,8 @@ class Exceptions(Screen):
             decide(visit.connection, number, Decision(given), who, why, seen)
         except HoldChanged:
             visit.tell("Nothing was decided: the payment has changed. Look at it again.", "warning")
+        except NeedsRepost:
+            visit.tell("Nothing was decided: post it again on the payment's own page.", "warning")
         except (NoSuchHold, OverflowError):
             visit.tell("Nothing was changed: this hold is decided already.", "warning")
         else:
@@ -104,6 +114,15 @@ class Exceptions(Screen):
         else:
             visit.tell("Closed.")
         return visit.go("/exceptions/posted")
+
+
+def _decisions(reason_code: str) -> list[tuple[Decision, str]]:
+    """What may be decided on a hold; what was undone in Fineract is not released but reposted."""
+    return [
+        (decision, text)
+        for decision, text in DECISIONS
+        if reason_code != UNDONE or decision is not Decision.RELEASE
+    ]
 
 
 def _list(visit: Visit, query: SQL, count: SQL, of_key: str) -> Listing:

@@ -1,11 +1,16 @@
 """Payments: every payment and its posting status, and one payment's whole story.
 
-What belongs here: the pages. What does not: their queries (`payment_list`, `payment_story`).
+What belongs here: the pages, and posting one payment again. What does not: their queries
+(`payment_list`, `payment_story`), when a payment may be posted again (`posting.reposting`).
 """
+
+import asyncio
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from repayment_platform.posting.ledger import WrongLedger
+from repayment_platform.posting.reposting import Reposted, repost
 from repayment_platform.web.operations.admin import Screen, Visit, page
 from repayment_platform.web.operations.listing import Listing, count_words, download
 from repayment_platform.web.operations.payment_list import FOUND_AT_MOST, STATUSES, Filters
@@ -54,6 +59,26 @@ class Payments(Screen):
         if told is None:
             raise HTTPException(404, "There is no payment with this key.")
         return self.show(visit, "payment.html", title="Payment", story=told)
+
+    @page("/{source_key}/repost", Role.APPROVER, "POST")
+    def post_again(self, visit: Visit) -> Response:
+        """Let a payment be posted again whose repayment was undone or lost in Fineract."""
+        key, why = visit.request.path_params["source_key"], visit.text("why")
+        if len(why) < 3:
+            visit.tell("Nothing was changed: say why, for the audit log.", "warning")
+            return visit.go(f"/payments/{key}")
+        who = visit.user.username
+        try:
+            came = asyncio.run(repost(visit.settings, visit.connection, [key], who, why))[key]
+        except WrongLedger as error:
+            visit.tell(f"Nothing was changed: {error}.", "warning")
+        else:
+            is_done = isinstance(came, Reposted)
+            visit.tell(
+                f"Done: {came}." if is_done else f"Nothing was changed: {came}.",
+                "success" if is_done else "warning",
+            )
+        return visit.go(f"/payments/{key}")
 
 
 def _position(row: dict[str, object]) -> str:
