@@ -78,7 +78,9 @@ WHERE h.id = s.id AND h.decision IS NULL
   AND coalesce(%(seen)s::text = md5(s.facts::text), true)
 RETURNING h.source_key
 """  # noqa: S608 (the part is a constant)
-_IS_OPEN = 'SELECT reason_code FROM "CORE"."CORE_HOLD" WHERE id = %s AND decision IS NULL'
+_IS_OPEN = (
+    'SELECT reason_code, source_key FROM "CORE"."CORE_HOLD" WHERE id = %s AND decision IS NULL'
+)
 # Batch 0 asks dbt to fold the payment again in its next run.
 _FOLD_AGAIN = """
 INSERT INTO "CORE"."CORE_REFOLD" (source_key, reason) VALUES (%s, %s)
@@ -117,7 +119,7 @@ def decide(
         if decision is Decision.RELEASE and not reposting:
             held = connection.execute(_IS_OPEN, (hold,)).fetchone()
             if held is not None and held[0] == UNDONE:
-                raise NeedsRepost(f"the payment of hold {hold} must be posted again: ./run repost")
+                raise NeedsRepost(f"it was undone in Fineract: ./run repost {held[1]}")
         facts = {"id": hold, "decision": decision, "by": by, "why": why, "seen": seen}
         row = connection.execute(_DECIDE, facts).fetchone()
         if row is None:

@@ -101,7 +101,7 @@ def test_doubt_is_settled_by_the_external_id_that_was_sent_whatever_the_payment_
 
 def test_a_payment_held_as_undone_is_not_released_but_posted_again(bench: Bench, held: str) -> None:
     (hold,) = open_holds(bench.connection)
-    with pytest.raises(NeedsRepost):
+    with pytest.raises(NeedsRepost, match=held):
         decide(bench.connection, hold.id, Decision.RELEASE, "asha", "post it")
     assert "held a moment ago" in str(post_again(bench, held))
 

@@ -31,7 +31,7 @@ class Role(IntEnum):
     OPERATOR = 2
     """Works: uploads files, asks for reconciliation, decides holds, pauses a lender."""
     APPROVER = 3
-    """Lets money move: approves requests, resumes a lender."""
+    """Lets money move: approves requests, resumes a lender, has a payment posted again."""
     ADMIN = 4
     """Sets limits and sees who the users are."""
 

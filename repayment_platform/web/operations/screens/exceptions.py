@@ -71,7 +71,9 @@ class Exceptions(Screen):
     def index(self, visit: Visit) -> Response:
         """Held payments, the one that waits longest first."""
         listing = _list(visit, _HOLDS, _HOLDS_COUNT, "h.source_key = %(key)s")
-        return self.show(visit, "exceptions_held.html", listing=listing, decisions=_decisions)
+        return self.show(
+            visit, "exceptions_held.html", listing=listing, decisions=_decisions, undone=UNDONE
+        )
 
     @page("/posted", Role.VIEWER)
     def posted(self, visit: Visit) -> Response:
