@@ -35,6 +35,7 @@ _PAYMENT = f"""
 SELECT t.source_key, t.loan_external_id AS loan, t.amount, t.payment_date AS date, t.recon_source,
        t.is_success AND t.loan_external_id IS NOT NULL AS is_repayment,
        coalesce(p.status = 'success', false) AS is_posted, p.fineract_transaction_id, h.id AS hold,
+       p.processed_at,
        coalesce(p.external_id, t.source_key) AS external_id,
        CASE WHEN p.status = 'success' THEN p.loan_external_id ELSE t.loan_external_id END
            AS loan_there,
@@ -79,8 +80,7 @@ FROM "CORE"."CORE_TRANSACTION_DATA" WHERE source_key = %(key)s
 ON CONFLICT (source_key) DO UPDATE SET status = 'failed', fineract_transaction_id = NULL,
     external_id = EXCLUDED.external_id, error_code = EXCLUDED.error_code,
     error_text = EXCLUDED.error_text, processed_at = clock_timestamp()
-WHERE (p.status = 'success') = %(is_posted)s
-  AND coalesce(p.external_id, p.source_key) = %(former_external_id)s
+WHERE p.processed_at = %(processed_at)s
 """
 _UNDO_ATTEMPT = f"""
 UPDATE "CORE"."CORE_POSTING_ATTEMPT" SET undone_at = now()
@@ -232,7 +232,7 @@ def _put_back(
         "former_transaction": payment["fineract_transaction_id"],
         **{name: payment[name] for name in ("loan", "amount", "date")},
     }
-    facts = told | {"key": key, "is_posted": payment["is_posted"]}
+    facts = told | {"key": key, "processed_at": payment["processed_at"]}
     with connection.transaction():
         changed = connection.execute(_UNDO_OUTCOME, facts).rowcount
         if not (changed and connection.execute(_REOPEN, facts).rowcount):
