@@ -3,8 +3,10 @@
 What belongs here: the command. What does not: how dbt is run (`warehouse.dbt`).
 """
 
+import psycopg
 import typer
 
+from repayment_platform.posting.feed import READ_ANEW
 from repayment_platform.settings import load_settings
 from repayment_platform.warehouse.dbt import run_dbt
 from repayment_platform.warehouse.migrate import migrate
@@ -15,8 +17,15 @@ CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True, "help_optio
 
 
 def dbt(context: typer.Context) -> None:
-    """Run dbt, for example `./run dbt build`; waits for a dbt run that is going on."""
+    """Run dbt, for example `./run dbt build`; waits for a dbt run that is going on.
+
+    After `--full-refresh` the next posting run compares all of CORE with what is open or posted.
+    """
     settings = load_settings()
     with warehouse(settings) as urls:
         migrate(urls)
-        raise typer.Exit(run_dbt(urls, context.args, settings.home / "dbt"))
+        code = run_dbt(urls, context.args, settings.home / "dbt")
+        if not {"--full-refresh", "-f"}.isdisjoint(context.args):
+            with psycopg.connect(urls.psycopg) as connection:
+                connection.execute(READ_ANEW)
+        raise typer.Exit(code)

@@ -13,7 +13,7 @@ from repayment_platform.posting.model import Payment, Selection
 from repayment_platform.posting.work import Connection
 
 # The payment is read again under lock: it must still be open with the very facts chosen, a
-# repayment in CORE, on this run's path, not held, not paused, posted under no key of its
+# repayment in CORE, on this run's path, not held or ruled out, not paused, posted under no key of its
 # reference, and as the run's reconciliation request says. Then the unique indexes on what is under
 # way or posted decide between overlapping runs, whatever has changed since this statement began;
 # loans are taken in order, so that two runs wait for each other and not in a circle.
@@ -37,7 +37,7 @@ WITH asked AS (
       AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
                       WHERE p.status = 'success' AND p.payment_ref = w.payment_ref)
       AND NOT EXISTS (SELECT FROM "CORE"."CORE_HOLD" h
-                      WHERE h.source_key = w.source_key AND h.decision IS NULL)
+                      WHERE h.source_key = w.source_key AND h.decision IS DISTINCT FROM 'release')
       AND NOT EXISTS (SELECT FROM "CORE"."CORE_LENDER_SETTING" s
                       WHERE s.source_lender = w.source_lender
                         AND (s.paused OR w.payment_date < s.post_from))

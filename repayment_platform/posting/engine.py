@@ -266,7 +266,10 @@ class _Run:
 
     async def _asked(self, client: FineractClient, doubt: Doubt) -> Verdict:
         attempt = doubt.attempt
-        answer = await client.find_transaction(attempt.payment.loan, attempt.external_id)
+        try:
+            answer = await client.find_transaction(attempt.payment.loan, attempt.external_id)
+        except InvalidRequestError as error:  # then it was never sent either
+            return verdicts.not_sendable(attempt, error)
         return verdicts.of_lookup(attempt, doubt.state, answer, due=doubt.seconds_left <= 0)
 
     async def _record(self, attempt: Attempt, verdict: Verdict) -> None:

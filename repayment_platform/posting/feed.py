@@ -141,6 +141,8 @@ ON CONFLICT DO NOTHING
 """
 
 _KEPT_BACK = "another payment of its loan or reference awaits approval in Fineract"
+# Said until dbt has folded the payment again and it leaves the list.
+_RULED_OUT = "a person decided that it is no repayment of its own"
 # What each open payment that nobody is sending should wait as, by holds, settings and what Fineract
 # has not approved yet, which is little.
 _RESTATE = f"""
@@ -166,8 +168,9 @@ WITH unapproved AS MATERIALIZED (
              ELSE 'awaits reconciliation' END AS reason
     FROM "CORE"."CORE_OPEN_WORK" w
     LEFT JOIN "CORE"."CORE_LENDER_SETTING" s USING (source_lender)
-    LEFT JOIN LATERAL (SELECT source_key, reason FROM "CORE"."CORE_HOLD"
-                       WHERE source_key = w.source_key AND decision IS NULL
+    LEFT JOIN LATERAL (SELECT source_key, CASE WHEN decision IS NULL THEN reason ELSE '{_RULED_OUT}'
+                                          END AS reason FROM "CORE"."CORE_HOLD"
+                       WHERE source_key = w.source_key AND decision IS DISTINCT FROM 'release'
                        ORDER BY id LIMIT 1) h ON true
     WHERE w.state IN ('waiting', 'deferred', 'held', 'failed')
 )
@@ -177,6 +180,10 @@ WHERE v.source_key = w.source_key AND (w.state, w.reason) IS DISTINCT FROM (v.st
   -- Not claimed meanwhile. IS TRUE: each is found by its key, not among all of its state.
   AND (w.state IN ('waiting', 'deferred', 'held', 'failed')) IS TRUE
 """  # noqa: S608 (the part is a constant)
+
+
+READ_ANEW = 'UPDATE "CORE"."CORE_WORK_FEED" SET batch = 0'
+"""After CORE was rebuilt, which may change facts of batches that were read: the next run reads all."""
 
 
 async def refresh(connection: Connection) -> None:

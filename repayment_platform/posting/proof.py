@@ -87,12 +87,17 @@ JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
   ON p.source_key = w.source_key AND p.status = 'success'
 LIMIT %(most)s
 """
+# The claim would accept none of these: their facts on the list are not those of CORE.
 _NO_REPAYMENT = """
 SELECT w.source_key, w.source_lender
 FROM "CORE"."CORE_OPEN_WORK" w
-LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t
-       ON t.source_key = w.source_key AND t.is_success AND t.loan_external_id IS NOT NULL
-WHERE t.source_key IS NULL AND w.state NOT IN ('sending', 'unknown', 'awaiting_approval')
+LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
+WHERE w.state NOT IN ('sending', 'unknown', 'awaiting_approval')
+  AND (t.source_key IS NULL OR t.batch <= (SELECT batch FROM "CORE"."CORE_WORK_FEED"))
+  AND NOT coalesce(t.is_success AND t.loan_external_id IS NOT NULL
+      AND (t.loan_external_id, t.payment_date, t.amount, t.payment_ref, t.recon_source)
+          IS NOT DISTINCT FROM
+          (w.loan_external_id, w.payment_date, w.amount, w.payment_ref, w.recon_source), false)
 LIMIT %(most)s
 """
 
@@ -120,7 +125,7 @@ def _nothing_unaccounted(conninfo: str, after: int) -> Proof:
     questions = {
         _UNACCOUNTED: "is eligible, but neither posted nor on the list of open work",
         _ACCOUNTED_TWICE: "is posted and still on the list of open work",
-        _NO_REPAYMENT: "is on the list of open work, but no repayment in CORE",
+        _NO_REPAYMENT: "is on the list of open work, but no repayment in CORE, or another one",
     }
     with psycopg.connect(conninfo) as connection:
         for question, wrong in questions.items():

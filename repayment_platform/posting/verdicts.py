@@ -151,7 +151,7 @@ def back_off(tries: int, asked_seconds: float | None) -> float:
     """Seconds to leave a payment alone: what Fineract asked for, else doubling with jitter."""
     if asked_seconds is not None:
         return min(asked_seconds, LONGEST_BACK_OFF_SECONDS)
-    return min(2.0**tries, LONGEST_BACK_OFF_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311
+    return min(2.0 ** min(tries, 9), LONGEST_BACK_OFF_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 def _of_found(attempt: Attempt, found: fineract.LedgerTransaction) -> Verdict:

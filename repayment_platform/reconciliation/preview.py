@@ -59,7 +59,7 @@ CASE
     WHEN NOT t.is_success
         THEN 'no repayment: ' || coalesce(t.not_repayment_reason, 'not successful')
     WHEN t.loan_external_id IS NULL THEN 'loan unknown'
-    WHEN h.reason_code IS NOT NULL THEN 'held: ' || replace(h.reason_code, '_', ' ')
+    WHEN h.why IS NOT NULL THEN replace(h.why, '_', ' ')
     WHEN s.paused THEN 'lender paused: ' || coalesce(s.paused_why, 'no reason given')
     WHEN t.payment_date < s.post_from
         THEN 'paid before ' || s.post_from || ', the first day posted from here'
@@ -80,8 +80,8 @@ LEFT JOIN "CORE"."CORE_LENDER_SETTING" s ON s.source_lender = t.source_lender
 LEFT JOIN "CORE"."CORE_RECON_REQUEST_ITEM" o
     ON o.source_key = c.source_key AND o.open AND o.request_id <> %(own_request)s
 LEFT JOIN LATERAL (
-    SELECT reason_code FROM "CORE"."CORE_HOLD"
-    WHERE source_key = c.source_key AND decision IS NULL ORDER BY id LIMIT 1
+    SELECT coalesce('ruled out: ' || decision, 'held: ' || reason_code) AS why FROM "CORE"."CORE_HOLD"
+    WHERE source_key = c.source_key AND decision IS DISTINCT FROM 'release' ORDER BY id LIMIT 1
 ) h ON true
 """
 """What OBJECTION looks at, for payments `c`."""

@@ -8,8 +8,9 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from repayment_platform.posting import feed
-from repayment_platform.posting.feed import refresh
+from repayment_platform.posting import feed, proof
+from repayment_platform.posting.feed import READ_ANEW, refresh
+from repayment_platform.posting.guards import set_guards
 from repayment_platform_tests.posting.conftest import DAY, Bench
 
 QUICK = {"fineract_timeout_seconds": 0.3, "fineract_settle_seconds": 0.4}
@@ -147,3 +148,23 @@ def test_a_run_that_is_stopped_while_it_feeds_keeps_the_others_out_only_for_a_wh
 async def _refresh(conninfo: str) -> None:
     async with await psycopg.AsyncConnection.connect(conninfo) as connection:
         await refresh(connection)
+
+
+def test_what_a_rebuild_of_core_changed_is_read_when_all_is_read_anew(bench: Bench) -> None:
+    bench.loans("LN-1", "LN-2")
+    posted, waiting = bench.payment("LN-1"), bench.payment("LN-2", lender="DMI")
+    set_guards(bench.connection, "DMI", {"paused": True, "paused_why": "not today"}, "asha")
+    bench.post()
+    bench.connection.execute('UPDATE "CORE"."CORE_TRANSACTION_DATA" SET amount = amount + 1')
+
+    assert proof.nothing_unaccounted(bench.conninfo).findings == [
+        f"{waiting} (DMI) is on the list of open work, but no repayment in CORE, or another one"
+    ]
+    bench.connection.execute(READ_ANEW)
+    bench.post()
+
+    assert proof.nothing_unaccounted(bench.conninfo).findings == []
+    assert bench.one('SELECT source_key, kind FROM "CORE"."CORE_EXCEPTION"') == (
+        posted,
+        "changed_after_posting",
+    )

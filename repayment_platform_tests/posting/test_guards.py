@@ -120,6 +120,22 @@ def test_a_hold_keeps_a_payment_from_being_posted_and_is_decided_once(bench: Ben
     assert bench.one('SELECT source_key, batch FROM "CORE"."CORE_REFOLD"') == (key, 0)
 
 
+@pytest.mark.parametrize("decision", [Decision.SAME_PAYMENT, Decision.NOT_A_REPAYMENT])
+def test_what_a_person_has_ruled_out_is_not_posted_before_dbt_has_folded_it_again(
+    bench: Bench, decision: Decision
+) -> None:
+    bench.loans("LN-1")
+    key = bench.payment("LN-1", "500000.00")
+    guard(bench, max_payment=Decimal(100_000))
+    bench.post()
+    decide(bench.connection, only_hold(bench), decision, "asha", "same UTR")
+
+    bench.post()
+
+    assert bench.states() == {key: "held"}
+    assert bench.ledger() == []
+
+
 def test_guards_that_are_not_named_stay_as_they_are(bench: Bench) -> None:
     guard(bench, max_run_count=5)
     guard(bench, post_from=date(2026, 1, 1))

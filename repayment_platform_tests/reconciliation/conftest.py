@@ -76,11 +76,11 @@ class Desk:
             (key,),
         )
 
-    def held(self, key: str) -> None:
+    def held(self, key: str, decision: str | None = None) -> None:
         self.connection.execute(
-            """INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
-               VALUES (%s, 'over_limit', 'too much', '{}')""",
-            (key,),
+            """INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts, decision)
+               VALUES (%s, 'over_limit', 'too much', '{}', %s)""",
+            (key, decision),
         )
 
     def request(

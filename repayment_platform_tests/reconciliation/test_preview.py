@@ -19,14 +19,17 @@ def test_the_preview_counts_what_it_would_post_and_says_what_it_leaves_out(desk:
     desk.payment("UGRO-LN-2", "2.20", status="gateway_only")
     desk.posted(desk.payment("UGRO-LN-3"))
     desk.held(desk.payment("UGRO-LN-4"))
+    desk.held(desk.payment("UGRO-LN-6"), decision="same_payment")
+    desk.held(desk.payment("UGRO-LN-7", "1.00"), decision="release")
     desk.payment("UGRO-LN-5", is_success=False, not_repayment_reason="refunded")
     desk.payment("GB-LN-1", lender="GB", source="CASHFREE")
     seen = preview(desk.connection, Selection(lender="UGRO"))
-    assert (seen.count, str(seen.rupees)) == (2, "3.30")
+    assert (seen.count, str(seen.rupees)) == (3, "4.30")
     assert [line.lender for line in seen.by_lender] == ["UGRO"]
     assert reasons(seen.excluded) == {
         "posted already": 1,
         "held: over limit": 1,
+        "ruled out: same payment": 1,
         "no repayment: refunded": 1,
     }
     assert seen.warnings == ["1 of them: no settlement or lender file confirms it yet"]

@@ -1,6 +1,7 @@
 """No field of a webhook, whatever stands in it, stops a BASE view."""
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -8,11 +9,13 @@ import pytest
 from repayment_platform_tests.transformation.test_observations import CASHFREE, RAZORPAY, sample
 from repayment_platform_tests.transformation.warehouse import Warehouse
 
+INCOMPRESSIBLE = f"{random.Random(1).getrandbits(64 * 200):x}"
+"""No index takes so much."""
 GARBAGE = (
     "abc", "", " ", "12,500", "1e400", "-1", "NaN", "infinity", "99999999999999999999", "0.001",
     "2025-02-30T10:00:00+05:30", "2025-13-01", "0000-01-01", "2025-11-19T25:00:00", "now",
     "2025-11-19T10:00:00+99:99", "99999999999999", -1, 1.5, 10**30, True, None, [], {"x": []},
-    "UGRO-LN-" + "9" * 5000, "'; DROP",
+    "UGRO-LN-" + "9" * 5000, "'; DROP", INCOMPRESSIBLE, f"2025-11-19T10:00:00.{'1' * 130}+05:30",
 )  # fmt: skip
 
 
@@ -67,3 +70,12 @@ def test_no_garbage_in_any_field_stops_dbt(
     )
     assert observed["rows"] > 1000
     assert models.assign_keys() == observed["rows"]
+
+
+def test_no_id_of_a_file_is_too_long_for_dbt(models: Warehouse) -> None:
+    long = {"ref": f"nach-dmi:{INCOMPRESSIBLE}", "utr": INCOMPRESSIBLE, "umrn": INCOMPRESSIBLE}
+    models.file_row("RAW_DMI_NACH_CSV", f"DMI-APP-{'1' * 4000}", **long)
+    models.file_row("RAW_DMI_NACH_CSV", "DMI-APP-1", **long)
+
+    found = {(row["loan_external_id"], row["payment_ref"]) for row in models.build()}
+    assert found == {(None, None), ("DMI-APP-1", None)}

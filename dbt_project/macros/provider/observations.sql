@@ -7,6 +7,7 @@
         refund_id       the provider's id of one refund, or null
         objection       why a success is no repayment (a mandate's authorisation, say), or null
         failure_reason  the provider's words for a failure or a return, or null
+    An id is at most as long as an index takes, a loan's as Fineract's; longer texts are none.
     Nothing here may raise for any payload, and nothing may keep PostgreSQL from using the RAW
     table's primary key: no window, DISTINCT, aggregate, set-returning or volatile function.
 #}
@@ -18,7 +19,7 @@ SELECT
     landed_at,
     replaces_id,
     {{ literal(about.lender) }}::text AS source_lender,
-    loan_external_id,
+    {{ id_within(100, 'loan_external_id') }},
     loan_id_found_in,
     payment_date,
     amount,
@@ -33,11 +34,11 @@ SELECT
         WHEN 'late_return' THEN 40
         ELSE 20
     END::smallint AS status_rank,
-    payment_ref,
+    {{ id_within(200, 'payment_ref') }},
     {{ literal(about.reports) if about.is_recon else 'null' }}::text AS recon_source,
     method,
-    utr,
-    umrn,
+    {{ id_within(200, 'utr') }},
+    {{ id_within(200, 'umrn') }},
     CASE
         WHEN outcome = 'success' AND objection IS NOT NULL THEN objection
         WHEN outcome = 'success' AND amount IS NULL THEN 'the amount is missing or unreadable'
@@ -58,4 +59,8 @@ SELECT
 FROM (
 {{ caller() }}
 ) read
+{%- endmacro %}
+
+{% macro id_within(longest, column) -%}
+    CASE WHEN length({{ column }}) <= {{ longest }} THEN {{ column }} END AS {{ column }}
 {%- endmacro %}
