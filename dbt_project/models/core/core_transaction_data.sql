@@ -63,9 +63,9 @@ ranked AS (
     SELECT
         *,
         row_number() OVER arrival AS arrival,
-        -- One refund is reported as pending, as done and in a settlement: it counts once.
+        -- One refund is reported as pending and as done, or in two downloads: it counts once.
         refund_id IS NOT NULL AND row_number() OVER (
-            PARTITION BY source_key, refund_id ORDER BY refunded_amount DESC NULLS LAST, chain ASC
+            PARTITION BY source_key, raw_table, refund_id ORDER BY refunded_amount DESC NULLS LAST, chain ASC
         ) = 1 AS is_first_of_refund,
         row_number() OVER (
             PARTITION BY source_key
@@ -74,6 +74,16 @@ ranked AS (
     FROM placed
     WHERE is_moved OR NOT is_replaced AND (outcome <> 'withdrawn' OR is_withdrawn)
     WINDOW arrival AS (PARTITION BY source_key ORDER BY arrived_at ASC, raw_table ASC, chain ASC)
+),
+
+-- A gateway's webhooks and its settlement report name one refund by different ids, so only the
+-- refunds that one of them tells of add up.
+added AS (
+    SELECT
+        *,
+        sum(refunded_amount) FILTER (WHERE is_first_of_refund)
+            OVER (PARTITION BY source_key, raw_table) AS refunded_by_source
+    FROM ranked
 ),
 
 folded AS (
@@ -95,7 +105,7 @@ folded AS (
         END AS not_repayment_reason,
         greatest(
             coalesce(max(refunded_amount) FILTER (WHERE refund_id IS NULL), 0),
-            coalesce(sum(refunded_amount) FILTER (WHERE is_first_of_refund), 0)
+            coalesce(max(refunded_by_source), 0)
         ) AS refunded_amount,
         {{ first_known('method', 'best') }} AS method,
         {{ first_known('utr', 'best') }} AS utr,
@@ -109,7 +119,7 @@ folded AS (
         min(first_landed_at) AS first_landed_at,
         max(last_landed_at) AS last_landed_at,
         max(batch) AS batch
-    FROM ranked
+    FROM added
     GROUP BY source_key
 ),
 
