@@ -30,20 +30,21 @@ _EXAMPLES = """
 SELECT row_number, reason_code, reason, original FROM "CORE"."CORE_QUARANTINE"
 WHERE file_id = %s ORDER BY row_number LIMIT %s
 """
-# References that stand alone, nearly all, are set aside before anything is compared. Refunds
-# are left out of the comparison: a part of a payment may be given back.
+# References that stand alone, nearly all, are set aside before anything is compared. What takes
+# money back is left out of the comparison: it may be a part of a payment, and not name the loan.
 _SHARED_REFERENCES: LiteralString = """
 repeated AS (
     SELECT payment_ref
     FROM {rows}
-    WHERE file_id = ANY(%(file_ids)s) AND payment_ref IS NOT NULL AND outcome <> 'refund'
+    WHERE file_id = ANY(%(file_ids)s) AND payment_ref IS NOT NULL
+        AND outcome NOT IN ('refund', 'late_return')
     GROUP BY payment_ref
     HAVING count(*) > 1
 ),
 shared AS (
     SELECT payment_ref
     FROM {rows} JOIN repeated USING (payment_ref)
-    WHERE file_id = ANY(%(file_ids)s) AND outcome <> 'refund'
+    WHERE file_id = ANY(%(file_ids)s) AND outcome NOT IN ('refund', 'late_return')
     GROUP BY payment_ref
     HAVING count(DISTINCT amount) > 1
         OR count(DISTINCT coalesce(substring(upper(loan_ref) FROM %(loan)s), loan_ref)) > 1

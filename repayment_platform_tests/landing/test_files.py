@@ -203,6 +203,12 @@ def test_rows_that_share_a_reference_but_not_the_money_are_quarantined(
     assert json.loads(quarantine(connection)[0]["original"])["Presentation Reference"] == "A"
 
 
+def test_money_taken_back_may_be_a_part_and_need_not_name_the_loan(ingest: Ingest) -> None:
+    back = {"Status": "Reversed", "Amount": "200.00", "Loan_Account_Number": ""}
+    result = ingest(text_of(row(), row(**back)))
+    assert (result.rows_landed, result.quarantined) == (2, {})
+
+
 def test_comparing_references_costs_no_more_than_reading_the_rows(ingest: Ingest) -> None:
     alone = [row(Presentation_Reference=f"A{n}") for n in range(20_000)]
     shared = [row(Presentation_Reference=f"S{n // 2}", Amount=f"{n}") for n in range(2_000)]
