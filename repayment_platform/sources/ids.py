@@ -34,6 +34,12 @@ def intact(field: str, text: str) -> str | BadValue | None:
     return None if text == "0" or (field == "payment_id" and is_rounded(text)) else text
 
 
+def holds_loan(pattern: str, text: object) -> bool:
+    """Whether a text holds a loan id in any case; BASE cuts it out by the same rule."""
+    whole = rf"(?<![A-Z0-9])(?:{pattern})(?![A-Z0-9])"
+    return isinstance(text, str) and re.search(whole, text.upper()) is not None
+
+
 def is_like(pattern: str, value: str | BadValue | None) -> bool:
     """Whether a text is an id of a kind as a whole; what is refused stays refused."""
     return isinstance(value, BadValue) or bool(value and re.fullmatch(pattern, value))

@@ -1,8 +1,8 @@
 """The layouts in which files come: columns, date formats, vocabulary of outcomes.
 
-What belongs here: what a file's columns are called and what its words mean. What does not:
-which lender sends which layout (`registry`), finding a header in bytes (`headers`), reading
-rows (`rows`).
+What belongs here: what a layout is, and those of banks and lenders: what their columns are
+called and what their words mean. What does not: the gateways' (`gateways`), which lender sends
+which layout (`registry`), finding a header in bytes (`headers`), reading rows (`rows`).
 """
 
 import re
@@ -56,13 +56,16 @@ class Layout:
     """One set of columns in which a source may send its files.
 
     Fields: `loan_ref`, `loan_ref_else`, `amount`, `payment_date`, `presentation_date`,
-    `status`, `reason_code`, `reason_text`, `payment_id`, `refund_of`, `umrn`, `utr`, `method`,
-    `row_type`, `settled`, `fee`, `tax`, `credit`, `debit`. The payment date is
-    `payment_date`, or where that is empty `presentation_date`; the loan is `loan_ref`, or where
-    that is empty `loan_ref_else`.
-    `refund_of` names the payment that a refund row takes back; `settled` is the net that
-    reached the bank under `utr`; `credit` and `debit` are what a line of a settlement paid out or
-    took, which its amount, `fee` and `tax` must explain.
+    `status`, `reason_code`, `reason_text`, `payment_id`, `payment_order`, `refund_of`, `umrn`,
+    `utr`, `method`, `currency`, `row_type`, `line_id`, `settlement_id`, `settlement_date`,
+    `settled`, `fee`, `tax`, `credit`, `debit`, `tag_n`, `tagged_n`. The payment date is
+    `payment_date`, or where that is empty `presentation_date`. The loan is the first of
+    `loan_ref`, `loan_ref_else` and the tags that holds a loan id of the lender.
+    `payment_order` is an order that was made for one payment and names it before `payment_id`
+    does; `refund_of` names the payment that a refund row takes back.
+    Lines of settlements have a `line_id` that stays the same in every download. `settled` is the
+    net that reached the bank under `utr`; `credit` and `debit` are what a line paid out or took,
+    which its amount, `fee` and `tax` must explain.
     """
 
     name: str
@@ -74,7 +77,10 @@ class Layout:
     default_outcome: Outcome | None = None
     """The outcome of every row of a layout without a status column."""
     row_types: Mapping[str, Outcome | None] = field(default_factory=dict)
-    """Values of `row_type`: None means a payment row whose status decides."""
+    """Values of `row_type`: None means a payment row whose status decides. What is FAILED here,
+    as an adjustment, speaks of no payment."""
+    loan_tags: tuple[str, ...] = ()
+    """Keys in `tag_n` whose value in `tagged_n` may hold the loan."""
     unit: str | None = None
     """The unit of amounts where the layout fixes it; else the source's."""
     section: str = ""
@@ -86,9 +92,6 @@ DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d-%b-%Y", "%d-%b-%y", "%d/%m/%y", "%d.%m.
 ISO = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z")
 """Date cells of a sheet are read in these too, so every date column that may come as XLSX
 declares them."""
-RAZORPAY_DATES = ("%d/%m/%Y %H:%M:%S", *ISO)
-RAZORPAY_LOAN_KEYS = ("loan_id", "loan_account_number", "loanId")
-RAZORPAY_PAYMENT_ID = r"pay_[A-Za-z0-9]+"
 
 NACH_OUTCOMES: dict[str, Outcome] = {
     **{text: Outcome(nach.CODES[code][0]) for text, code in nach.CODE_OF_TEXT.items()},
@@ -163,77 +166,6 @@ ACH_DEBIT = Layout(
     NACH_OUTCOMES,
     NACH_REASON_CODES,
     unit=PAISE,
-)
-
-RAZORPAY_PAYMENTS_REPORT = Layout(
-    "razorpay payments report",
-    {
-        "payment_id": Column(("id", "Payment ID"), required=True, pattern=RAZORPAY_PAYMENT_ID),
-        "amount": Column(("amount",), required=True),
-        "status": Column(("status",), required=True),
-        "payment_date": Column(("created_at",), required=True, date_formats=RAZORPAY_DATES),
-        "loan_ref": Column(("notes",), required=True, json_keys=RAZORPAY_LOAN_KEYS),
-        "method": Column(("method",)),
-        "reason_code": Column(("error_code",)),
-        "reason_text": Column(("error_description",)),
-    },
-    {
-        "captured": Outcome.SUCCESS,
-        "refunded": Outcome.REFUND,
-        "failed": Outcome.FAILED,
-        "authorized": Outcome.PENDING,
-        "created": Outcome.PENDING,
-    },
-)
-
-RAZORPAY_SETTLEMENT_RECON = Layout(
-    "razorpay settlement recon",
-    {
-        "row_type": Column(("transaction_entity", "type"), required=True),
-        "payment_id": Column(("entity_id",), required=True, pattern=RAZORPAY_PAYMENT_ID),
-        "refund_of": Column(("payment_id",), pattern=RAZORPAY_PAYMENT_ID),
-        "amount": Column(("amount",), required=True),
-        "payment_date": Column(
-            ("payment_captured_at", "entity_created_at", "created_at"),
-            required=True,
-            date_formats=RAZORPAY_DATES,
-        ),
-        "presentation_date": Column(("entity_created_at",), date_formats=RAZORPAY_DATES),
-        "loan_ref": Column(("payment_notes", "notes"), json_keys=RAZORPAY_LOAN_KEYS),
-        "loan_ref_else": Column(("order_receipt",)),
-        "method": Column(("payment_method", "method")),
-        "utr": Column(("settlement_utr",)),
-        "fee": Column(("fee (exclusive tax)", "fee")),
-        "tax": Column(("tax",)),
-        "credit": Column(("credit",)),
-        "debit": Column(("debit",)),
-    },
-    default_outcome=Outcome.SUCCESS,
-    row_types={"payment": None, "refund": Outcome.REFUND, "adjustment": Outcome.FAILED},
-)
-
-# Two tables in one file: the settlements, and below a line of its own what each consists of.
-CASHFREE_SETTLEMENT_RECON = Layout(
-    "cashfree settlement recon",
-    {
-        "row_type": Column(("Event Type",), required=True),
-        "payment_id": Column(("CashFree Reference Id",), required=True),
-        "amount": Column(("Event Amount",), required=True),
-        "settled": Column(("Event Settlement Amount",), required=True),
-        "payment_date": Column(("Event Time",), required=True, date_formats=ISO),
-        "status": Column(("Status",), required=True),
-        "loan_ref": Column(("Merchant Reference Id",), required=True),
-        "method": Column(("Payment Mode",)),
-        "utr": Column(("UTR",), required=True),
-    },
-    {"success": Outcome.SUCCESS},
-    row_types={
-        "payment": None,
-        "refund": Outcome.REFUND,
-        "chargeback": Outcome.LATE_RETURN,
-        "dispute": Outcome.LATE_RETURN,
-    },
-    section="Reconciliation Details",
 )
 
 DMI_COLLECTION_UPDATE = Layout(

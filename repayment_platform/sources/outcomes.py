@@ -18,6 +18,7 @@ def resolve_outcome(
 ) -> Outcome:
     """The outcome of a row whose cells say this; `code` is a `reason_code`, None if none.
 
+    A refund or the like is what its row type says, unless its status says that it failed.
     A status and a reason code must agree on whether money came; where both say that it did
     not, the code is the more exact. Nothing becomes a success that is not named as one.
 
@@ -29,7 +30,7 @@ def resolve_outcome(
         if kind not in layout.row_types:
             raise BadValue(RowReason.UNSUPPORTED_ROW_TYPE, f"row type {row_type!r} is not known")
         if (fixed := layout.row_types[kind]) is not None:
-            return fixed
+            return Outcome.FAILED if _of_status(layout, status) is Outcome.FAILED else fixed
     if layout.default_outcome is not None:
         return layout.default_outcome
     by_status = _of_status(layout, status)

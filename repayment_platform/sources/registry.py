@@ -2,22 +2,26 @@
 
 What belongs here: who the lenders are, which RAW table each source fills, in which layouts
 and unit its records come and where the loan id stands. Adding a lender means adding entries
-here, a dbt model and a sample. What does not: what a layout's columns mean (`layouts`),
-reading files (`formats`), checking signatures, SQL, Dagster.
+here, a dbt model and a sample. What does not: what a layout's columns mean (`layouts`,
+`gateways`), reading files (`formats`), checking signatures, SQL, Dagster.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
+from repayment_platform.sources.gateways import (
+    CASHFREE_LOAN_ID_IN,
+    CASHFREE_SETTLEMENT_RECON,
+    RAZORPAY_LOAN_ID_IN,
+    RAZORPAY_PAYMENTS_REPORT,
+    RAZORPAY_SETTLEMENT_RECON,
+)
 from repayment_platform.sources.layouts import (
     ACH_DEBIT,
     DMI_COLLECTION_UPDATE,
     NACH,
     NACH_WITH_REFERENCE,
     PAISE,
-    RAZORPAY_LOAN_KEYS,
-    RAZORPAY_PAYMENTS_REPORT,
-    RAZORPAY_SETTLEMENT_RECON,
     RUPEES,
     SHIVALIK_PAYMENTS,
     VIVRITI_PAYMENTS,
@@ -95,6 +99,11 @@ class Source:
     def id(self) -> str:
         return self.table
 
+    @property
+    def settlement_layout(self) -> Layout | None:
+        """The one of its layouts whose rows are the lines of payouts, if it has one."""
+        return next((each for each in self.layouts if "line_id" in each.columns), None)
+
 
 LENDERS: dict[str, Lender] = {
     lender.code: lender
@@ -108,27 +117,6 @@ LENDERS: dict[str, Lender] = {
         Lender("VIVRITI", "Vivriti", PostingMode.RECON, r"VIV-LN-\d+"),
     )
 }
-
-RAZORPAY_LOAN_ID_IN = (
-    *(f"payment.entity.notes.{key}" for key in RAZORPAY_LOAN_KEYS),
-    "order.entity.notes.loan_id",
-    "virtual_account.entity.notes.loan_id",
-    "qr_code.entity.notes.loan_id",
-    "subscription.entity.notes.loan_id",
-    "payment_link.entity.reference_id",
-    "order.entity.receipt",
-    "invoice.entity.receipt",
-    "virtual_account.entity.description",
-)
-CASHFREE_LOAN_ID_IN = (
-    "order.order_tags.loan_id",
-    "link_notes.loan_id",
-    "subscription_id",
-    "order.order_id",
-    "link_id",
-    "payment_id",
-    "payment_remarks",
-)
 
 _SOURCES = (
     Source(
@@ -250,6 +238,24 @@ _SOURCES = (
         RUPEES,
         "razorpay",
         layouts=(RAZORPAY_PAYMENTS_REPORT, RAZORPAY_SETTLEMENT_RECON),
+    ),
+    Source(
+        "RAW_UGRO_PAYMENT_CASHFREE",
+        "UGRO",
+        Kind.FILE,
+        "CASHFREE",
+        RUPEES,
+        "cashfree",
+        layouts=(CASHFREE_SETTLEMENT_RECON,),
+    ),
+    Source(
+        "RAW_GB_PAYMENT_CASHFREE",
+        "GB",
+        Kind.FILE,
+        "CASHFREE",
+        RUPEES,
+        "cashfree",
+        layouts=(CASHFREE_SETTLEMENT_RECON,),
     ),
     Source(
         "RAW_VIVRITI_PAYMENT_CSV",

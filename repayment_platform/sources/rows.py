@@ -8,32 +8,36 @@ A file has many rows and few dates and statuses, so each different text of a col
 once. What cannot be read stands in its column as the `BadValue` that says why.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from repayment_platform.sources import nach
 from repayment_platform.sources.dates import parse_date
-from repayment_platform.sources.ids import from_json, intact, is_like, is_rounded, reference
+from repayment_platform.sources.ids import (
+    from_json,
+    holds_loan,
+    intact,
+    is_like,
+    is_rounded,
+    reference,
+)
+from repayment_platform.sources.known import Known
 from repayment_platform.sources.layouts import PAISE, Layout, Outcome
 from repayment_platform.sources.money import parse_paise, parse_rupees
 from repayment_platform.sources.outcomes import resolve_outcome
 from repayment_platform.sources.refusals import BadValue, RowReason
-from repayment_platform.sources.registry import Source
+from repayment_platform.sources.registry import LENDERS, Source
 from repayment_platform.sources.settlements import check_line
 
-Text = TypeVar("Text", bound=Hashable)
-Value = TypeVar("Value")
 Texts = Sequence[str | None]
 """The texts of one field without what surrounds them, None where a row says "nothing"."""
 Ids = Sequence[str | BadValue | None]
 _Words = tuple[str | None, str | None, str | None, str | None]
 ColumnOf = Callable[[str], Texts]
 
-MOST_KNOWN = 100_000
-"""Texts of a column that are remembered; some megabytes."""
 _TAKEN_BACK = (Outcome.REFUND, Outcome.LATE_RETURN)
 
 
@@ -71,18 +75,22 @@ class RowReader:
 
     def __init__(self, source: Source, layout: Layout, fields: Mapping[str, int]) -> None:
         self._namespace = source.ref_namespace
+        self._holds_loan = partial(holds_loan, LENDERS[source.lender].loan_id_pattern)
         self._layout = layout
         self._places = fields
+        self._loan_else = [
+            each for each in fields if each == "loan_ref_else" or each.startswith("tag_")
+        ]
         self._nulls = frozenset(source.null_texts)
         self._longest_null = max(map(len, source.null_texts), default=0)
         self.rounded_ids = 0
         """Ids read so far that Excel may have rounded."""
         unit = layout.unit or source.unit
         self._parse_amount = parse_paise if unit == PAISE else parse_rupees
-        self._amounts = _Known(self.amount)
-        self._dates = _Known(self._date)
-        self._said: _Known[_Words, Outcome] = _Known(lambda words: resolve_outcome(layout, *words))
-        self._cleaned = _Known(self._text)
+        self._amounts = Known(self.amount)
+        self._dates = Known(self._date)
+        self._said: Known[_Words, Outcome] = Known(lambda words: resolve_outcome(layout, *words))
+        self._cleaned = Known(self._text)
 
     def read(self, rows: Sequence[Sequence[str]]) -> RowsRead:
         """Read rows that all have as many cells as the header."""
@@ -95,7 +103,7 @@ class RowReader:
             self._loans(column),
             self._references(column, outcomes, umrns, utrs),
             self._dates.all(dates),
-            _directed(amounts, outcomes),
+            self._directed(amounts, outcomes),
             outcomes,
             codes,
             column("reason_text"),
@@ -106,7 +114,15 @@ class RowReader:
         nets = self._amounts.all(column("settled")) if "settled" in self._places else []
         return RowsRead(
             list(map(Payment._make, zip(*values, strict=True))),
-            _faults((amounts, *values, nets, self._contradictions(column, amounts, outcomes))),
+            _faults(
+                (
+                    amounts,
+                    *values,
+                    nets,
+                    self._contradictions(column, amounts, outcomes),
+                    list(map(_foreign, column("currency"))),
+                )
+            ),
             amounts,
             list(zip(column("utr"), nets, strict=False)),
         )
@@ -196,10 +212,19 @@ class RowReader:
             loans: Ids = [text and from_json(text, keys) for text in column("loan_ref")]
         else:
             loans = self._ids(column, "loan_ref")
-        if "loan_ref_else" not in self._places:
+        if not self._loan_else or all(map(self._holds_loan, loans)):
             return loans
-        others = self._ids(column, "loan_ref_else")
-        return [loan or other for loan, other in zip(loans, others, strict=True)]
+        others = [self._loans_in(column, field) for field in self._loan_else]
+        return [
+            next(filter(self._holds_loan, texts), None) or next(filter(None, texts), None)
+            for texts in zip(loans, *others, strict=True)
+        ]
+
+    def _loans_in(self, column: ColumnOf, field: str) -> Ids:
+        if not field.startswith("tag_"):
+            return self._ids(column, field)
+        tags = zip(column(field), column(field.replace("tag", "tagged")), strict=True)
+        return [value if tag in self._layout.loan_tags else None for tag, value in tags]
 
     def _references(
         self, column: ColumnOf, outcomes: Sequence[Outcome | BadValue], umrns: Ids, utrs: Ids
@@ -212,31 +237,40 @@ class RowReader:
             refunded = zip(outcomes, self._ids(column, "refund_of"), ids, strict=True)
             ids = [of or own if outcome is Outcome.REFUND else own for outcome, of, own in refunded]
         prefix = f"{self._namespace}:"
-        return [
+        refs: Ids = [
             reference(prefix, value, umrn, utr)
             for value, umrn, utr in zip(ids, umrns, utrs, strict=True)
         ]
+        if "payment_order" in self._places:
+            pattern = self._layout.columns["payment_order"].pattern
+            orders = zip(column("payment_order"), refs, strict=True)
+            refs = [
+                f"{self._namespace}-order:{order}" if is_like(pattern, order) else ref
+                for order, ref in orders
+            ]
+        if self._layout.row_types:
+            said = zip(outcomes, refs, strict=True)
+            refs = [None if outcome is Outcome.FAILED else ref for outcome, ref in said]
+        return refs
 
-
-class _Known(dict[Text, Value | BadValue]):
-    """What texts were read as, each read once; what cannot be read becomes its reason."""
-
-    def __init__(self, read: Callable[[Text], Value]) -> None:
-        super().__init__()
-        self._read = read
-
-    def __missing__(self, text: Text) -> Value | BadValue:
-        if len(self) >= MOST_KNOWN:
-            self.clear()
-        try:
-            value: Value | BadValue = self._read(text)
-        except BadValue as bad:
-            value = bad
-        self[text] = value
-        return value
-
-    def all(self, texts: Iterable[Text]) -> list[Value | BadValue]:
-        return list(map(self.__getitem__, texts))
+    def _directed(
+        self, amounts: Sequence[Decimal | BadValue], outcomes: Sequence[Outcome | BadValue]
+    ) -> list[Decimal | BadValue]:
+        """Money that is no payment is stored without sign; elsewhere a person must say."""
+        signless = (*_TAKEN_BACK, Outcome.FAILED) if self._layout.row_types else _TAKEN_BACK
+        directed = list(amounts)
+        for row, amount in enumerate(amounts):
+            if isinstance(amount, BadValue) or not amount.is_signed():
+                continue
+            directed[row] = (
+                -amount
+                if outcomes[row] in signless
+                else BadValue(
+                    RowReason.AMBIGUOUS_DIRECTION,
+                    f"amount {amount} is negative in a row of {outcomes[row]}",
+                )
+            )
+        return directed
 
 
 def _faults(columns: Sequence[Sequence[object]]) -> dict[int, BadValue]:
@@ -249,19 +283,8 @@ def _faults(columns: Sequence[Sequence[object]]) -> dict[int, BadValue]:
     return faults
 
 
-def _directed(
-    amounts: Sequence[Decimal | BadValue], outcomes: Sequence[Outcome | BadValue]
-) -> list[Decimal | BadValue]:
-    """Money taken back is stored without sign; elsewhere a sign is a question for a person."""
-    directed = list(amounts)
-    for row, amount in enumerate(amounts):
-        if isinstance(amount, BadValue) or not amount.is_signed():
-            continue
-        if outcomes[row] in _TAKEN_BACK:
-            directed[row] = -amount
-        else:
-            directed[row] = BadValue(
-                RowReason.AMBIGUOUS_DIRECTION,
-                f"amount {amount} is negative in a row of {outcomes[row]}",
-            )
-    return directed
+def _foreign(currency: str | None) -> BadValue | None:
+    """Every amount is taken for rupees, so one of another currency must not be read at all."""
+    if currency is None or currency.upper() == "INR":
+        return None
+    return BadValue(RowReason.UNKNOWN_VALUE, f"currency {currency!r} is not known, only INR is")

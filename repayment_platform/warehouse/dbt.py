@@ -165,7 +165,14 @@ def _told_to_macros(source: Source) -> dict[str, Any]:
         "ref_namespace": source.ref_namespace,
         "loan_id_in": list(source.loan_id_in),
         "loan_id_pattern": lender.loan_id_pattern,
+        "settlement_line": _settlement_line(source),
     }
+
+
+def _settlement_line(source: Source) -> dict[str, list[str]]:
+    """Under which headers a line of a payout says what; empty where no payouts are listed."""
+    layout = source.settlement_layout
+    return {name: list(column.aliases) for name, column in layout.columns.items()} if layout else {}
 
 
 def _observation() -> str:

@@ -21,10 +21,8 @@ _SETTLEMENTS = "CREATE INDEX IF NOT EXISTS {settlements} ON {table} {settled}"
 
 
 def _tells_of_settlements(source: Source) -> bool:
-    """Gateways announce payouts by webhook; the files that list them have rows of many types."""
-    return source.kind is not Kind.FILE or any(
-        "row_type" in each.columns for each in source.layouts
-    )
+    """Gateways announce payouts by webhook, and list their lines in files."""
+    return source.kind is not Kind.FILE or source.settlement_layout is not None
 
 
 def _make(connection: Connection[Any], source: Source) -> None:

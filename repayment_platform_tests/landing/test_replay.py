@@ -73,6 +73,7 @@ def test_what_reads_as_before_lands_nothing(
         ("payment_file_vivriti_like.csv", "RAW_VIVRITI_PAYMENT_CSV"),
         ("razorpay_payments_report.csv", "RAW_UGRO_PAYMENT_RAZORPAY"),
         ("razorpay_settlement_recon_dashboard.csv", "RAW_UGRO_PAYMENT_RAZORPAY"),
+        ("cashfree_settlement_recon_two_section.csv", "RAW_GB_PAYMENT_CASHFREE"),
     ],
 )
 def test_every_sample_reads_as_it_did(

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from repayment_platform.sources.dates import EPOCH, kolkata_date, parse_date
-from repayment_platform.sources.layouts import DAY_FIRST, ISO, RAZORPAY_DATES
+from repayment_platform.sources.gateways import RAZORPAY_DATES
+from repayment_platform.sources.layouts import DAY_FIRST, ISO
 from repayment_platform.sources.refusals import BadValue, RowReason
 
 MOMENTS = st.datetimes(datetime.fromisoformat("2001-01-01"), datetime.fromisoformat("2090-01-01"))

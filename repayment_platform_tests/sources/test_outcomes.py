@@ -3,12 +3,8 @@
 import pytest
 
 from repayment_platform.sources import nach
-from repayment_platform.sources.layouts import (
-    NACH,
-    RAZORPAY_SETTLEMENT_RECON,
-    VIVRITI_PAYMENTS,
-    Outcome,
-)
+from repayment_platform.sources.gateways import RAZORPAY_SETTLEMENT_RECON
+from repayment_platform.sources.layouts import NACH, VIVRITI_PAYMENTS, Outcome
 from repayment_platform.sources.outcomes import resolve_outcome
 from repayment_platform.sources.refusals import BadValue, RowReason
 

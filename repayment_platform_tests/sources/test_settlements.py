@@ -1,23 +1,24 @@
-"""The gateway's settlement report: two tables in one file, one proving the other."""
+"""The gateways' settlement reports: two tables of which one proves the other, and single lines."""
 
 import csv
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from repayment_platform.sources.layouts import CASHFREE_SETTLEMENT_RECON
 from repayment_platform.sources.refusals import FileReason, FileRefused
-from repayment_platform.sources.registry import source_named
 from repayment_platform_tests.sources.reading import SAMPLES, Read, read, read_text, text_of
+from repayment_platform_tests.sources.settlement_recon import (
+    PAYMENT,
+    REFUND,
+    SAMPLE,
+    event,
+    recon_file,
+    sections,
+    tagged,
+)
 from repayment_platform_tests.sources.workbooks import write_workbook
 
-SOURCE = replace(
-    source_named("RAW_GB_NACH_CSV"),
-    layouts=(CASHFREE_SETTLEMENT_RECON,),
-    ref_namespace="cashfree",
-)
-SAMPLE = SAMPLES / "cashfree_settlement_recon_two_section.csv"
+SOURCE = "RAW_GB_PAYMENT_CASHFREE"
 TEXT = SAMPLE.read_text()
 
 
@@ -43,11 +44,13 @@ def test_the_second_table_is_read_gross_with_the_payments_ids() -> None:
 
 
 def test_the_workbook_of_two_sheets_says_the_same(tmp_path: Path) -> None:
-    rows = list(csv.reader(TEXT.splitlines()))
+    """Also where its headers are spelled in another case."""
+    settlements, details = sections([PAYMENT, REFUND])
     path = tmp_path / "file.xlsx"
-    details = [row[:17] for row in rows[5:]]
-    write_workbook(path, {"Settlements": rows[:2], "Reconciliation Details": details})
-    assert facts(read(path, SOURCE)) == EXPECTED
+    for header in details[0], [name.upper() for name in details[0]]:
+        sheets = {"Settlements": settlements, "Reconciliation Details": [header, *details[1:]]}
+        write_workbook(path, sheets)
+        assert facts(read(path, SOURCE)) == EXPECTED
 
 
 def refusal(folder: Path, text: str) -> FileRefused:
@@ -72,9 +75,89 @@ def test_a_settlement_that_its_rows_do_not_add_up_to_refuses_the_file(tmp_path: 
 
 
 def test_a_day_without_settlements_is_a_valid_empty_file(tmp_path: Path) -> None:
-    lines = TEXT.splitlines()
-    seen = read_text(tmp_path, "\n".join([lines[0], *lines[2:6]]), SOURCE)
+    seen = read_text(tmp_path, recon_file(), SOURCE)
     assert (seen.landed, seen.refused) == ([], [])
+
+
+LINK = {"Merchant_Reference_Id": "CFPay_abc_1"}
+
+
+@pytest.mark.parametrize(
+    ("cells", "loan_ref"),
+    [
+        (tagged(loan_id="GB-LN-9"), "GB-LN-00045_EMI5_1"),
+        (LINK | tagged(), "CFPay_abc_1"),
+        (LINK | tagged(emi="5", loan_id="gb-ln-9"), "gb-ln-9"),
+        (LINK | tagged(loanId="GB-LN-9/EMI5"), "GB-LN-9/EMI5"),
+        (LINK | tagged(topped_up="GB-LN-9"), "CFPay_abc_1"),
+        (LINK | tagged(loan_id="UGRO-LN-9"), "CFPay_abc_1"),
+        (tagged(loan_id="GB-LN-9") | {"Merchant_Reference_Id": ""}, "GB-LN-9"),
+        (tagged(loan_id="GB-LN-9") | {"Merchant_Reference_Id": "5.3E+11"}, "GB-LN-9"),
+    ],
+)
+def test_the_loan_is_in_the_orders_id_or_else_in_a_tag_for_it(
+    tmp_path: Path, cells: dict[str, str], loan_ref: str
+) -> None:
+    row = event("PAYMENT", 1, "500.00", "498.00", **cells)
+    seen = read_text(tmp_path, recon_file(row), SOURCE)
+    assert [payment.loan_ref for payment in seen.payments] == [loan_ref]
+
+
+def test_a_payment_by_link_is_named_by_the_order_that_was_made_for_it(tmp_path: Path) -> None:
+    rows = [
+        event("PAYMENT", 1, "500.00", "498.00", **LINK),
+        event("REFUND", 2, "500.00", "-500.00", **LINK, CashFree_Reference_Id=""),
+    ]
+    seen = read_text(tmp_path, recon_file(*rows), SOURCE)
+    assert [p.payment_ref for p in seen.payments] == ["cashfree-order:CFPay_abc_1"] * 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells", "outcome"),
+    [
+        ("PAYMENT", {}, "success"),
+        ("PAYMENT", {"Status": "PENDING"}, "pending"),
+        ("PAYMENT", {"Status": "FAILED"}, "failed"),
+        ("REFUND", {}, "refund"),
+        ("REFUND", {"Status": "PENDING"}, "refund"),
+        ("REFUND", {"Status": "FAILED"}, "failed"),
+        ("REFUND", {"Event_Amount": "-500.00"}, "refund"),
+        ("CHARGEBACK", {"Status": "N/A"}, "late_return"),
+        ("DISPUTE", {"Status": "CHARGEBACK_CREATED"}, "late_return"),
+        ("CHARGEBACK_REVERSE", {}, "failed"),
+        ("DISPUTE_REVERSE", {}, "failed"),
+        ("RISK", {"Event_Amount": "-500.00"}, "failed"),
+        ("RISK_REVERSE", {}, "failed"),
+        ("OTHER_ADJUSTMENT", {"CashFree_Reference_Id": ""}, "failed"),
+    ],
+)
+def test_every_kind_of_row_lands_and_only_a_payment_is_one(
+    tmp_path: Path, kind: str, cells: dict[str, str], outcome: str
+) -> None:
+    net = "498.00" if kind == "PAYMENT" or kind.endswith("REVERSE") else "-500.00"
+    seen = read_text(tmp_path, recon_file(event(kind, 1, "500.00", net, **cells)), SOURCE)
+    [payment] = seen.payments
+    assert (payment.outcome, str(payment.amount), payment.reason_code) == (outcome, "500.00", kind)
+    # What speaks of no payment, an adjustment say, must not be taken for a word about one.
+    assert (payment.payment_ref is None) is (outcome == "failed")
+
+
+@pytest.mark.parametrize(
+    ("cells", "code"),
+    [
+        ({"Event_Type": "TRANSFER"}, "UNSUPPORTED_ROW_TYPE"),
+        ({"Status": "SETTLED"}, "UNKNOWN_VALUE"),
+        ({"Event_Amount": "-500.00"}, "AMBIGUOUS_DIRECTION"),
+        ({"Event_Currency": "USD"}, "UNKNOWN_VALUE"),
+        ({"Event_Time": "2025-11-31 08:40:00"}, "BAD_DATE"),
+        ({"CashFree_Reference_Id": "5.1149E+12"}, "ID_DAMAGED_BY_EXCEL"),
+    ],
+)
+def test_what_cannot_be_read_for_certain_is_quarantined(
+    tmp_path: Path, cells: dict[str, str], code: str
+) -> None:
+    row = event("PAYMENT", 1, "500.00", "498.00", **cells)
+    assert read_text(tmp_path, recon_file(row), SOURCE).codes == [code]
 
 
 # ── lines of the dashboard's settlement report ──────────────────────────────────────────────

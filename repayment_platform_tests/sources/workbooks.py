@@ -6,6 +6,7 @@ What belongs here: putting typed cells into a workbook for tests. What does not:
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from string import ascii_uppercase
 from xml.sax.saxutils import escape
 from zipfile import ZipFile
 
@@ -49,7 +50,8 @@ def write_workbook(path: Path, sheets: Mapping[str, Sequence[Sequence[Cell]]]) -
 
 
 def _cell(value: Cell, row: int, column: int) -> str:
-    place = f'r="{chr(ord("A") + column)}{row}"'
+    letters = ("", *ascii_uppercase)[column // 26] + ascii_uppercase[column % 26]
+    place = f'r="{letters}{row}"'
     if value is None:
         return f"<c {place}/>"
     if isinstance(value, str):

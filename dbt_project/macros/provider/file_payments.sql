@@ -1,11 +1,14 @@
 {#
     One observation per row of a payment, settlement or NACH file; the loader has read its cells.
 
-    refund_id_in   the cell that names the refund in a row that reports one
     refunded_in    the cell that says how much of a payment has been given back so far
+
+    A line of a settlement names itself, and so the refund that it reports. A chargeback or dispute
+    says how much it took; it is not added up, because one case may be charged more than once.
 #}
-{% macro file_payments(table, refund_id_in=none, refunded_in=none) -%}
+{% macro file_payments(table, refunded_in=none) -%}
 {%- set about = registered(table) -%}
+{%- set line = about.settlement_line -%}
 {%- set refunded = rupees("(cells ->> '" ~ refunded_in ~ "')") if refunded_in else 'null::numeric' -%}
 {%- call observations(table) %}
     SELECT
@@ -28,10 +31,10 @@
         umrn,
         CASE
             WHEN {{ refunded }} > 0 THEN {{ refunded }}
-            WHEN outcome = 'refund' THEN amount
+            WHEN outcome IN ('refund' {{- ", 'late_return'" if line }}) THEN amount
         END AS refunded_amount,
-        {% if refund_id_in -%}
-        CASE WHEN outcome = 'refund' THEN cells ->> '{{ refund_id_in }}' END
+        {% if line -%}
+        CASE WHEN outcome = 'refund' THEN {{ cell(line.line_id) }} END
         {%- else -%}
         null::text
         {%- endif %} AS refund_id

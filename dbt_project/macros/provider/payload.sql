@@ -41,3 +41,28 @@
     null::text AS loan_external_id, null::text AS loan_id_found_in
     {%- endif -%}
 {%- endmacro %}
+
+{# Letters and digits in lower case: how headers are compared, here as where they are read. #}
+{% macro canonical(text) -%}
+    regexp_replace(lower({{ text }}), '[^a-z0-9]', '', 'g')
+{%- endmacro %}
+
+{#
+    The cell of a file's row, in the JSON column `cells`, under the header that is spelled so, or
+    else under one that has the same letters and digits; null where it is empty.
+#}
+{% macro cell(headers) -%}
+    nullif(trim(coalesce(
+        {%- for header in headers %}
+        cells ->> {{ literal(header) }},
+        {%- endfor %}
+        (
+            SELECT value FROM jsonb_each_text(cells)
+            WHERE {{ canonical('key') }} IN (
+                {%- for header in headers %} {{ canonical(literal(header)) }} {{- ',' if not loop.last }}
+                {%- endfor %}
+            )
+            LIMIT 1
+        )
+    )), '')
+{%- endmacro %}

@@ -11,9 +11,10 @@
         {%- for table, about in registry().items() if about.is_recon %}
         WHEN {{ raw_table }} = '{{ table }}' THEN
             {%- if not about.is_file %} 'gateway'
+            {%- elif about.settlement_line %} CASE WHEN {{ utr }} IS NULL THEN 'gateway' ELSE 'settlement' END
             {%- elif about.reports == 'NACH' %} 'bank'
             {%- elif about.reports == 'PAYMENT' %} 'lender'
-            {%- else %} CASE WHEN {{ utr }} IS NULL THEN 'gateway' ELSE 'settlement' END
+            {%- else %} 'gateway'
             {%- endif %}
         {%- endfor %}
     END
@@ -51,16 +52,21 @@
     )
 {%- endmacro %}
 
-{# The cell under a header, which is given as letters and digits only, of a row of a file. #}
-{% macro cell(header) -%}
-    (
-        SELECT nullif(trim(value), '') FROM jsonb_each_text(cells)
-        WHERE regexp_replace(lower(key), '[^a-z0-9]', '', 'g') = '{{ header }}'
-        LIMIT 1
-    )
+{# The RAW tables whose rows are lines of payouts. #}
+{% macro settlement_reports() -%}
+    {%- set tables = [] -%}
+    {%- for table, about in registry().items() if about.settlement_line -%}
+        {%- do tables.append(table) -%}
+    {%- endfor -%}
+    {{ return(tables) }}
 {%- endmacro %}
 
-{# The RAW table of a lender's settlement report. #}
-{% macro settlement_reports() -%}
-    {{ return(['RAW_UGRO_PAYMENT_RAZORPAY']) }}
+{#
+    What a line of a payout says, as columns of text; null where its report has no such cell. The net
+    is `settled`, or else `credit` less `debit`.
+#}
+{% macro settlement_cells(line) -%}
+    {%- for field in ('line_id', 'settlement_id', 'settlement_date', 'settled', 'credit', 'debit') %}
+    {{ cell(line[field]) if line[field] else 'null::text' }} AS {{ field }} {{- ',' if not loop.last }}
+    {%- endfor %}
 {%- endmacro %}

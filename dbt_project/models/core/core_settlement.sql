@@ -39,7 +39,7 @@ SELECT
     END AS agreed,
     CASE
         WHEN lines = 0 THEN 'announced by the gateway, no line of it has come'
-        WHEN unread_lines > 0 THEN unread_lines || ' lines without a readable credit and debit'
+        WHEN unread_lines > 0 THEN unread_lines || ' lines without a readable net'
         WHEN stated_net IS NULL THEN 'not announced by the gateway'
         WHEN difference <> 0 THEN 'the lines add up to ' || lines_net || ', announced were ' || stated_net
         WHEN gross_difference <> 0

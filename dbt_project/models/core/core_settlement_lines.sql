@@ -18,6 +18,7 @@ WITH touched AS (
     WHERE correction.raw_table IN ('{{ settlement_reports() | join("', '") }}') AND correction.batch > {{ since }}
 ),
 {% for table in settlement_reports() %}
+    {%- set about = registered(table) %}
     settlement_{{ loop.index }} AS (
         SELECT raw.utr, max(touched.batch) AS batch
         FROM touched
@@ -25,25 +26,42 @@ WITH touched AS (
         WHERE touched.raw_table = '{{ table }}' AND raw.utr IS NOT NULL
         GROUP BY raw.utr
     ),
+
+    -- Materialized, so that each cell is looked for once.
+    said_{{ loop.index }} AS MATERIALIZED (
+        SELECT
+            raw.id,
+            raw.replaces_id,
+            raw.utr,
+            raw.outcome,
+            raw.amount,
+            settlement.batch,
+            {{ settlement_cells(about.settlement_line) }}
+        FROM settlement_{{ loop.index }} settlement
+        INNER JOIN {{ source('RAW', table) }} raw ON raw.utr = settlement.utr
+    ),
+
+    line_{{ loop.index }} AS (
+        SELECT DISTINCT ON (utr, coalesce(line_id, id::text))
+            '{{ about.lender }}' AS source_lender,
+            utr,
+            batch,
+            outcome,
+            amount,
+            settlement_id,
+            {{ ist_date('settlement_date') }} AS settled_on,
+            coalesce({{ rupees('settled') }}, {{ rupees('credit') }} - {{ rupees('debit') }}) AS net,
+            outcome <> 'withdrawn' AND NOT EXISTS (
+                SELECT FROM {{ source('CORE', 'CORE_PAYMENT_KEY') }} later
+                WHERE later.replaces_id = coalesce(said.replaces_id, said.id) AND later.raw_id > said.id
+            ) AS stands
+        FROM said_{{ loop.index }} said
+        ORDER BY utr ASC, coalesce(line_id, id::text) ASC, id DESC
+    ),
 {% endfor %}
 line AS (
     {%- for table in settlement_reports() %}
-        SELECT DISTINCT ON (raw.utr, coalesce({{ cell('entityid') }}, raw.id::text))
-            '{{ registered(table).lender }}' AS source_lender,
-            raw.utr,
-            settlement.batch,
-            raw.outcome,
-            raw.amount,
-            {{ cell('settlementid') }} AS settlement_id,
-            {{ ist_date(cell('settledat')) }} AS settled_on,
-            {{ rupees(cell('credit')) }} - {{ rupees(cell('debit')) }} AS net,
-            raw.outcome <> 'withdrawn' AND NOT EXISTS (
-                SELECT FROM {{ source('CORE', 'CORE_PAYMENT_KEY') }} later
-                WHERE later.replaces_id = coalesce(raw.replaces_id, raw.id) AND later.raw_id > raw.id
-            ) AS stands
-        FROM settlement_{{ loop.index }} settlement
-        INNER JOIN {{ source('RAW', table) }} raw ON raw.utr = settlement.utr
-        ORDER BY raw.utr, coalesce({{ cell('entityid') }}, raw.id::text), raw.id DESC
+        SELECT * FROM line_{{ loop.index }}
         {{ 'UNION ALL' if not loop.last }}
     {%- endfor %}
 )
@@ -56,7 +74,8 @@ SELECT
     (count(*) FILTER (WHERE stands))::integer AS lines,
     (count(*) FILTER (WHERE stands AND net IS NULL))::integer AS unread_lines,
     coalesce(sum(amount) FILTER (WHERE stands AND outcome = 'success'), 0)::numeric(19, 2) AS gross,
-    coalesce(sum(amount) FILTER (WHERE stands AND outcome = 'refund'), 0)::numeric(19, 2) AS refunds,
+    coalesce(sum(amount) FILTER (WHERE stands AND outcome IN ('refund', 'late_return')), 0)::numeric(19, 2)
+        AS refunds,
     coalesce(sum(amount - net) FILTER (WHERE stands AND outcome = 'success'), 0)::numeric(19, 2) AS fees,
     coalesce(sum(net) FILTER (WHERE stands), 0)::numeric(19, 2) AS net,
     max(batch) AS batch

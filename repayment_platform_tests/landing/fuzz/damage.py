@@ -22,7 +22,7 @@ SEEDS: tuple[tuple[str, bytes], ...] = (
             ("RAW_VIVRITI_PAYMENT_CSV", "payment_file_vivriti_like.csv"),
             ("RAW_UGRO_PAYMENT_RAZORPAY", "razorpay_payments_report.csv"),
             ("RAW_UGRO_PAYMENT_RAZORPAY", "razorpay_settlement_recon_dashboard.csv"),
-            ("RAW_UGRO_PAYMENT_RAZORPAY", "cashfree_settlement_recon_two_section.csv"),
+            ("RAW_GB_PAYMENT_CASHFREE", "cashfree_settlement_recon_two_section.csv"),
         )
     ),
     (NACH, text_of(*(row(Presentation_Reference=f"N{n}") for n in range(12))).encode()),

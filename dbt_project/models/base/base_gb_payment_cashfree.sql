@@ -1,0 +1,1 @@
+{{ file_payments('RAW_GB_PAYMENT_CASHFREE') }}

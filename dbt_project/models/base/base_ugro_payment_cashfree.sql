@@ -1,0 +1,1 @@
+{{ file_payments('RAW_UGRO_PAYMENT_CASHFREE') }}
