@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 def demo(
-    payments: Annotated[int, typer.Option(min=14, help="How many payments to invent.")] = 400,
+    payments: Annotated[int, typer.Option(min=16, help="How many payments to invent.")] = 400,
     seed: Annotated[int, typer.Option(help="Another seed, other payments.")] = 1,
 ) -> None:
-    """Land made-up payments of all fourteen sources, post them to the sandbox, prove the ledger.
+    """Land made-up payments of all sixteen sources, post them to the sandbox, prove the ledger.
 
     Uses embedded PostgreSQL and the sandbox whatever the settings say; never a real Fineract.
     Exits with 1 when the ledger is not exactly what must be posted.

@@ -27,7 +27,7 @@ def sample_data(
             help="Where to write it; of a stream, where it is remembered.",
         ),
     ] = None,
-    payments: Annotated[int, typer.Option(min=14, help="How many payments, at least 14.")] = 400,
+    payments: Annotated[int, typer.Option(min=16, help="How many payments, at least 16.")] = 400,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other payments.")] = 1,
     on: Annotated[
         datetime | None,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from repayment_platform.sample_data import (
+    cashfree_reports,
     cashfree_stories,
     lender_files,
     nach,
@@ -73,7 +74,10 @@ RAZORPAY: Mix = {
     razorpay_stories.no_loan: 2,
 }
 CASHFREE: Mix = {
-    cashfree_stories.paid: 55,
+    cashfree_stories.paid: 40,
+    cashfree_stories.also_settled: 13,
+    cashfree_stories.refunded: 1,
+    cashfree_stories.by_link_and_settled: 2,
     cashfree_stories.delivered_twice_in_two_versions: 8,
     cashfree_stories.failed_then_paid: 6,
     cashfree_stories.dropped: 4,
@@ -85,11 +89,17 @@ CASHFREE: Mix = {
     cashfree_stories.no_loan: 2,
     cashfree_stories.also_by_nach: 2,
 }
+CASHFREE_REPORT: Mix = {
+    cashfree_reports.only_settled: 80,
+    cashfree_reports.only_settled_by_link: 10,
+    cashfree_reports.charged_back: 4,
+    cashfree_reports.settled_without_loan: 6,
+}
 MIXES: dict[str, tuple[int, Mix]] = {
-    "RAW_ARTHMATE_NACH_CSV": (9, NACH_WITHOUT_REFERENCE),
+    "RAW_ARTHMATE_NACH_CSV": (8, NACH_WITHOUT_REFERENCE),
     "RAW_DMI_NACH_CSV": (5, NACH),
     "RAW_DMI_PAYMENT_CSV": (5, LENDER_FILE),
-    "RAW_IKF_NACH_CSV": (7, NACH),
+    "RAW_IKF_NACH_CSV": (6, NACH),
     "RAW_SHIVALIK_NACH_CSV": (4, NACH),
     "RAW_SHIVALIK_PAYMENT_CSV": (4, LENDER_FILE_WITHOUT_REFERENCE),
     "RAW_GB_NACH_CSV": (2, NACH),
@@ -100,6 +110,8 @@ MIXES: dict[str, tuple[int, Mix]] = {
         RAZORPAY | {razorpay_stories.also_in_report: 10, razorpay_stories.also_by_nach: 2},
     ),
     "RAW_UGRO_CASHFREE_API": (2, CASHFREE),
+    "RAW_GB_PAYMENT_CASHFREE": (1, CASHFREE_REPORT),
+    "RAW_UGRO_PAYMENT_CASHFREE": (1, CASHFREE_REPORT),
     "RAW_UGRO_PAYMENT_RAZORPAY": (
         1,
         {

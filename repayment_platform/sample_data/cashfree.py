@@ -1,10 +1,11 @@
-"""The bodies of Cashfree's webhooks: payments, payment links, subscriptions, settlements.
+"""The bodies of Cashfree's webhooks: payments, links, subscriptions, refunds, settlements.
 
 What belongs here: the `data` objects in Cashfree's form, amounts in rupees. What does not:
 which events make a story (`cashfree_stories`), signing (`signing`).
 """
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +16,8 @@ Json = dict[str, Any]
 CURRENT_VERSION = "2025-01-01"
 OLD_VERSION = "2022-09-01"
 """Sends no x-idempotency-key, and payment ids as numbers."""
+FEE, TAX = Decimal("2.00"), Decimal("0.36")
+"""What Cashfree keeps of a payment."""
 
 
 def rupees(amount: Decimal) -> str:
@@ -123,16 +126,42 @@ def subscription(due: Due, payment_id: int, kind: str, status: str) -> Json:
     }
 
 
+def refund(due: Due, payment_id: int, order_id: str) -> Json:
+    """`data` of a refund of the whole payment."""
+    return {
+        "refund": {
+            "cf_refund_id": str(payment_id + 1),
+            "cf_payment_id": str(payment_id),
+            "refund_id": f"refund_{payment_id}",
+            "order_id": order_id,
+            "refund_amount": rupees(due.amount),
+            "refund_currency": "INR",
+            "refund_type": "MERCHANT_INITIATED",
+            "refund_arn": f"{payment_id % 10**12:012d}",
+            "refund_status": "SUCCESS",
+        }
+    }
+
+
+def utr(number: int) -> int:
+    """Of the payout of one payment; a number, as in Cashfree's own example."""
+    return 1_644_822_000_000_000 + number
+
+
 def settlement(due: Due, number: int) -> Json:
-    """`data` of a payout to the lender; its UTR is a number in Cashfree's own example."""
+    """`data` of the payout of one payment to the lender."""
     return {
         "settlement": {
             "settlement_id": number,
             "status": "SUCCESS",
-            "amount_settled": rupees(due.amount),
+            "amount_settled": rupees(due.amount - FEE - TAX),
+            "payment_amount": rupees(due.amount),
+            "service_charge": rupees(FEE),
+            "service_tax": rupees(TAX),
             "payment_from": f"{due.on.isoformat()} 00:00:00",
             "payment_till": f"{due.on.isoformat()} 23:59:59",
-            "utr": 1_644_822_000_000_000 + number,
+            "settled_on": f"{due.on + timedelta(days=1)}T15:35:50+05:30",
+            "utr": utr(number),
         }
     }
 
@@ -155,6 +184,6 @@ def event(table: str, kind: str, data: Json, due: Due, version: str = CURRENT_VE
 
 
 def _first_id(data: Json) -> object:
-    payment = data.get("payment", data)
-    settled = data.get("settlement", {})
-    return payment.get("cf_payment_id") or payment.get("cf_link_id") or settled["settlement_id"]
+    about = next((data[part] for part in ("payment", "refund", "settlement") if part in data), data)
+    names = ("cf_refund_id", "cf_payment_id", "cf_link_id", "settlement_id")
+    return next(about[name] for name in names if name in about)

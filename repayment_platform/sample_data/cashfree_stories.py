@@ -1,23 +1,17 @@
 """Stories of payments through Cashfree, as GB's and UGRO's webhooks tell them.
 
 What belongs here: which events one payment sends. What does not: what is in an event
-(`cashfree`).
+(`cashfree`), the settlement report by itself (`cashfree_reports`).
 """
 
 from dataclasses import replace
 from decimal import Decimal
 
-from repayment_platform.sample_data import cashfree, nach
+from repayment_platform.sample_data import cashfree, cashfree_reports, nach
+from repayment_platform.sample_data.cashfree_reports import order_of, payment_id
 from repayment_platform.sample_data.model import Due, Sink, State
 from repayment_platform.sample_data.nach import lender_of
 from repayment_platform.sample_data.world import World
-
-FIRST_PAYMENT_ID = 5_114_900_000_000
-
-
-def payment_id(world: World) -> int:
-    """Ten apart, so that the ids of a subscription's parts fit between."""
-    return FIRST_PAYMENT_ID + 10 * world.serial()
 
 
 def attempt(
@@ -32,7 +26,7 @@ def attempt(
     copies: int = 1,
 ) -> None:
     """One attempt at an order. Its loan is in the order's tags and in the order's id."""
-    order_id = f"{due.loan}_EMI{due.instalment}_1" if loan_known else f"walkin_{number}"
+    order_id = order_of(due) if loan_known else f"walkin_{number}"
     tags = {"loan_id": due.loan} if loan_known else None
     data = cashfree.payment(due, number, order_id, tags, status)
     kind = f"PAYMENT_{status}_WEBHOOK"
@@ -47,6 +41,29 @@ def paid(world: World, sink: Sink, table: str) -> None:
         data = cashfree.settlement(due, number)
         sink.event(cashfree.event(table, "SETTLEMENT_SUCCESS", data, due))
     sink.payment(due, due.paid)
+
+
+def also_settled(world: World, sink: Sink, table: str) -> None:
+    """The settlement report has its line, and the payout was announced."""
+    due = world.due(lender_of(table))
+    number = payment_id(world)
+    attempt(sink, table, due, number, "SUCCESS")
+    cashfree_reports.settle(sink, due, number, order_of(due))
+    data = cashfree.settlement(due, number)
+    sink.event(cashfree.event(table, "SETTLEMENT_SUCCESS", data, due))
+    sink.payment(due, due.paid)
+
+
+def refunded(world: World, sink: Sink, table: str) -> None:
+    """By its own webhook, and in the settlement report under another id."""
+    due = world.due(lender_of(table))
+    number = payment_id(world)
+    attempt(sink, table, due, number, "SUCCESS")
+    data = cashfree.refund(due, number, order_of(due))
+    sink.event(cashfree.event(table, "REFUND_STATUS_WEBHOOK", data, due))
+    cashfree_reports.settle(sink, due, number, order_of(due))
+    cashfree_reports.take_back(sink, due, number, order_of(due), "REFUND")
+    sink.payment(due, State.NOT_A_PAYMENT)
 
 
 def delivered_twice_in_two_versions(world: World, sink: Sink, table: str) -> None:
@@ -77,6 +94,19 @@ def partly_by_link(world: World, sink: Sink, table: str) -> None:
     number = payment_id(world)
     data = cashfree.link(due, number, f"CFPay_{number}", still_due=Decimal(2500))
     sink.event(cashfree.event(table, "PAYMENT_LINK_EVENT", data, due))
+    sink.payment(due, due.paid)
+
+
+def by_link_and_settled(world: World, sink: Sink, table: str) -> None:
+    """The link's event, the payment's own and the settlement's line have its order in common."""
+    due = world.due(lender_of(table))
+    number = payment_id(world)
+    order_id = f"CFPay_{number}"
+    link = cashfree.link(due, number, order_id, still_due=Decimal(0))
+    sink.event(cashfree.event(table, "PAYMENT_LINK_EVENT", link, due))
+    paid = cashfree.payment(due, number, order_id, None, "SUCCESS")
+    sink.event(cashfree.event(table, "PAYMENT_SUCCESS_WEBHOOK", paid, due))
+    cashfree_reports.settle(sink, due, number, order_id)
     sink.payment(due, due.paid)
 
 

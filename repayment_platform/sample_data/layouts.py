@@ -51,6 +51,8 @@ class Form:
     encodings: tuple[str, ...] = ("utf-8",)
     xlsx_periods: frozenset[int] = frozenset()
     total: bool = False
+    below_settlements: bool = False
+    """The rows stand below a table of the settlements that they add up to, as in Cashfree's."""
 
 
 GENERIC_NACH_WORDS = {
@@ -142,6 +144,25 @@ RAZORPAY_SETTLEMENTS = (
     "refund_notes,arn,entity_description,order_id,order_receipt,order_notes,dispute_id,"
     "dispute_created_at,dispute_reason,settlement_id,settled_at,settlement_utr,settled_by"
 )
+CASHFREE_SETTLEMENTS = (
+    "Id,Total Transaction Amount,Settlement Amount,Adjustment,Net Settlement Amount,From,Till,"
+    "Status,UTR No.,Settlement Date,Settlement Type,Settlement Charge,Settlement Tax,Remarks"
+)
+CASHFREE_DETAILS = "** Settlement Reconciliation Details **"
+CASHFREE_EVENTS = ",".join(
+    (
+        "Event Id,Event Type,Sale Type,Event Currency,Event Time,Processed On,Status,Event Amount",
+        "Event Settlement Amount,Settlement Date,UTR,Refund Type,Refund ARN,Adjustment Remarks",
+        "Merchant Reference Id,Customer Reference Id,CashFree Reference Id,Customer Name",
+        "Customer Phone,Customer Email,Currency,Transaction Amount,Transaction Service Charge",
+        "Txn ST/GST,Net Settlement Amount,Transaction Time,Payment Mode,Bank Name,Auth Id",
+        "Card Type (Scheme)",
+        *(f"Vendor ID {n},Vendor Amount {n}" for n in range(1, 6)),
+        *(f"Key_{n},Value_{n}" for n in range(1, 11)),
+        "Surcharge Amount,Tax on Surcharge,Payment Mode SubType",
+    )
+)
+_CASHFREE_FIELDS = {"Status": "status", "Event Amount": "amount"}
 SETTLEMENTS = "settlements"
 """Marks the form of a table that is sent settlement reports beside payment reports."""
 
@@ -248,6 +269,17 @@ _FORMS = (
         },
         dates="%Y-%m-%d",
         words={"paid": "Credit", "taken back": "Refund"},
+    ),
+    *(
+        Form(
+            f"RAW_{lender}_PAYMENT_CASHFREE",
+            "Settlement Recon Report {:%d %b %Y}.csv",
+            {header: _CASHFREE_FIELDS.get(header, header) for header in CASHFREE_EVENTS.split(",")},
+            times="%Y-%m-%d %H:%M:%S",
+            words={"paid": "SUCCESS"},
+            below_settlements=True,
+        )
+        for lender in ("GB", "UGRO")
     ),
 )
 _SETTLEMENT_FORM = Form(

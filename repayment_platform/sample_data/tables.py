@@ -3,11 +3,13 @@
 What belongs here: rendering rows in a form, the damaged rows and the total row, counting. What
 does not: what is in a row (`nach`, `lender_files`, `razorpay_reports`).
 
-Rows are written as they come, so a file may be of any length. XLSX is written by hand, without
+Rows are written as they come, so a file may be of any length, but where their sums stand above
+them. XLSX is written by hand, without
 compression and with fixed times, for the same bytes everywhere.
 """
 
 import csv
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,7 +18,7 @@ from typing import Any, Protocol
 from xml.sax.saxutils import escape
 from zipfile import ZipFile, ZipInfo
 
-from repayment_platform.sample_data.layouts import Form
+from repayment_platform.sample_data.layouts import CASHFREE_DETAILS, CASHFREE_SETTLEMENTS, Form
 
 DAMAGED_DATE_AT = 15
 DAMAGED_AMOUNT_AT = 40
@@ -50,6 +52,8 @@ class PaymentFile:
         self._rows: _Rows = (
             _XlsxRows(self.path) if name.endswith(".xlsx") else _CsvRows(self.path, form, encoding)
         )
+        if form.below_settlements:
+            self._rows = _BelowSettlements(self._rows)
         self._rows.write(list(form.columns))
 
     def add(self, fields: Mapping[str, Any]) -> None:
@@ -101,6 +105,32 @@ class _CsvRows:
         if isinstance(cell, Decimal):
             return self._form.money(cell)
         return f"{cell:{self._form.times if isinstance(cell, datetime) else self._form.dates}}"
+
+
+class _BelowSettlements:
+    """Keeps rows until their sums are known, by UTR, and writes a table of these above them."""
+
+    def __init__(self, rows: _Rows) -> None:
+        self._rows = rows
+        self._waiting: list[Cells] = []
+
+    def write(self, cells: Cells) -> None:
+        self._waiting.append(cells)
+
+    def close(self) -> None:
+        header, *rows = self._waiting
+        utr, net = header.index("UTR"), header.index("Event Settlement Amount")
+        sums: defaultdict[str, Decimal] = defaultdict(Decimal)
+        for cells in rows:
+            if isinstance(cells[net], Decimal):
+                sums[cells[utr]] += cells[net]
+        names = CASHFREE_SETTLEMENTS.split(",")
+        self._rows.write(names)
+        for told in ({"UTR No.": utr, "Net Settlement Amount": each} for utr, each in sums.items()):
+            self._rows.write([told.get(name, "") for name in names])
+        for cells in ([], [], [CASHFREE_DETAILS], *self._waiting):
+            self._rows.write(cells)
+        self._rows.close()
 
 
 class _XlsxRows:
