@@ -210,6 +210,7 @@ def test_the_command_says_what_it_did_and_under_which_external_id(
             "FINERACT_BASE_URL": "sandbox",
             "REPAYMENT_HOME": str(bench.settings.home),
             "SANDBOX_PORT": str(bench.sandbox.port),
+            "FINERACT_SETTLE_SECONDS": "120",  # however slowly the command starts
         },
     )
 
