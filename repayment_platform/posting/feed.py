@@ -183,7 +183,7 @@ WHERE v.source_key = w.source_key AND (w.state, w.reason) IS DISTINCT FROM (v.st
 
 
 READ_ANEW = 'UPDATE "CORE"."CORE_WORK_FEED" SET batch = 0'
-"""After CORE was rebuilt, which may change facts of batches that were read: the next run reads all."""
+"""After a rebuild of CORE, which may change facts of batches that were read: all is read anew."""
 
 
 async def refresh(connection: Connection) -> None:

@@ -20,6 +20,16 @@ _KEEPALIVE: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }
+# The server's own default is two hours.
+_LET_GO = "; ".join(
+    f"SET tcp_{name} = {value}"
+    for name, value in (
+        ("keepalives_idle", 5),
+        ("keepalives_interval", 2),
+        ("keepalives_count", 3),
+        ("user_timeout", 10_000),
+    )
+)
 _LOCK_KEY = "hashtextextended('posting run ' || %s, 0)"
 _OPEN_RUNS = """
 SELECT DISTINCT run_id FROM "CORE"."CORE_POSTING_ATTEMPT"
@@ -46,6 +56,7 @@ async def live_run(conninfo: str, run_id: str) -> AsyncIterator[Connection]:
         conninfo, autocommit=True, application_name=f"posting {run_id}"[:63], **_KEEPALIVE
     )
     async with connection:
+        await connection.execute(_LET_GO)
         await keep_plans(connection)
         if not await _try_lock(connection, run_id):
             raise RunAlreadyActive(f"run {run_id} is posting already")

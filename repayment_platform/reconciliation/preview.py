@@ -80,7 +80,8 @@ LEFT JOIN "CORE"."CORE_LENDER_SETTING" s ON s.source_lender = t.source_lender
 LEFT JOIN "CORE"."CORE_RECON_REQUEST_ITEM" o
     ON o.source_key = c.source_key AND o.open AND o.request_id <> %(own_request)s
 LEFT JOIN LATERAL (
-    SELECT coalesce('ruled out: ' || decision, 'held: ' || reason_code) AS why FROM "CORE"."CORE_HOLD"
+    SELECT coalesce('ruled out: ' || decision, 'held: ' || reason_code) AS why
+    FROM "CORE"."CORE_HOLD"
     WHERE source_key = c.source_key AND decision IS DISTINCT FROM 'release' ORDER BY id LIMIT 1
 ) h ON true
 """

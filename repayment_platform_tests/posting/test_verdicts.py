@@ -20,7 +20,9 @@ def test_an_intent_that_no_request_can_carry_ends_as_failed_and_stops_no_other(
     bench.loans("LN-1")
     odd, other = bench.payment(loan), bench.payment("LN-1")
     bench.connection.execute(INTEND, (odd, loan, DAY, None))
-    long_ago = """UPDATE "CORE"."CORE_POSTING_ATTEMPT" SET intended_at = now() - interval '1 hour'"""
+    long_ago = (
+        """UPDATE "CORE"."CORE_POSTING_ATTEMPT" SET intended_at = now() - interval '1 hour'"""
+    )
     bench.connection.execute(long_ago)
 
     bench.post()
