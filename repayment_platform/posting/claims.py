@@ -14,9 +14,9 @@ from repayment_platform.posting.work import Connection
 
 # The payment is read again under lock: it must still be open with the very facts chosen, a
 # repayment in CORE, on this run's path, not held or ruled out, not paused, posted under no key of
-# its reference, and as the run's reconciliation request says. Then the unique indexes on what is under
-# way or posted decide between overlapping runs, whatever has changed since this statement began;
-# loans are taken in order, so that two runs wait for each other and not in a circle.
+# its reference, and as the run's reconciliation request says. Then the unique indexes on what is
+# under way or posted decide between overlapping runs, whatever has changed since this statement
+# began; loans are taken in order, so that two runs wait for each other and not in a circle.
 _CLAIM = """
 WITH asked AS (
     SELECT * FROM unnest(%(keys)s::text[], %(loans)s::text[], %(dates)s::date[],
