@@ -190,6 +190,28 @@ def test_an_exception_of_a_reposted_payment_closes_when_the_repost_is_undone(ben
     assert open_exceptions(bench.connection) == []
 
 
+def test_it_is_looked_up_on_the_loan_on_which_it_stood_last(bench: Bench) -> None:
+    """It was on another loan, which Fineract, restored from a backup, has forgotten."""
+    bench.loans("LN-1", "LN-2")
+    key = payment(bench)
+    bench.payment(source_key=key, loan_external_id="LN-2")
+    bench.post()
+    bench.connection.execute(
+        'INSERT INTO "CORE"."CORE_POSTING_ATTEMPT" (id, source_key, source_lender, '
+        "loan_external_id, payment_date, amount, idempotency_key, run_id, worker, outcome, "
+        "settled_at, undone_at) OVERRIDING SYSTEM VALUE SELECT 0, source_key, source_lender, "
+        "'LN-1', payment_date, amount, 'former', run_id, worker, outcome, settled_at, now() "
+        'FROM "CORE"."CORE_POSTING_ATTEMPT"'
+    )
+    undo(bench, key)
+
+    put_back(bench, key)
+    bench.post()
+
+    assert bench.ledger() == [(again(1), "LN-2", "100.00")]
+    every_proof_holds(bench)
+
+
 def test_the_command_says_what_it_did_and_under_which_external_id(
     bench: Bench, undone: str
 ) -> None:
