@@ -1,6 +1,5 @@
 """Cashfree's settlement report beside its webhooks: one payment, its refunds, and the payouts."""
 
-import json
 import random
 from itertools import permutations
 from pathlib import Path
@@ -307,14 +306,3 @@ def test_a_run_adds_up_again_only_what_has_new_lines_and_equals_a_rebuild(
     assert after[0]["batch"] > before[0]["batch"]
     records(models, "--full-refresh")
     assert models.rows(lines) == after
-
-
-def test_lines_are_found_by_an_index_on_the_payout(models: Warehouse) -> None:
-    models.connection.execute(
-        f"""INSERT INTO "RAW"."{REPORT}" (file_id, row_number, cells, outcome, utr)
-            SELECT 1, n, %s, 'success', 'U' || n / 10 FROM generate_series(1, 20000) n""",
-        (json.dumps(PAYMENT),),
-    )
-    models.connection.execute(f'ANALYZE "RAW"."{REPORT}"')
-    plan = models.rows(f"""EXPLAIN SELECT * FROM "RAW"."{REPORT}" WHERE utr = 'U7'""")
-    assert "raw_gb_payment_cashfree_settlements" in str(plan)

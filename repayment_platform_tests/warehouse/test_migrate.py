@@ -48,6 +48,13 @@ def test_a_source_registered_later_gets_its_table(
     connection.execute('SELECT id, cells FROM "RAW"."RAW_GB_NACH_CSV"')
 
 
+def test_the_lines_of_a_payout_are_found_by_an_index(connection: Connection) -> None:
+    found = connection.execute("SELECT tablename FROM pg_indexes WHERE indexdef LIKE '%(utr)%'")
+    listing = {table for table, source in SOURCES.items() if source.settlement_layout}
+    assert listing == {name for (name,) in found if name in SOURCES}
+    assert {"RAW_GB_PAYMENT_CASHFREE", "RAW_UGRO_PAYMENT_CASHFREE"} < listing
+
+
 def test_ids_of_all_raw_tables_come_from_one_sequence(connection: Connection) -> None:
     defaults = connection.execute(
         "SELECT table_name, column_default FROM information_schema.columns "
