@@ -16,6 +16,7 @@ from repayment_platform.defs.run_errors import errors_of
 from repayment_platform.monitoring.channels import channels
 from repayment_platform.monitoring.findings import (
     Finding,
+    ledger_differences,
     note_arrivals,
     silent_lenders,
     waiting_too_long,
@@ -43,6 +44,7 @@ def incidents(
             *failed_checks(context.instance, _checks(context)),
             *waiting_too_long(connection, timedelta(hours=settings.alert_backlog_hours)),
             *silent_lenders(connection),
+            *ledger_differences(connection),
         ]
         told = keep(connection, found, channels(settings.alert_urls))
     for channel in told.failed:

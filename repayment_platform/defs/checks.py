@@ -13,24 +13,25 @@ from pydantic import Field
 from repayment_platform.defs.posting import posted_repayments
 from repayment_platform.defs.reconciliation import reconciled_repayments
 from repayment_platform.posting import proof
-from repayment_platform.posting.ledger_proof import LedgerScope, ledger_agrees
+from repayment_platform.posting.ledger_proof import ledger_agrees
+from repayment_platform.posting.ledger_scope import LedgerScope
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 
 class LedgerConfig(dg.Config):
-    """Which postings to compare; by default what the run posted and the latest others."""
+    """Which postings to compare; by default those never compared before and the latest."""
 
     lender: str | None = Field(default=None, description="All postings of this lender.")
     first_day: str | None = Field(default=None, description="Paid from this day, YYYY-MM-DD.")
     last_day: str | None = Field(default=None, description="Paid up to this day, YYYY-MM-DD.")
 
-    def scope(self, run_id: str) -> LedgerScope:
+    def scope(self) -> LedgerScope:
         """Raises ValueError for what is no date."""
         first, last = (
             date.fromisoformat(day) if day else None for day in (self.first_day, self.last_day)
         )
-        return LedgerScope(run_id, self.lender.upper() if self.lender else None, first, last)
+        return LedgerScope(self.lender.upper() if self.lender else None, first, last)
 
 
 def _posted_once(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
@@ -51,18 +52,16 @@ def _stands_in_ledger(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=asset,
         name="ledger_agrees",
-        description="What this run posted, and the latest other postings, stand in Fineract's "
-        "ledger once, live and equal, without a twin that we did not post. Differences become "
-        "exceptions.",
+        description="What was posted and never compared before, and the latest postings, stand in "
+        "Fineract's ledger once, live and equal, without a twin that we did not post. Differences "
+        "become exceptions; every night some of all history is compared again.",
     )
     def ledger_agrees_check(
-        context: dg.AssetCheckExecutionContext,
         config: LedgerConfig,
         warehouse: dg.ResourceParam[DatabaseUrls],
         fineract: dg.ResourceParam[Settings],
     ) -> dg.AssetCheckResult:
-        scope = config.scope(context.run.run_id)
-        return _result(asyncio.run(ledger_agrees(fineract, warehouse.psycopg, scope)))
+        return _result(asyncio.run(ledger_agrees(fineract, warehouse.psycopg, config.scope())))
 
     return ledger_agrees_check
 

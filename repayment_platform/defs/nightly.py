@@ -1,14 +1,18 @@
-"""What is too dear for every half hour: the data tests and the proof that read all of CORE.
+"""What is too dear for every half hour: the data tests and proofs that read all of history.
 
-What belongs here: the nightly job. What does not: the tests (`dbt_project`), the proof
-(`posting.proof`).
+What belongs here: the nightly job. What does not: the tests (`dbt_project`), the proofs
+(`posting.proof`, `posting.ledger_proof`).
 """
+
+import asyncio
 
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
-from repayment_platform.posting.proof import FINDINGS_SHOWN, nothing_unaccounted
-from repayment_platform.settings import load_settings
+from repayment_platform.posting.ledger_proof import ledger_agrees
+from repayment_platform.posting.ledger_scope import LedgerScope
+from repayment_platform.posting.proof import FINDINGS_SHOWN, Proof, nothing_unaccounted
+from repayment_platform.settings import Settings, load_settings
 from repayment_platform.warehouse import dbt
 from repayment_platform.warehouse.urls import DatabaseUrls
 
@@ -21,16 +25,29 @@ def read_all_of_core(dbt_cli: DbtCliResource, warehouse: dg.ResourceParam[Databa
 
 @dg.op(description="Sets all of CORE against what was posted and what is open.")
 def account_for_every_payment(warehouse: dg.ResourceParam[DatabaseUrls]) -> None:
-    proven = nothing_unaccounted(warehouse.psycopg)
+    _fail_on(nothing_unaccounted(warehouse.psycopg), "payments are not accounted for")
+
+
+@dg.op(description="Asks Fineract about the loans that it was longest not asked about.")
+def compare_the_ledger_in_turn(
+    warehouse: dg.ResourceParam[DatabaseUrls], fineract: dg.ResourceParam[Settings]
+) -> None:
+    in_turn = LedgerScope(in_turn=True)
+    proven = asyncio.run(ledger_agrees(fineract, warehouse.psycopg, in_turn))
+    _fail_on(proven, "differences from the ledger")
+
+
+def _fail_on(proven: Proof, wrong: str) -> None:
     if not proven.holds:
         shown = "\n".join(proven.findings[:FINDINGS_SHOWN])
-        raise dg.Failure(f"{len(proven.findings)} payments are not accounted for:\n{shown}")
+        raise dg.Failure(f"{len(proven.findings)} {wrong}:\n{shown}")
 
 
-@dg.job(description="All data tests, those that read all of CORE among them, and the full proof.")
+@dg.job(description="All data tests, those that read all of CORE among them, and the full proofs.")
 def nightly_tests() -> None:
     read_all_of_core()
     account_for_every_payment()
+    compare_the_ledger_in_turn()
 
 
 every_night = dg.ScheduleDefinition(

@@ -1,4 +1,5 @@
-"""Trouble that the database shows: payments that wait too long, lenders that fell silent.
+"""Trouble that the database shows: payments that wait too long, lenders that fell silent, postings
+that differ from the ledger.
 
 What belongs here: reading it. What does not: whom to tell and how often (`incidents`), failed
 runs and checks, which Dagster knows of (`defs.alerts`).
@@ -56,6 +57,12 @@ WHERE gaps >= %(fewest)s
   AND now() - last_hour > greatest(%(times)s * longest, %(shortest)s)
 ORDER BY 1
 """
+_DIFFERENCES = """
+SELECT count(*), max(id),
+       (array_agg(coalesce(source_key, '') || ' ' || (detail ->> 'what') ORDER BY id DESC))[1]
+FROM "CORE"."CORE_EXCEPTION" WHERE closed_at IS NULL AND starts_with(kind, 'ledger_')
+HAVING count(*) > 0
+"""
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,8 @@ class Finding:
     kind: str
     subject: str
     detail: str
+    newest: int = 0
+    """Greater than before when there is more of it, which is told again."""
 
 
 def waiting_too_long(connection: Connection, limit: timedelta) -> list[Finding]:
@@ -109,6 +118,19 @@ def silent_lenders(connection: Connection) -> list[Finding]:
         )
         for lender, last, usual in connection.execute(_SILENT, limits)
         if lender in LENDERS
+    ]
+
+
+def ledger_differences(connection: Connection) -> list[Finding]:
+    """Open exceptions that say that the ledger differs; told again with each further one."""
+    return [
+        Finding(
+            "ledger_differs",
+            "Fineract",
+            f"{count} differences from what we posted are open, the latest: {what}",
+            newest,
+        )
+        for count, newest, what in connection.execute(_DIFFERENCES)
     ]
 
 

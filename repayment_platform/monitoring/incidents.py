@@ -1,6 +1,7 @@
 """Incidents: each trouble from when it was first found to when it was found no more.
 
-What belongs here: opening, resolving, and telling each address once of each. What does not:
+What belongs here: opening, resolving, and telling each address once of each, and again when it has
+grown. What does not:
 finding trouble (`findings`), the way to an address (`channels`).
 """
 
@@ -17,8 +18,10 @@ Send = Callable[[str, str], bool]
 
 _LOCK = int.from_bytes(b"incident")
 _OPEN = """
-INSERT INTO "CORE"."CORE_INCIDENT" (kind, subject, detail) VALUES (%s, %s, %s)
-ON CONFLICT (kind, subject) WHERE resolved_at IS NULL DO UPDATE SET detail = EXCLUDED.detail
+INSERT INTO "CORE"."CORE_INCIDENT" AS known (kind, subject, detail, newest) VALUES (%s, %s, %s, %s)
+ON CONFLICT (kind, subject) WHERE resolved_at IS NULL DO UPDATE
+SET detail = EXCLUDED.detail, newest = EXCLUDED.newest,
+    told_to = CASE WHEN EXCLUDED.newest > known.newest THEN '{}' ELSE known.told_to END
 """
 _RESOLVE = """
 UPDATE "CORE"."CORE_INCIDENT" SET resolved_at = now()
@@ -65,7 +68,7 @@ def keep(
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         for found in findings:
-            connection.execute(_OPEN, (found.kind, found.subject, found.detail))
+            connection.execute(_OPEN, (found.kind, found.subject, found.detail, found.newest))
         names = [f.kind for f in findings], [f.subject for f in findings]
         connection.execute(_RESOLVE, names)
         sent, failed = 0, []

@@ -1,17 +1,20 @@
-"""What a person must look at: posted payments that changed since, and returns of no payment.
+"""What a person must look at: posted payments that changed since, returns of no payment, and
+differences of the ledger.
 
 What belongs here: raising, listing and closing rows of CORE_EXCEPTION. What does not: payments
 that were not posted yet (`holds`), asking the ledger (`ledger_proof`), screens.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from psycopg import AsyncConnection, Connection
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
+from repayment_platform.posting.differences import Difference
 from repayment_platform.warehouse.audit import record
 
 AFTER_POSTING = (
@@ -21,13 +24,30 @@ AFTER_POSTING = (
     "changed_after_posting",
 )
 """Kinds that name a repayment to undo in Fineract; the look-up that sees it undone closes them."""
+LEDGER_KINDS = (
+    "ledger_missing",
+    "ledger_reversed",
+    "ledger_amount",
+    "ledger_date",
+    "ledger_foreign",
+)
+"""Kinds of differences between the ledger and what we recorded as posted."""
 
-# What a person closed stays closed until something new is known.
+# Of a posting p and its payment t in CORE.
+CORE_DIFFERS = """(NOT t.is_success OR (p.loan_external_id, p.amount, p.payment_date)
+        IS DISTINCT FROM (t.loan_external_id, t.amount, t.payment_date))"""
+
+# What was closed stays closed until something new is known: another detail, another posting, or
+# that what closed it by itself is not so any more.
 _NOT_CLOSED_AS_IT_IS = """
 WHERE NOT EXISTS (
     SELECT FROM "CORE"."CORE_EXCEPTION" known
     WHERE known.source_key = news.source_key AND known.kind = news.kind
-      AND known.closed_at IS NOT NULL AND known.detail = news.detail)
+      AND known.detail = news.detail AND known.closed_by
+          <> CASE WHEN starts_with(known.kind, 'ledger_') THEN 'look-up' ELSE 'CORE' END
+      AND known.closed_at > coalesce((
+          SELECT processed_at FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" latest
+          WHERE latest.source_key = known.source_key), '-infinity'))
 ON CONFLICT (source_key, kind) WHERE closed_at IS NULL DO UPDATE SET detail = EXCLUDED.detail
 """
 
@@ -61,8 +81,7 @@ SELECT source_key, kind, detail FROM (
             'why', t.not_repayment_reason)
             || jsonb_strip_nulls(jsonb_build_object('external_id', p.external_id)) AS detail
     FROM posted p JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
-    WHERE NOT t.is_success OR (p.loan_external_id, p.amount, p.payment_date)
-        IS DISTINCT FROM (t.loan_external_id, t.amount, t.payment_date)
+    WHERE {CORE_DIFFERS}
 ) news
 {_NOT_CLOSED_AS_IT_IS}"""  # noqa: S608 (the parts are constants of this module)
 
@@ -107,34 +126,58 @@ CLOSE_SETTLED = (
 )
 """Statements that close what new facts have settled; they read open exceptions only."""
 
-_CLOSE_BY_LOOK_UP = """
+_CLOSE_UNDONE = """
 UPDATE "CORE"."CORE_EXCEPTION"
-SET closed_at = now(), closed_by = 'look-up', closed_why = %(why)s
-WHERE closed_at IS NULL AND source_key = ANY (%(keys)s) AND kind = ANY (%(kinds)s)
+SET closed_at = now(), closed_by = 'look-up', closed_why = 'it was undone in Fineract'
+WHERE closed_at IS NULL AND source_key = ANY (%s) AND kind = ANY (%s)
 """
+_NEWS = """
+unnest(%(keys)s::text[], %(kinds)s::text[], %(details)s::jsonb[]) AS news (source_key, kind, detail)
+"""
+_CLOSE_OTHER_DIFFERENCES = f"""
+UPDATE "CORE"."CORE_EXCEPTION" e
+SET closed_at = now(), closed_by = 'look-up', closed_why = 'the ledger is not so any more'
+WHERE e.closed_at IS NULL AND e.source_key = ANY (%(asked)s) AND e.kind = ANY (%(ledger_kinds)s)
+  AND NOT EXISTS (
+      SELECT FROM {_NEWS}
+      WHERE (news.source_key, news.kind, news.detail) = (e.source_key, e.kind, e.detail))
+"""  # noqa: S608 (the part is a constant)
+_RAISE_DIFFERENCES = f"""
+INSERT INTO "CORE"."CORE_EXCEPTION" (source_key, kind, detail)
+SELECT source_key, kind, detail FROM {_NEWS} {_NOT_CLOSED_AS_IT_IS} RETURNING source_key, kind
+"""  # noqa: S608 (the parts are constants)
 # What another transaction on the loan asks stays a question.
 _CLOSE_REPOSTED = """
 UPDATE "CORE"."CORE_EXCEPTION"
 SET closed_at = now(), closed_by = %(who)s, closed_why = 'to be posted again: ' || %(why)s
 WHERE closed_at IS NULL AND source_key = %(key)s AND kind <> 'ledger_foreign'
 """
-_LOOKED = """
-UPDATE "CORE"."CORE_EXCEPTION" SET looked_at = now()
-WHERE closed_at IS NULL AND source_key = ANY (%s)
-"""
 
 
-async def close_by_look_up(
-    connection: AsyncConnection[Any], keys: Collection[str], kinds: Collection[str], why: str
-) -> None:
-    """Close the open exceptions of these keys and kinds: the ledger was asked and settles them."""
-    parameters = {"keys": list(keys), "kinds": list(kinds), "why": why}
-    await connection.execute(_CLOSE_BY_LOOK_UP, parameters)
+async def close_undone(connection: AsyncConnection[Any], keys: Collection[str]) -> None:
+    """Close what asked to undo the repayments of these keys: they are undone."""
+    await connection.execute(_CLOSE_UNDONE, (list(keys), list(AFTER_POSTING)))
 
 
-async def looked_at(connection: AsyncConnection[Any], keys: Collection[str]) -> None:
-    """Note that the ledger was asked about these keys, so that others come first next time."""
-    await connection.execute(_LOOKED, (list(keys),))
+async def keep_differences(
+    connection: AsyncConnection[Any], asked: Collection[str], found: Sequence[Difference]
+) -> list[Difference]:
+    """Have the open exceptions of the keys that were asked about be what was found; returns those
+    of them that no person has closed as they are.
+
+    One that is otherwise than before is an exception of its own: it is news.
+    """
+    parameters = {
+        "asked": list(asked),
+        "ledger_kinds": list(LEDGER_KINDS),
+        "keys": [d.posting.key for d in found],
+        "kinds": [d.kind for d in found],
+        "details": [Jsonb({"loan": d.posting.loan, "what": d.what}) for d in found],
+    }
+    await connection.execute(_CLOSE_OTHER_DIFFERENCES, parameters)
+    cursor = await connection.execute(_RAISE_DIFFERENCES, parameters)
+    open_now = set(await cursor.fetchall())
+    return [d for d in found if (d.posting.key, d.kind) in open_now]
 
 
 def close_reposted(connection: Connection[Any], key: str, who: str, why: str) -> None:

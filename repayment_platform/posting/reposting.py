@@ -21,10 +21,10 @@ from repayment_platform.fineract.contract import (
     InvalidRequestError,
     LookupFailed,
 )
+from repayment_platform.posting.differences import strays
 from repayment_platform.posting.exceptions import close_reposted
 from repayment_platform.posting.holds import UNDONE, Decision, NoSuchHold, decide
 from repayment_platform.posting.ledger import REMEMBERED, fineract_client, refuse_another
-from repayment_platform.posting.ledger_proof import strays
 from repayment_platform.settings import Settings
 from repayment_platform.sources.keys import repost_id
 from repayment_platform.warehouse import audit
@@ -79,7 +79,7 @@ SELECT source_key, source_lender, 'failed', loan_external_id, payment_date, amou
 FROM "CORE"."CORE_TRANSACTION_DATA" WHERE source_key = %(key)s
 ON CONFLICT (source_key) DO UPDATE SET status = 'failed', fineract_transaction_id = NULL,
     external_id = EXCLUDED.external_id, error_code = EXCLUDED.error_code,
-    error_text = EXCLUDED.error_text, processed_at = clock_timestamp()
+    error_text = EXCLUDED.error_text, processed_at = clock_timestamp(), ledger_checked_at = NULL
 WHERE p.processed_at = %(processed_at)s
 """
 _UNDO_ATTEMPT = f"""

@@ -76,7 +76,8 @@ WITH result AS (
         payment_ref = EXCLUDED.payment_ref, external_id = EXCLUDED.external_id,
         fineract_transaction_id = EXCLUDED.fineract_transaction_id,
         error_code = EXCLUDED.error_code, error_text = EXCLUDED.error_text,
-        attempts = p.attempts + 1, run_id = EXCLUDED.run_id, processed_at = clock_timestamp()
+        attempts = p.attempts + 1, run_id = EXCLUDED.run_id, processed_at = clock_timestamp(),
+        ledger_checked_at = NULL
     WHERE p.status <> 'success'
 ), finished AS (
     DELETE FROM "CORE"."CORE_OPEN_WORK" w USING settled s

@@ -17,7 +17,8 @@ from repayment_platform.posting.exceptions import (
     open_exceptions,
 )
 from repayment_platform.posting.holds import Decision, decide, open_holds
-from repayment_platform.posting.ledger_proof import LedgerScope, ledger_agrees
+from repayment_platform.posting.ledger_proof import ledger_agrees
+from repayment_platform.posting.ledger_scope import LedgerScope
 from repayment_platform.settings import ROOT
 from repayment_platform_tests.posting.conftest import DAY, Bench
 
@@ -38,8 +39,7 @@ def undo_in_fineract(bench: Bench, key: str) -> None:
 
 
 def look_up(bench: Bench) -> proof.Proof:
-    scope = LedgerScope("another run")
-    return asyncio.run(ledger_agrees(bench.settings, bench.conninfo, scope))
+    return asyncio.run(ledger_agrees(bench.settings, bench.conninfo, LedgerScope()))
 
 
 def closed(bench: Bench) -> list[Any]:
@@ -189,8 +189,8 @@ def test_a_repayment_undone_before_its_return_is_known_is_settled_with_it(bench:
 def test_old_exceptions_are_looked_up_a_few_at_a_time_the_longest_unasked_first(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("repayment_platform.posting.ledger_proof.RECENT", 0)
-    monkeypatch.setattr("repayment_platform.posting.ledger_proof.EXCEPTIONS_LOOKED_UP", 2)
+    for name, number in {"UNCHECKED": 0, "RECENT": 0, "EXCEPTIONS_LOOKED_UP": 2}.items():
+        monkeypatch.setattr(f"repayment_platform.posting.ledger_scope.{name}", number)
     loans = [f"LN-{n}" for n in range(5)]
     bench.loans(*loans)
     keys = [bench.payment(loan) for loan in loans]

@@ -1,21 +1,23 @@
 """The proofs after the fact, each made to fail."""
 
 import asyncio
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 import httpx
 import pytest
 
-from repayment_platform.fineract.contract import LedgerTransaction
+from repayment_platform.fineract.contract import LedgerTransaction, UnknownLoan
 from repayment_platform.posting import proof
-from repayment_platform.posting.ledger_proof import LedgerScope, differences, ledger_agrees
+from repayment_platform.posting.differences import Posting, differences
+from repayment_platform.posting.ledger_proof import ledger_agrees
+from repayment_platform.posting.ledger_scope import LedgerScope
 from repayment_platform_tests.posting.conftest import DAY, Bench
 
 
-def agrees(bench: Bench, **scope: str) -> proof.Proof:
-    run = LedgerScope(f"run-{bench.runs}", **scope)
-    return asyncio.run(ledger_agrees(bench.settings, bench.conninfo, run))
+def agrees(bench: Bench, **scope: Any) -> proof.Proof:
+    return asyncio.run(ledger_agrees(bench.settings, bench.conninfo, LedgerScope(**scope)))
 
 
 def test_after_an_ordinary_run_every_proof_holds(bench: Bench) -> None:
@@ -60,13 +62,9 @@ def test_a_lender_or_days_can_be_named_and_bound_what_is_compared(bench: Bench) 
     assert agrees(bench, first_day=date(2026, 1, 1)).checked == 0
 
 
-OURS = {
-    "key": "the payment",
-    "external_id": "k",
-    "amount": "10.00",
-    "date": DAY.isoformat(),
-    "to_undo": False,
-}
+def posted(external_id: str, amount: str = "10.00") -> Posting:
+    then = datetime(2026, 1, 1, tzinfo=UTC)
+    return Posting("LN-1", external_id, external_id, Decimal(amount), DAY, False, then)
 
 
 def ledger(**changed: object) -> LedgerTransaction:
@@ -87,6 +85,7 @@ def ledger(**changed: object) -> LedgerTransaction:
     [
         ((ledger(),), []),
         ((), ["ledger_missing"]),
+        (UnknownLoan("no such loan"), ["ledger_missing"]),
         ((ledger(reversed=True),), ["ledger_reversed"]),
         ((ledger(amount=Decimal(11)),), ["ledger_amount"]),
         ((ledger(date=date(2025, 1, 1)),), ["ledger_date"]),
@@ -97,10 +96,10 @@ def ledger(**changed: object) -> LedgerTransaction:
     ],
 )
 def test_each_way_to_differ_from_the_ledger_has_its_name(
-    listing: tuple[LedgerTransaction, ...], kinds: list[str]
+    listing: tuple[LedgerTransaction, ...] | UnknownLoan, kinds: list[str]
 ) -> None:
-    found = differences([OURS], {"k", "other of ours"}, listing)
-    assert [difference.kind for difference in found] == kinds
+    found = differences([posted("k"), posted("other of ours", "7.00")], listing)
+    assert [d.kind for d in found if d.posting.key == "k"] == kinds
 
 
 def test_a_second_success_of_a_key_is_found_where_its_index_was_dropped(bench: Bench) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from repayment_platform.posting.ledger_proof import LedgerScope, ledger_agrees
+from repayment_platform.posting.ledger_proof import ledger_agrees
+from repayment_platform.posting.ledger_scope import LedgerScope
 from repayment_platform.posting.proof import nothing_recorded_twice, nothing_unaccounted
 from repayment_platform.posting.reposting import NotReposted, Reposted, missing_keys, repost
 from repayment_platform.sandbox.process import running_sandbox
@@ -72,7 +73,7 @@ def test_a_run_after_the_restore_posts_nothing_and_the_check_names_what_is_gone(
     kept, gone = lost
     bench.post()
     assert [row[0] for row in bench.ledger()] == [kept]
-    proof = asyncio.run(ledger_agrees(bench.settings, bench.conninfo, LedgerScope("run-3")))
+    proof = asyncio.run(ledger_agrees(bench.settings, bench.conninfo, LedgerScope()))
     assert not proof.holds
     assert missing_keys(bench.connection) == [gone]
 
@@ -95,7 +96,7 @@ def test_what_is_gone_is_posted_again_once_and_said_in_the_audit_log(
     assert bench.one(f"{attempts} WHERE source_key = %s", gone) == (2, 1)
     assert nothing_recorded_twice(bench.conninfo).findings == []
     assert nothing_unaccounted(bench.conninfo).findings == []
-    scope = LedgerScope("run-4")
+    scope = LedgerScope()
     assert asyncio.run(ledger_agrees(bench.settings, bench.conninfo, scope)).findings == []
     assert missing_keys(bench.connection) == []
 

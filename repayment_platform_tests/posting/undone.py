@@ -10,7 +10,8 @@ import pytest
 
 from repayment_platform.posting.exceptions import open_exceptions
 from repayment_platform.posting.holds import open_holds
-from repayment_platform.posting.ledger_proof import LedgerScope, ledger_agrees
+from repayment_platform.posting.ledger_proof import ledger_agrees
+from repayment_platform.posting.ledger_scope import LedgerScope
 from repayment_platform.posting.proof import nothing_recorded_twice, nothing_unaccounted
 from repayment_platform.posting.reposting import NotReposted, Reposted, repost
 from repayment_platform.sources.keys import repost_id
@@ -62,8 +63,7 @@ def put_back(bench: Bench, key: str) -> Reposted:
 
 
 def differences(bench: Bench) -> list[str]:
-    scope = LedgerScope(f"run-{bench.runs}")
-    return asyncio.run(ledger_agrees(bench.settings, bench.conninfo, scope)).findings
+    return asyncio.run(ledger_agrees(bench.settings, bench.conninfo, LedgerScope())).findings
 
 
 def ids_in_ledger(bench: Bench) -> dict[str, bool]:

@@ -6,7 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from repayment_platform.posting.ledger_proof import LedgerScope, ledger_agrees
+from repayment_platform.posting.ledger_proof import ledger_agrees
+from repayment_platform.posting.ledger_scope import LedgerScope
 from repayment_platform.posting.model import Selection
 from repayment_platform.posting.runner import run_posting
 from repayment_platform_tests.transformation.platform import Platform, loan
@@ -39,7 +40,7 @@ def look_up_and_undo(platform: Platform, key: str) -> list[Row]:
     """Ask the ledger about open exceptions, undo the repayment there, and ask again."""
 
     def ask() -> None:
-        scope = LedgerScope("another run")
+        scope = LedgerScope()
         asyncio.run(ledger_agrees(platform.settings, platform.models.urls.psycopg, scope))
 
     ask()

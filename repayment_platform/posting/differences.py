@@ -1,0 +1,75 @@
+"""How Fineract's transactions of one loan differ from what we recorded as posted there.
+
+What belongs here: comparing values. What does not: asking Fineract, keeping what is found
+(`ledger_proof`).
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from repayment_platform.fineract.contract import LedgerTransaction, UnknownLoan
+
+
+@dataclass(frozen=True)
+class Posting:
+    """A payment as it was posted."""
+
+    loan: str
+    key: str
+    external_id: str
+    amount: Decimal
+    """Rupees."""
+    date: date
+    to_undo: bool
+    """CORE has it otherwise now, and an exception asks or asked somebody to undo it."""
+    read_at: datetime
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One payment on which the ledger and we disagree."""
+
+    posting: Posting
+    kind: str
+    what: str
+
+
+def strays(
+    listing: tuple[LedgerTransaction, ...], ours: Collection[str]
+) -> list[LedgerTransaction]:
+    """The live repayments of a loan of which none of our external ids is."""
+    live = [t for t in listing if t.is_repayment and not t.reversed]
+    return [t for t in live if t.external_id not in ours]
+
+
+def differences(
+    ours: Sequence[Posting], listing: tuple[LedgerTransaction, ...] | UnknownLoan
+) -> Iterator[Difference]:
+    """Where the ledger disagrees with all that we recorded as posted on the loan, at most one
+    difference of a kind for each payment."""
+    if isinstance(listing, UnknownLoan):
+        for posting in ours:
+            yield Difference(posting, "ledger_missing", "is not in the ledger, nor is its loan")
+        return
+    by_external_id = {t.external_id: t for t in listing}
+    foreign = strays(listing, {posting.external_id for posting in ours})
+    for posting in ours:
+        amount, day = posting.amount, posting.date
+        found = by_external_id.get(posting.external_id)
+        if found is None:
+            yield Difference(posting, "ledger_missing", "is not in the ledger")
+        elif found.reversed:
+            if not posting.to_undo:
+                yield Difference(posting, "ledger_reversed", "was undone in the ledger")
+        elif found.amount != amount:
+            what = f"is {found.amount:.2f} there, {amount} here"
+            yield Difference(posting, "ledger_amount", what)
+        elif found.date != day:
+            yield Difference(posting, "ledger_date", f"is of {found.date} there, of {day} here")
+        twins = [t for t in foreign if (t.amount, t.date) == (amount, day)]
+        if twins:
+            ids = ", ".join(str(t.external_id or f"transaction {t.resource_id}") for t in twins)
+            what = f"has a twin of {amount} rupees on {day} that we did not post: {ids}"
+            yield Difference(posting, "ledger_foreign", what)

@@ -1,0 +1,128 @@
+"""Which loans a comparison asks the ledger about, and what we recorded as posted on them.
+
+What belongs here: choosing loans, reading their postings, and noting that they were asked about.
+What does not: asking and comparing (`ledger_proof`, `differences`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg.rows import class_row
+
+from repayment_platform.posting.differences import Posting
+from repayment_platform.posting.exceptions import AFTER_POSTING, CORE_DIFFERS, LEDGER_KINDS
+
+UNCHECKED = 5000
+"""How many postings that the ledger was never asked about a comparison takes, the oldest first;
+the next takes more."""
+RECENT = 2000
+"""How many of the latest postings every comparison looks at again, for what was undone since."""
+EXCEPTIONS_LOOKED_UP = 200
+"""Of the open exceptions, how many a comparison asks about, the longest unasked first."""
+LOANS_IN_TURN = 20_000
+"""How many loans a comparison in turn asks about, the longest unasked first."""
+
+_AFTER_A_RUN = """
+(SELECT loan_external_id FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
+ WHERE status = 'success' AND ledger_checked_at IS NULL ORDER BY processed_at LIMIT %(unchecked)s)
+UNION
+(SELECT loan_external_id FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
+ WHERE status = 'success' ORDER BY processed_at DESC LIMIT %(recent)s)
+UNION
+(SELECT p.loan_external_id
+ FROM "CORE"."CORE_EXCEPTION" e JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
+ WHERE e.closed_at IS NULL AND e.kind = ANY (%(kinds)s) AND p.status = 'success'
+ ORDER BY e.looked_at NULLS FIRST, e.id LIMIT %(looked_up)s)
+"""
+# Reads every outcome, as the other proof of the night does: an index on the time would be written
+# with each posting, and be no help in counting loans.
+_IN_TURN = """
+SELECT loan_external_id FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" WHERE status = 'success'
+GROUP BY 1 ORDER BY min(ledger_checked_at) NULLS FIRST LIMIT %(in_turn)s
+"""
+_NAMED = """
+SELECT DISTINCT loan_external_id FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
+WHERE status = 'success'
+  AND (%(lender)s::text IS NULL OR source_lender = %(lender)s)
+  AND (%(first_day)s::date IS NULL OR payment_date >= %(first_day)s)
+  AND (%(last_day)s::date IS NULL OR payment_date <= %(last_day)s)
+"""
+# What was to be undone is excused only while CORE has it otherwise than it was posted, and not
+# where a person closed the exception: then the repayment was to stay.
+_POSTINGS = f"""
+SELECT p.loan_external_id AS loan, p.source_key AS key,
+       coalesce(p.external_id, p.source_key) AS external_id, p.amount, p.payment_date AS date,
+       now() AS read_at, coalesce((
+           SELECT (e.closed_by IS NULL OR e.closed_by = 'look-up') AND {CORE_DIFFERS}
+           FROM "CORE"."CORE_EXCEPTION" e
+           LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
+           WHERE e.source_key = p.source_key AND e.kind = ANY (%(after_posting)s)
+             AND e.detail ->> 'external_id' IS NOT DISTINCT FROM p.external_id
+           ORDER BY e.id DESC LIMIT 1), false) AS to_undo
+FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+WHERE p.status = 'success' AND p.loan_external_id = ANY (%(loans)s)
+"""  # noqa: S608 (the part is a constant)
+# Not what was posted again meanwhile. A time once set is renewed in turn only, so that a run does
+# not write all that a loan ever had.
+_CHECKED = """
+UPDATE "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p SET ledger_checked_at = read.at
+FROM unnest(%(keys)s::text[], %(times)s::timestamptz[]) AS read (source_key, at)
+WHERE p.source_key = read.source_key AND p.status = 'success' AND p.processed_at < read.at
+  AND (p.ledger_checked_at IS NULL OR %(in_turn)s)
+"""
+_LOOKED = """
+UPDATE "CORE"."CORE_EXCEPTION" SET looked_at = now()
+WHERE closed_at IS NULL AND source_key = ANY (%(keys)s)
+"""
+
+
+@dataclass(frozen=True)
+class LedgerScope:
+    """Which loans to ask about, each with all of its postings.
+
+    By default those of postings never asked about, of the latest ones, and of open exceptions; all
+    of a lender's or of some days where these are named; or, `in_turn`, the longest unasked.
+    """
+
+    lender: str | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+    in_turn: bool = False
+
+    async def loans(self, connection: AsyncConnection[Any]) -> list[str]:
+        """The loans of this scope."""
+        is_named = (self.lender, self.first_day, self.last_day) != (None, None, None)
+        query = _IN_TURN if self.in_turn else _NAMED if is_named else _AFTER_A_RUN
+        parameters = {
+            "unchecked": UNCHECKED,
+            "recent": RECENT,
+            "looked_up": EXCEPTIONS_LOOKED_UP,
+            "kinds": [*AFTER_POSTING, *LEDGER_KINDS],
+            "in_turn": LOANS_IN_TURN,
+            "lender": self.lender,
+            "first_day": self.first_day,
+            "last_day": self.last_day,
+        }
+        cursor = await connection.execute(query, parameters)
+        return [loan for (loan,) in await cursor.fetchall()]
+
+    async def checked(self, connection: AsyncConnection[Any], postings: Sequence[Posting]) -> None:
+        """Note that the ledger was asked about these, so that others come first next time."""
+        parameters = {
+            "keys": [posting.key for posting in postings],
+            "times": [posting.read_at for posting in postings],
+            "in_turn": self.in_turn,
+        }
+        await connection.execute(_CHECKED, parameters)
+        await connection.execute(_LOOKED, parameters)
+
+
+async def postings_of(connection: AsyncConnection[Any], loans: Sequence[str]) -> list[Posting]:
+    """All that is recorded as posted on these loans."""
+    parameters = {"loans": list(loans), "after_posting": list(AFTER_POSTING)}
+    async with connection.cursor(row_factory=class_row(Posting)) as cursor:
+        await cursor.execute(_POSTINGS, parameters)
+        return await cursor.fetchall()
