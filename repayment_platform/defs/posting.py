@@ -4,7 +4,7 @@ What belongs here: its run config and its metadata. What does not: how posting w
 its checks (`checks`), when it runs (`automation`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import dagster as dg
@@ -57,6 +57,7 @@ class PostingConfig(dg.Config):
     kinds={"fineract", "python"},
     pool=POOL,
     freshness_policy=EVERY_HALF_HOUR,
+    output_required=False,  # a dry run materializes nothing, and Dagster skips its checks
     description="Every due payment of the automated lenders, posted to Fineract exactly once.",
 )
 def posted_repayments(
@@ -64,13 +65,13 @@ def posted_repayments(
     config: PostingConfig,
     warehouse: dg.ResourceParam[DatabaseUrls],
     fineract: dg.ResourceParam[Settings],
-) -> dg.MaterializeResult[None]:
+) -> Iterator[dg.MaterializeResult[None]]:
     selection = config.selection()
     run_id = context.run.run_id
     if config.dry_run:
         lines = inspect_queue(warehouse.psycopg, selection, run_id)
-        context.log.info("dry run: nothing was changed")
-        return dg.MaterializeResult(metadata={"dry_run": True, "queue": queue_table(lines)})
+        observe_dry_run(context, {"queue": queue_table(lines)})
+        return
     warn_of_sandbox(context, fineract)
     try:
         summary = run_posting(fineract, warehouse.psycopg, selection, run_id)
@@ -83,7 +84,14 @@ def posted_repayments(
             metadata=metadata,
             allow_retries=False,
         )
-    return dg.MaterializeResult(metadata=metadata)
+    yield dg.MaterializeResult(metadata=metadata)
+
+
+def observe_dry_run(context: dg.AssetExecutionContext, seen: dict[str, Any]) -> None:
+    """Show on the asset's page what a run would do: as an observation, for nothing was posted."""
+    metadata = {"dry_run": True, **seen}
+    context.log_event(dg.AssetObservation(context.asset_key, metadata=metadata))
+    context.log.info("dry run: nothing was changed")
 
 
 def warn_of_sandbox(context: dg.AssetExecutionContext, fineract: Settings) -> None:

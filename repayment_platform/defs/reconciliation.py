@@ -4,7 +4,7 @@ What belongs here: its run config, its metadata and its job. What does not: requ
 (`reconciliation`), starting their runs (`recon_requests`), how posting works (`posting`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -17,6 +17,7 @@ from repayment_platform.defs.posting import (
     POOL,
     STOPPED_EARLY,
     markdown_table,
+    observe_dry_run,
     run_metadata,
     warn_of_sandbox,
 )
@@ -82,6 +83,7 @@ class ReconcileConfig(dg.Config):
     group_name="posting",
     kinds={"fineract", "python"},
     pool=POOL,
+    output_required=False,  # as of posted_repayments
     description="Recon payments that an operator asked for, posted to Fineract exactly once.",
 )
 def reconciled_repayments(
@@ -89,18 +91,18 @@ def reconciled_repayments(
     config: ReconcileConfig,
     warehouse: dg.ResourceParam[DatabaseUrls],
     fineract: dg.ResourceParam[Settings],
-) -> dg.MaterializeResult[None]:
+) -> Iterator[dg.MaterializeResult[None]]:
     with psycopg.connect(warehouse.psycopg, autocommit=True) as connection:
         try:
             if config.dry_run:
-                context.log.info("dry run: nothing was changed")
-                return dg.MaterializeResult(metadata=_preview_metadata(seen(connection, config)))
+                observe_dry_run(context, _preview_metadata(seen(connection, config)))
+                return
             request, plan = _take(connection, config, context.run.run_id)
         except REFUSALS as refusal:
             raise dg.Failure(f"nothing was posted: {refusal}", allow_retries=False) from None
         warn_of_sandbox(context, fineract)
         context.log.info(f"request {request}: {len(plan.keys)} payments to post")
-        return _post(connection, warehouse.psycopg, fineract, request, plan, context.run.run_id)
+        yield _post(connection, warehouse.psycopg, fineract, request, plan, context.run.run_id)
 
 
 REFUSALS = (
@@ -210,7 +212,6 @@ def _result(summary: posting.Summary, plan: running.Plan) -> dict[str, Any]:
 
 def _preview_metadata(shown: Preview) -> dict[str, Any]:
     return {
-        "dry_run": True,
         "payments": shown.count,
         "rupees": rupees(shown.rupees),
         "by_lender": markdown_table(

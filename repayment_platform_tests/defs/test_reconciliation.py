@@ -75,8 +75,11 @@ def run(
 
 
 def told(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
-    (event,) = result.get_asset_materialization_events()
-    return {name: value.value for name, value in event.materialization.metadata.items()}
+    """Of a dry run what it observed, of another what it materialized."""
+    (event,) = [e for e in result.all_events if e.is_step_materialization or e.is_asset_observation]
+    data = event.event_specific_data
+    shown = data.materialization if event.is_step_materialization else data.asset_observation
+    return {name: value.value for name, value in shown.metadata.items()}
 
 
 def refusal(result: dg.ExecuteInProcessResult) -> str:
