@@ -181,6 +181,11 @@ def _post(
         summary.stopped = f"{type(error).__name__}: {error}"
         running.end(connection, request, run_id, _result(summary, plan), failed=True)
         raise
+    ended = f"request {request}"
+    if summary.stopped:
+        ended = f"{STOPPED_EARLY}, {ended} can be started again"
+    else:
+        summary.stopped = running.not_posted(connection, request, plan)
     failed = summary.stopped is not None
     running.end(connection, request, run_id, _result(summary, plan), failed=failed)
     metadata = run_metadata(summary, run_report(conninfo, run_id)) | {
@@ -188,11 +193,7 @@ def _post(
         "excluded": excluded_table(plan.excluded),
     }
     if failed:
-        raise dg.Failure(
-            f"{STOPPED_EARLY}, request {request} can be started again: {summary.stopped}",
-            metadata=metadata,
-            allow_retries=False,
-        )
+        raise dg.Failure(f"{ended}: {summary.stopped}", metadata=metadata, allow_retries=False)
     return dg.MaterializeResult(metadata=metadata)
 
 

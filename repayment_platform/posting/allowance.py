@@ -13,7 +13,7 @@ from psycopg import AsyncConnection
 
 from repayment_platform.posting.model import Payment
 
-_OVER = "over the lender's limit for one run; the next run goes on"
+_OVER = "over the lender's limit for one run"
 _TOO_LARGE = "larger than all that the lender's limit lets one run post"
 _BEHIND = "behind an earlier payment of its loan that is over the lender's limit"
 _RUN_LIMITS = """

@@ -19,7 +19,7 @@ class State(StrEnum):
 
     WAITING = "waiting"
     DEFERRED = "deferred"
-    """Not now, and no person is needed: paused, over a run's limit, before POST_FROM."""
+    """Not now, though nothing is wrong with it: paused, over a run's limit, before POST_FROM."""
     HELD = "held"
     """A person must decide."""
     SENDING = "sending"

@@ -16,18 +16,22 @@ from repayment_platform.reconciliation.preview import JUDGED_BY, OBJECTION, Excl
 from repayment_platform.reconciliation.requests import NotOpen, get, set_items_open
 from repayment_platform.warehouse import audit
 
+REASONS_SHOWN = 3
+"""Of the reasons for which payments were left, the most frequent."""
+
 _BEGIN = """
 UPDATE "CORE"."CORE_RECON_REQUEST" SET state = 'running', run_id = %(run_id)s
 WHERE id = %(id)s AND state = 'approved' AND (decided_by IS NOT NULL OR NOT %(four_eyes)s)
 """
-# The request was approved for these very facts: what differs now is left out, and the item says so.
+# The request was approved for these very facts. Why an item is not to be posted; null where it is.
+_UNFIT = f"""coalesce({OBJECTION}, CASE
+    WHEN (c.loan_external_id, c.payment_date, c.amount)
+         IS DISTINCT FROM (t.loan_external_id, t.payment_date, t.amount)
+    THEN 'loan, date or amount changed since the request' END)"""
 _JUDGE = f"""
 UPDATE "CORE"."CORE_RECON_REQUEST_ITEM" i SET excluded = now.reason
 FROM (
-    SELECT c.source_key, coalesce({OBJECTION}, CASE
-        WHEN (c.loan_external_id, c.payment_date, c.amount)
-             IS DISTINCT FROM (t.loan_external_id, t.payment_date, t.amount)
-        THEN 'loan, date or amount changed since the request' END) AS reason
+    SELECT c.source_key, {_UNFIT} AS reason
     FROM "CORE"."CORE_RECON_REQUEST_ITEM" c {JUDGED_BY}
     WHERE c.request_id = %(own_request)s
 ) now
@@ -35,6 +39,16 @@ WHERE i.request_id = %(own_request)s AND i.source_key = now.source_key
 """  # noqa: S608 - the parts are constants of the package
 # What became unfit after the run had begun was refused by its claim; the item says why.
 _JUDGE_THE_REST = f"""{_JUDGE} AND i.excluded IS NULL AND now.reason <> 'posted already'"""
+# What Fineract refused has been handled; what was never sent says nothing yet of what kept it back.
+_NOT_POSTED = f"""
+SELECT CASE WHEN w.state = 'waiting' AND w.tries = 0
+            THEN 'kept back by another payment of its loan or reference' ELSE w.reason END,
+       count(*)
+FROM "CORE"."CORE_RECON_REQUEST_ITEM" c {JUDGED_BY}
+WHERE c.request_id = %(own_request)s AND c.excluded IS NULL AND {_UNFIT} IS NULL
+  AND w.state <> 'failed'
+GROUP BY 1 ORDER BY 2 DESC, 1
+"""  # noqa: S608
 _TO_POST = """
 SELECT source_key FROM "CORE"."CORE_RECON_REQUEST_ITEM"
 WHERE request_id = %s AND excluded IS NULL ORDER BY source_key
@@ -93,6 +107,16 @@ def begin(connection: Connection[Any], request: int, run_id: str, four_eyes: boo
         connection.execute(_JUDGE, {"own_request": request})
     keys = tuple(key for (key,) in connection.execute(_TO_POST, (request,)))
     return Plan(keys, get(connection, request).excluded)
+
+
+def not_posted(connection: Connection[Any], request: int, plan: Plan) -> str | None:
+    """What the run of this plan has left for another run, and why; None where it left nothing."""
+    rows = connection.execute(_NOT_POSTED, {"own_request": request}).fetchall()
+    if not rows:
+        return None
+    left = sum(payments for _, payments in rows)
+    why = "; ".join(reason for reason, _ in rows[:REASONS_SHOWN])
+    return f"{left} of {len(plan.keys)} not posted yet: {why}; start it again"
 
 
 def end(
