@@ -25,7 +25,7 @@ from repayment_platform.commands.operations import operations
 from repayment_platform.commands.pipeline import pipeline
 from repayment_platform.commands.reconcile import reconcile
 from repayment_platform.commands.replay import replay
-from repayment_platform.commands.repost import repost
+from repayment_platform.commands.repost import rejected, repost
 from repayment_platform.commands.sample_data import sample_data
 from repayment_platform.commands.sql import sql
 from repayment_platform.commands.status import status
@@ -60,6 +60,7 @@ for command in (
     backup,
     restore,
     repost,
+    rejected,
     faults,
 ):
     app.command()(command)

@@ -1,23 +1,27 @@
-"""`./run repost`: post again, on purpose, what does not stand in Fineract any more.
+"""`./run repost` and `./run rejected`: post again, on purpose, what does not stand in Fineract.
 
-What belongs here: the command. What does not: when that is allowed (`posting.reposting`).
+What belongs here: the commands. What does not: when that is allowed (`posting.reposting`,
+`posting.rejection`).
 """
 
 import asyncio
 import getpass
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Annotated
 
 import psycopg
 import typer
 
-from repayment_platform.settings import load_settings
+from repayment_platform.settings import Settings, load_settings
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
 
+Why = Annotated[str, typer.Option(help="The reason, for the audit log.")]
+
 
 def repost(
-    why: Annotated[str, typer.Option(help="The reason, for the audit log.")],
+    why: Why,
     source_keys: Annotated[list[str] | None, typer.Argument(metavar="SOURCE_KEY...")] = None,
     missing: Annotated[
         bool, typer.Option("--missing", help="All that the ledger check found missing.")
@@ -32,9 +36,44 @@ def repost(
     cannot be asked about, stays as it is. Exits with 1 if any does.
     """
     from repayment_platform.posting.ledger import WrongLedger
-    from repayment_platform.posting.reposting import NotReposted, missing_keys
+    from repayment_platform.posting.reposting import missing_keys
     from repayment_platform.posting.reposting import repost as put_back
 
+    with _fineract() as (settings, connection):
+        keys = [*(source_keys or []), *(missing_keys(connection) if missing else [])]
+        if not keys:
+            raise SystemExit("repost: name a SOURCE_KEY, or --missing where some are missing")
+        try:
+            came = asyncio.run(put_back(settings, connection, keys, getpass.getuser(), why))
+        except WrongLedger as error:
+            raise SystemExit(f"repost: {error}") from None
+    _tell(came)
+
+
+def rejected(
+    source_keys: Annotated[list[str], typer.Argument(metavar="SOURCE_KEY...")],
+    why: Why,
+) -> None:
+    """Say that repayments which await approval were rejected in Fineract: their payments wait
+    again, and the next run posts them.
+
+    Fineract tells nobody of a rejection. Each is looked up first; one that Fineract has, or cannot
+    be asked about, stays as it is. Exits with 1 if any does.
+    """
+    from repayment_platform.posting.ledger import WrongLedger
+    from repayment_platform.posting.rejection import rejected as let_wait
+
+    with _fineract() as (settings, connection):
+        try:
+            came = asyncio.run(let_wait(settings, connection, source_keys, getpass.getuser(), why))
+        except WrongLedger as error:
+            raise SystemExit(f"rejected: {error}") from None
+    _tell(came)
+
+
+@contextmanager
+def _fineract() -> Iterator[tuple[Settings, psycopg.Connection]]:
+    """The warehouse and, where it is not a real one, the Fineract to be asked."""
     settings = load_settings()
     with ExitStack() as stack:
         urls = stack.enter_context(warehouse(settings))
@@ -43,15 +82,12 @@ def repost(
             from repayment_platform.sandbox.process import running_sandbox
 
             stack.enter_context(running_sandbox(settings.home, settings.sandbox_port))
-        connection = stack.enter_context(psycopg.connect(urls.psycopg, autocommit=True))
-        keys = [*(source_keys or []), *(missing_keys(connection) if missing else [])]
-        if not keys:
-            raise SystemExit("repost: name a SOURCE_KEY, or --missing where some are missing")
-        try:
-            came = asyncio.run(put_back(settings, connection, keys, getpass.getuser(), why))
-        except WrongLedger as error:
-            raise SystemExit(f"repost: {error}") from None
+        yield settings, stack.enter_context(psycopg.connect(urls.psycopg, autocommit=True))
+
+
+def _tell(came: Mapping[str, object]) -> None:
+    """Print what came of each payment; exits with 1 where one stayed as it was."""
     for key, what in came.items():
         typer.echo(f"{key}: {what}")
-    if any(isinstance(what, NotReposted) for what in came.values()):
+    if any(isinstance(what, Exception) for what in came.values()):
         raise SystemExit(1)

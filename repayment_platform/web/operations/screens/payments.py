@@ -1,21 +1,27 @@
 """Payments: every payment and its posting status, and one payment's whole story.
 
 What belongs here: the pages, and posting one payment again. What does not: their queries
-(`payment_list`, `payment_story`), when a payment may be posted again (`posting.reposting`).
+(`payment_list`, `payment_story`), when a payment may be posted again (`posting.reposting`,
+`posting.rejection`).
 """
 
 import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from repayment_platform.posting.ledger import WrongLedger
-from repayment_platform.posting.reposting import Reposted, repost
+from repayment_platform.posting.rejection import rejected
+from repayment_platform.posting.reposting import repost
 from repayment_platform.web.operations.admin import Screen, Visit, page
 from repayment_platform.web.operations.listing import Listing, count_words, download
 from repayment_platform.web.operations.payment_list import FOUND_AT_MOST, STATUSES, Filters
 from repayment_platform.web.operations.payment_story import story
 from repayment_platform.web.operations.users import Role
+
+_Act = Callable[..., Coroutine[Any, Any, Mapping[str, object]]]
 
 
 class Payments(Screen):
@@ -63,21 +69,27 @@ class Payments(Screen):
     @page("/{source_key}/repost", Role.APPROVER, "POST")
     def post_again(self, visit: Visit) -> Response:
         """Let a payment be posted again whose repayment was undone or lost in Fineract."""
+        return self._act(visit, repost)
+
+    @page("/{source_key}/rejected", Role.APPROVER, "POST")
+    def was_rejected(self, visit: Visit) -> Response:
+        """Let a payment be posted again whose repayment was rejected in Fineract."""
+        return self._act(visit, rejected)
+
+    def _act(self, visit: Visit, act: _Act) -> Response:
         key, why = visit.request.path_params["source_key"], visit.text("why")
         if len(why) < 3:
             visit.tell("Nothing was changed: say why, for the audit log.", "warning")
             return visit.go(f"/payments/{key}")
         who = visit.user.username
         try:
-            came = asyncio.run(repost(visit.settings, visit.connection, [key], who, why))[key]
+            came = asyncio.run(act(visit.settings, visit.connection, [key], who, why))[key]
         except WrongLedger as error:
-            visit.tell(f"Nothing was changed: {error}.", "warning")
+            came = error
+        if isinstance(came, Exception):
+            visit.tell(f"Nothing was changed: {came}.", "warning")
         else:
-            is_done = isinstance(came, Reposted)
-            visit.tell(
-                f"Done: {came}." if is_done else f"Nothing was changed: {came}.",
-                "success" if is_done else "warning",
-            )
+            visit.tell(f"Done: {came}.")
         return visit.go(f"/payments/{key}")
 
 
