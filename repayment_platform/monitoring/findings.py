@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from repayment_platform.display import rupees
+from repayment_platform.posting.allowance import TOO_LARGE
 from repayment_platform.sources.dates import KOLKATA
 from repayment_platform.sources.registry import LENDERS, SOURCES
 
@@ -24,10 +25,19 @@ LONGEST_USUAL_GAPS = 2
 """Silent for this many times the gap that 19 of 20 do not exceed: a weekend alarms nobody."""
 SHORTEST_SILENCE = timedelta(hours=6)
 
+# What a run should have posted or ended, or what none will ever post. A payment that is reconciled
+# may wait for a person as long as that takes; its time runs from when it was sent.
 _WAITING = """
-SELECT source_lender, count(*), sum(amount), min(since)
-FROM "CORE"."CORE_OPEN_WORK"
-WHERE recon_source IS NULL AND state IN ('waiting', 'sending', 'unknown') AND since < now() - %s
+SELECT source_lender, count(*), sum(amount), min(since) FROM (
+    SELECT w.source_lender, w.amount,
+           CASE WHEN w.recon_source IS NULL THEN w.since ELSE a.intended_at END AS since
+    FROM "CORE"."CORE_OPEN_WORK" w
+    LEFT JOIN "CORE"."CORE_POSTING_ATTEMPT" a
+        ON a.source_key = w.source_key AND a.settled_at IS NULL
+    WHERE w.state IN ('sending', 'unknown', 'awaiting_approval')
+       OR w.recon_source IS NULL AND (w.state = 'waiting' OR w.state = 'deferred' AND w.reason = %s)
+) open
+WHERE since < now() - %s
 GROUP BY 1 ORDER BY 1
 """
 _UNREAD = """
@@ -77,7 +87,8 @@ class Finding:
 
 
 def waiting_too_long(connection: Connection, limit: timedelta) -> list[Finding]:
-    """Payments that an automated run should have posted, and records that no dbt run has read."""
+    """Payments that runs should have posted or ended, or that none can, and records that no dbt
+    run has read."""
     found = [
         Finding(
             "backlog",
@@ -85,7 +96,7 @@ def waiting_too_long(connection: Connection, limit: timedelta) -> list[Finding]:
             f"{count} payments of {lender}, ₹ {rupees(amount)}, wait to be posted, "
             f"the oldest since {_clock(since)}",
         )
-        for lender, count, amount, since in connection.execute(_WAITING, (limit,))
+        for lender, count, amount, since in connection.execute(_WAITING, (TOO_LARGE, limit))
     ]
     for table in SOURCES:
         query = sql.SQL(_UNREAD).format(table=sql.Identifier(table))

@@ -13,8 +13,9 @@ from psycopg import AsyncConnection
 
 from repayment_platform.posting.model import Payment
 
+TOO_LARGE = "larger than all that the lender's limit lets one run post"
+"""No run posts it unless somebody changes the limit."""
 _OVER = "over the lender's limit for one run"
-_TOO_LARGE = "larger than all that the lender's limit lets one run post"
 _BEHIND = "behind an earlier payment of its loan that is over the lender's limit"
 _RUN_LIMITS = """
 SELECT source_lender, max_run_count, max_run_amount FROM "CORE"."CORE_LENDER_SETTING"
@@ -82,7 +83,7 @@ class Allowance:
         if most is not None and self._count[payment.lender] >= most:
             return _OVER
         if most_rupees is not None and payment.amount > most_rupees:
-            return _TOO_LARGE
+            return TOO_LARGE
         if most_rupees is not None and self._rupees[payment.lender] + payment.amount > most_rupees:
             return _OVER
         return None

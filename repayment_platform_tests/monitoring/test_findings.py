@@ -4,12 +4,14 @@ from datetime import timedelta
 from typing import Any
 
 import psycopg
+import pytest
 
 from repayment_platform.monitoring.findings import (
     note_arrivals,
     silent_lenders,
     waiting_too_long,
 )
+from repayment_platform.posting.allowance import TOO_LARGE
 
 Connection = psycopg.Connection[Any]
 TWO_HOURS = timedelta(hours=2)
@@ -18,6 +20,12 @@ INSERT INTO "CORE"."CORE_OPEN_WORK"
     (source_key, source_lender, loan_external_id, payment_date, amount, recon_source, state,
      reason, since)
 VALUES (%s, 'DMI', 'L1', '2026-11-01', 125000, %s, %s, 'new', now() - %s)
+"""
+SENT = """
+INSERT INTO "CORE"."CORE_POSTING_ATTEMPT"
+    (source_key, source_lender, loan_external_id, payment_date, amount, idempotency_key, run_id,
+     worker, intended_at)
+VALUES (%s, 'DMI', %s, '2026-11-01', 125000, %s, 'run', 1, now() - %s)
 """
 ROW = """
 INSERT INTO "RAW"."RAW_DMI_NACH_CSV" (file_id, row_number, cells, outcome, landed_at)
@@ -45,6 +53,31 @@ def test_payments_that_an_automated_run_should_have_posted_are_a_backlog(
     (found,) = waiting_too_long(connection, TWO_HOURS)
     assert (found.kind, found.subject) == ("backlog", "DMI")
     assert found.detail.startswith("2 payments of DMI, ₹ 2,50,000.00, wait to be posted")
+
+
+def test_a_payment_that_awaits_approval_or_exceeds_what_a_run_may_post_is_in_the_backlog(
+    connection: Connection,
+) -> None:
+    connection.execute(WORK, ("approval", None, "awaiting_approval", timedelta(hours=3)))
+    connection.execute(WORK, ("large", None, "deferred", timedelta(hours=3)))
+    connection.execute(WORK, ("over", None, "deferred", timedelta(hours=3)))
+    deferred = 'UPDATE "CORE"."CORE_OPEN_WORK" SET reason = %s WHERE source_key = %s'
+    connection.execute(deferred, (TOO_LARGE, "large"))
+    connection.execute(deferred, ("over the lender's limit for one run", "over"))
+    (found,) = waiting_too_long(connection, TWO_HOURS)
+    assert found.detail.startswith("2 payments of DMI")
+
+
+@pytest.mark.parametrize("state", ["sending", "unknown", "awaiting_approval"])
+def test_a_reconciled_payment_is_in_the_backlog_when_it_was_sent_long_ago_without_an_end(
+    connection: Connection, state: str
+) -> None:
+    connection.execute(WORK, ("old", "payment", state, timedelta(days=30)))
+    connection.execute(WORK, ("new", "payment", state, timedelta(days=30)))
+    connection.execute(SENT, ("old", "L1", "k1", timedelta(hours=3)))
+    connection.execute(SENT, ("new", "L2", "k2", timedelta(hours=1)))
+    (found,) = waiting_too_long(connection, TWO_HOURS)
+    assert found.detail.startswith("1 payments of DMI")
 
 
 def test_records_that_no_dbt_run_has_read_are_a_backlog(connection: Connection) -> None:
