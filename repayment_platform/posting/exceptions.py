@@ -53,12 +53,13 @@ ON CONFLICT (source_key, kind) WHERE closed_at IS NULL DO UPDATE SET detail = EX
 
 # For a statement in which `posted` holds payments as they were posted (source_key, source_lender,
 # loan_external_id, payment_date, amount, external_id, fineract_transaction_id): those that CORE
-# now has otherwise. The detail names the repayment to undo as Fineract has it, with its external
-# id where that is not the key.
+# now has otherwise. It has so under the key `told_by`: the payment's own or, with a `why`, one that
+# a person ruled the same payment. The detail names the repayment to undo as Fineract has it, with
+# its external id where that is not the key.
 RAISE_AFTER_POSTING = f"""
 INSERT INTO "CORE"."CORE_EXCEPTION" (source_key, kind, detail)
 SELECT source_key, kind, detail FROM (
-    SELECT p.source_key,
+    SELECT DISTINCT ON (1, 2) p.source_key,
         CASE WHEN t.is_success THEN 'changed'
              WHEN t.outcome = 'refund' THEN 'refunded'
              WHEN t.outcome = 'late_return' THEN 'returned'
@@ -71,22 +72,26 @@ SELECT source_key, kind, detail FROM (
                          t.amount, t.payment_date, coalesce(t.loan_external_id, 'unknown'))
                      WHEN t.outcome = 'refund' AND t.refunded_amount < t.amount
                          THEN format('had %%s rupees refunded', t.refunded_amount)
-                     ELSE 'is to be undone: ' || coalesce(t.not_repayment_reason, t.outcome) END),
+                     ELSE 'is to be undone: ' || coalesce(p.why, t.not_repayment_reason, t.outcome)
+                     END),
             'fineract_transaction_id', p.fineract_transaction_id, 'lender', p.source_lender,
             'loan', p.loan_external_id, 'amount', p.amount, 'date', p.payment_date,
             'refunded', CASE WHEN t.outcome = 'late_return' AND t.refunded_amount = 0
                              THEN t.amount ELSE t.refunded_amount END,
             'now', jsonb_build_object('loan', t.loan_external_id, 'amount', t.amount,
                                       'date', t.payment_date, 'is_repayment', t.is_success),
-            'why', t.not_repayment_reason)
-            || jsonb_strip_nulls(jsonb_build_object('external_id', p.external_id)) AS detail
-    FROM posted p JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
+            'why', coalesce(p.why, t.not_repayment_reason))
+            || jsonb_strip_nulls(jsonb_build_object('external_id', p.external_id,
+                'told_by', nullif(p.told_by, p.source_key))) AS detail
+    FROM posted p JOIN "CORE"."CORE_TRANSACTION_DATA" t ON t.source_key = p.told_by
     WHERE {CORE_DIFFERS}
+    ORDER BY 1, 2, p.why NULLS FIRST
 ) news
 {_NOT_CLOSED_AS_IT_IS}"""  # noqa: S608 (the parts are constants of this module)
 
 # For a statement in which `changed` holds rows of CORE: money that was given back of a payment
-# that is not to be found, or in part of one that only the refund tells of.
+# that is not to be found, or in part of one that only the refund tells of; or of one that a person
+# ruled the same as another, where `twins` does not tell which that is.
 RAISE_RETURN_WITHOUT_PAYMENT = f"""
 INSERT INTO "CORE"."CORE_EXCEPTION" (source_key, kind, detail)
 SELECT source_key, kind, detail FROM (
@@ -100,7 +105,8 @@ SELECT source_key, kind, detail FROM (
             'payment_ref', r.payment_ref, 'why', r.not_repayment_reason) AS detail
     FROM changed r
     WHERE r.key_rule = 'provisional' AND r.outcome IN ('refund', 'late_return')
-      AND (r.payment_ref IS NULL OR r.outcome = 'refund' AND r.refunded_amount < r.amount)
+          AND (r.payment_ref IS NULL OR r.outcome = 'refund' AND r.refunded_amount < r.amount)
+       OR r.source_key IN (SELECT source_key FROM twins WHERE is_unclear)
 ) news
 {_NOT_CLOSED_AS_IT_IS}"""  # noqa: S608
 
@@ -119,7 +125,7 @@ CLOSE_SETTLED = (
     JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
       ON p.source_key = t.source_key AND p.status = 'success'
     WHERE e.source_key = t.source_key AND e.kind LIKE '%\\_after\\_posting'
-      AND e.closed_at IS NULL AND t.is_success
+      AND e.closed_at IS NULL AND t.is_success AND NOT e.detail ? 'told_by'
       AND (t.loan_external_id, t.amount, t.payment_date)
           = (p.loan_external_id, p.amount, p.payment_date)
     """,

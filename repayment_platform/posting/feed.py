@@ -30,7 +30,8 @@ FROM "CORE"."CORE_WORK_FEED" f
 # Payments of batches not read before, and open ones that have been sent: what CORE learned of a
 # payment while its request was under way was passed over. Open ones join or are brought up to
 # date, those that are no repayment any more leave, with a hold where money was given back, and a
-# posted one whose facts changed becomes an exception.
+# posted one whose facts changed becomes an exception. What was given back of a payment that a
+# person ruled the same as another was given back of the other, whatever CORE says of that one.
 _FEED = f"""
 WITH changed AS MATERIALIZED (
     SELECT t.*, p AS as_posted, p.source_key IS NOT NULL AS posted,
@@ -43,25 +44,56 @@ WITH changed AS MATERIALIZED (
         WHERE w.tries > 0 AND c.batch <= %(fed)s
     ) t LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
                ON p.source_key = t.source_key AND p.status = 'success'
+), twins AS MATERIALIZED (
+    SELECT c.*, other.source_key AS of_key, p AS of_posted,
+           format('the same payment %%s had a %%s', c.source_key, replace(c.outcome, '_', ' '))
+               AS why,
+           p.source_key IS NULL AND (other.source_key IS NULL OR EXISTS (
+               SELECT FROM "CORE"."CORE_HOLD" h WHERE h.source_key = other.source_key
+               AND h.decision IN ('same_payment', 'not_a_repayment'))) AS is_unclear
+    FROM changed c
+    LEFT JOIN LATERAL (
+        SELECT facts ->> 'other_key' AS source_key FROM "CORE"."CORE_HOLD"
+        WHERE source_key = c.source_key AND facts ? 'other_key' ORDER BY id DESC LIMIT 1
+    ) other ON true
+    LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+        ON p.source_key = other.source_key AND p.status = 'success'
+    WHERE NOT c.posted AND c.outcome IN ('refund', 'late_return')
+      AND EXISTS (SELECT FROM "CORE"."CORE_HOLD" h
+                  WHERE h.source_key = c.source_key AND h.decision = 'same_payment')
 ), posted AS (
-    SELECT (as_posted).* FROM changed WHERE posted
+    SELECT (as_posted).*, source_key AS told_by, NULL AS why FROM changed WHERE posted
+    UNION ALL
+    SELECT (of_posted).*, source_key, why FROM twins WHERE (of_posted).source_key IS NOT NULL
 ), excepted AS ({RAISE_AFTER_POSTING}
 ), unclear AS ({RAISE_RETURN_WITHOUT_PAYMENT}
 ), given_back AS (
     INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
-    SELECT c.source_key, CASE c.outcome WHEN 'refund' THEN 'refunded' ELSE 'late_return' END,
+    SELECT DISTINCT ON (1, 2) c.of_key,
+           CASE c.outcome WHEN 'refund' THEN 'refunded' ELSE 'late_return' END,
            CASE c.outcome WHEN 'refund' THEN format('%%s of %%s rupees were refunded',
                                                     c.refunded_amount, c.amount)
-                ELSE coalesce(c.not_repayment_reason, c.outcome) END,
+                                             || coalesce(': ' || c.why, '')
+                ELSE coalesce(c.why, c.not_repayment_reason, c.outcome) END,
            jsonb_build_object('loan', c.loan_external_id, 'amount', c.amount, 'date',
-               c.payment_date, 'outcome', c.outcome, 'refunded', c.refunded_amount)
-    FROM changed c
-    WHERE NOT c.posted AND NOT c.is_success AND c.outcome IN ('refund', 'late_return')
-      AND c.key_rule <> 'provisional'
-      AND NOT EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK" w WHERE w.source_key = c.source_key
-                      AND w.state NOT IN ('waiting', 'deferred', 'held', 'failed'))
-      AND NOT EXISTS (SELECT FROM "CORE"."CORE_HOLD" h WHERE h.source_key = c.source_key
-                      AND h.decision IN ('same_payment', 'not_a_repayment'))
+               c.payment_date) || f.known
+    FROM (
+        SELECT c.*, c.source_key AS of_key, c.as_posted AS of_posted, NULL AS why,
+               false AS is_unclear
+        FROM changed c
+        WHERE NOT c.posted AND NOT c.is_success AND c.outcome IN ('refund', 'late_return')
+          AND c.key_rule <> 'provisional'
+          AND NOT EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK" w WHERE w.source_key = c.source_key
+                          AND w.state NOT IN ('waiting', 'deferred', 'held', 'failed'))
+        UNION ALL
+        SELECT * FROM twins WHERE (of_posted).source_key IS NULL AND NOT is_unclear
+    ) c
+    CROSS JOIN LATERAL (SELECT jsonb_build_object('outcome', c.outcome, 'told_by', c.source_key,
+                                                  'refunded', c.refunded_amount) AS known) f
+    WHERE NOT EXISTS (SELECT FROM "CORE"."CORE_HOLD" h WHERE h.source_key = c.of_key
+                      AND (h.decision IN ('same_payment', 'not_a_repayment')
+                           OR h.decision = 'release' AND h.facts @> f.known))
+    ORDER BY 1, 2, c.why NULLS FIRST
     ON CONFLICT (source_key, reason_code) WHERE decision IS NULL
     DO UPDATE SET reason = EXCLUDED.reason, facts = EXCLUDED.facts
 ), withdrawn AS (

@@ -95,7 +95,7 @@ WITH result AS (
     ON CONFLICT DO NOTHING
 ), posted AS (
     SELECT source_key, source_lender, loan_external_id, payment_date, amount, external_id,
-           resource_id AS fineract_transaction_id
+           resource_id AS fineract_transaction_id, source_key AS told_by, NULL::text AS why
     FROM settled WHERE outcome = 'success'
 ), excepted AS ({RAISE_AFTER_POSTING}
 )

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from repayment_platform.posting.holds import Decision, decide
 from repayment_platform.posting.ledger_proof import ledger_agrees
 from repayment_platform.posting.ledger_scope import LedgerScope
 from repayment_platform.posting.model import Selection
@@ -119,3 +120,26 @@ def test_a_gateways_refund_holds_the_payment_or_asks_to_undo_the_repayment(
     assert raised["kind"] == "refunded_after_posting"
     [closed] = look_up_and_undo(platform, payment["source_key"])
     assert closed["closed_by"] == "look-up"
+
+
+def test_a_return_of_what_was_ruled_the_same_payment_asks_to_undo_the_other(
+    platform: Platform,
+) -> None:
+    table, name = "RAW_IKF_NACH_CSV", "IKF-LN-1"
+    loans = [{"externalId": name}]
+    httpx.post(f"{platform.sandbox.root_url}/sandbox/loans", json=loans).raise_for_status()
+    platform.models.file_row(table, name)
+    platform.models.file_row(table, name, ref="nach:1")
+    platform.run()
+    [posted] = platform.table("CORE_TRANSACTION_DATA_PROCESSED")
+    [hold] = platform.table("CORE_HOLD")
+    decide(platform.models.connection, hold["id"], Decision.SAME_PAYMENT, "asha", "once more")
+
+    platform.models.file_row(table, name, ref="nach:1", outcome="late_return")
+    platform.run()
+
+    [raised] = platform.table("CORE_EXCEPTION")
+    assert (raised["source_key"], raised["kind"]) == (
+        posted["source_key"],
+        "returned_after_posting",
+    )
