@@ -58,7 +58,8 @@ SELECT p.loan_external_id AS loan, p.source_key AS key,
        now() AS read_at, coalesce((
            SELECT (e.closed_by IS NULL OR e.closed_by = 'look-up') AND {CORE_DIFFERS}
            FROM "CORE"."CORE_EXCEPTION" e
-           LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
+           LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t
+                  ON t.source_key = coalesce(e.detail ->> 'told_by', e.source_key)
            WHERE e.source_key = p.source_key AND e.kind = ANY (%(after_posting)s)
              AND e.detail ->> 'external_id' IS NOT DISTINCT FROM p.external_id
            ORDER BY e.id DESC LIMIT 1), false) AS to_undo

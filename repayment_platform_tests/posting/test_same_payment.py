@@ -10,7 +10,8 @@ import pytest
 from repayment_platform.posting.exceptions import open_exceptions
 from repayment_platform.posting.guards import set_guards
 from repayment_platform.posting.holds import Decision, Hold, decide, open_holds
-from repayment_platform.posting.ledger_proof import LedgerScope, ledger_agrees
+from repayment_platform.posting.ledger_proof import ledger_agrees
+from repayment_platform.posting.ledger_scope import LedgerScope
 from repayment_platform_tests.posting.conftest import DAY, Bench
 
 SAME = {"is_success": False, "not_repayment_reason": "an operator says: same payment"}
@@ -67,7 +68,7 @@ def test_a_posted_payment_is_an_exception_until_it_is_undone(
     assert f"{found.detail['refunded']:.2f}" == refunded
     assert found.what.endswith(what.format(same))
     httpx.post(f"{bench.sandbox.root_url}/sandbox/undo/{key}").raise_for_status()
-    asyncio.run(ledger_agrees(bench.settings, bench.conninfo, LedgerScope("another run")))
+    asyncio.run(ledger_agrees(bench.settings, bench.conninfo, LedgerScope()))
     assert open_exceptions(bench.connection) == []
 
 
