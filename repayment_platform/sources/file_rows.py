@@ -200,6 +200,9 @@ def _refused(line: Line, bad: BadValue, cells: str | None = None) -> Refused:
 def _whole(line: Line, header: Header) -> list[str] | None:
     """The cells of a line, as many as the header has; None for a blank line.
 
+    A total may end with its amount. Empty cells beyond the header's last name may be as many as
+    in its own row: one more, and a comma in an amount may have shifted the cells before it.
+
     Raises:
         BadValue: MALFORMED_ROW, TRUNCATED_ROW or EXTRA_FIELDS.
     """
@@ -210,8 +213,8 @@ def _whole(line: Line, header: Header) -> list[str] | None:
         return None
     if "\0" in line.text:
         raise BadValue(RowReason.MALFORMED_ROW, "the row holds a zero byte")
-    if len(cells) < width:
+    if len(cells) < width and not _is_total(cells):
         raise BadValue(RowReason.TRUNCATED_ROW, f"{len(cells)} cells, the header has {width}")
-    if any(map(str.strip, cells[width:])):
+    if len(cells) > header.width or any(map(str.strip, cells[width:])):
         raise BadValue(RowReason.EXTRA_FIELDS, f"{len(cells)} cells, the header has {width}")
-    return cells[:width] if len(cells) > width else cells
+    return cells[:width] + [""] * (width - len(cells))

@@ -23,6 +23,8 @@ class Header:
     layout: Layout
     names: tuple[str, ...]
     """One name a column, none twice; columns beyond the last named one are left out."""
+    width: int
+    """Cells of the header's row, with the empty ones at its end."""
     fields: dict[str, int]
     """Field of the layout to index of its column."""
     canonical: tuple[str, ...]
@@ -85,15 +87,17 @@ def _header(row: int, layout: Layout, cells: Cells, keys: tuple[str, ...]) -> He
             )
         fields[name] = keys.index(alias)
     width = max(index for index, key in enumerate(keys) if key) + 1
-    return Header(row, layout, _names(cells[:width]), fields, keys[:width])
+    return Header(row, layout, _names(cells[:width]), len(cells), fields, keys[:width])
 
 
 def _names(cells: Cells) -> tuple[str, ...]:
     """The header's texts; an empty one is named by its place, a repeated one numbered."""
     seen: Counter[str] = Counter()
-    names: list[str] = []
+    names: dict[str, None] = {}
     for place, cell in enumerate(cells, start=1):
-        name = cell.strip().replace("\0", "\N{SYMBOL FOR NULL}") or f"column {place}"
-        seen[name] += 1
-        names.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        name = text = cell.strip().replace("\0", "\N{SYMBOL FOR NULL}") or f"column {place}"
+        while name in names:
+            seen[text] += 1
+            name = f"{text} ({seen[text] + 1})"
+        names[name] = None
     return tuple(names)

@@ -6,14 +6,19 @@ which columns hold them (`layouts`), their final spelling, which BASE gives them
 
 import json
 import re
+from collections.abc import Sequence
 
 from repayment_platform.sources.refusals import BadValue, RowReason
 
 _SCIENTIFIC = re.compile(r"[0-9](\.[0-9]+)?E\+?[0-9]+", re.IGNORECASE)
+_MONEY = re.compile(r"[0-9]+(,[0-9]{2,3})*\.[0-9]{2}")
 _EXCEL_DIGITS = 15
 """Significant digits that Excel keeps of a number; it writes zeros for the others."""
 _UMRN = re.compile(r"[A-Za-z]{4}[0-9]{16}")
 _UMRN_LENGTH = 20
+LONGEST = 200
+"""Characters of an id. No bank's comes near, an index takes no text of thousands, and BASE would
+take a longer one for none."""
 
 
 def is_rounded(text: str) -> bool:
@@ -24,14 +29,33 @@ def is_rounded(text: str) -> bool:
 def intact(field: str, text: str) -> str | BadValue | None:
     """An id that begins with a digit; `0` stands for none.
 
-    One in scientific notation has lost its digits and is refused. One that may be rounded is taken
-    for what it is, but tells no payments apart: two could have become one.
+    One in scientific notation has lost its digits and is refused, and so is money: an unquoted
+    comma in the amount has shifted the cells. One that may be rounded is taken for what it is, but
+    tells no payments apart: two could have become one.
     """
     if _SCIENTIFIC.fullmatch(text):
         return BadValue(
             RowReason.ID_DAMAGED_BY_EXCEL, f"{field} {text!r}: Excel cut off its digits"
         )
+    if text[-3:-2] == "." and _MONEY.fullmatch(text):
+        return BadValue(
+            RowReason.SHIFTED_CELLS, f"{field} {text!r}: an amount, perhaps split by its comma"
+        )
     return None if text == "0" or (field == "payment_id" and is_rounded(text)) else text
+
+
+def within_limit(
+    field: str, ids: Sequence[str | BadValue | None]
+) -> Sequence[str | BadValue | None]:
+    """The ids of a column, those that are too long refused."""
+    if max(map(len, map(str, ids)), default=0) <= LONGEST:
+        return ids
+    return [
+        BadValue(RowReason.ID_TOO_LONG, f"{field}: {len(each)} characters, at most {LONGEST} fit")
+        if isinstance(each, str) and len(each) > LONGEST
+        else each
+        for each in ids
+    ]
 
 
 def holds_loan(pattern: str, text: object) -> bool:

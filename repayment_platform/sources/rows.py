@@ -23,6 +23,7 @@ from repayment_platform.sources.ids import (
     is_like,
     is_rounded,
     reference,
+    within_limit,
 )
 from repayment_platform.sources.known import Known
 from repayment_platform.sources.layouts import PAISE, Layout, Outcome
@@ -100,15 +101,15 @@ class RowReader:
         umrns, utrs = self._ids(column, "umrn"), self._ids(column, "utr")
         dates = zip(column("payment_date"), column("presentation_date"), strict=True)
         values: tuple[Sequence[object], ...] = (
-            self._loans(column),
-            self._references(column, outcomes, umrns, utrs),
+            within_limit("loan_ref", self._loans(column)),
+            within_limit("payment_ref", self._references(column, outcomes, umrns, utrs)),
             self._dates.all(dates),
             self._directed(amounts, outcomes),
             outcomes,
             codes,
             column("reason_text"),
-            umrns,
-            utrs,
+            within_limit("umrn", umrns),
+            within_limit("utr", utrs),
             column("method"),
         )
         nets = self._amounts.all(column("settled")) if "settled" in self._places else []

@@ -8,10 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from repayment_platform.warehouse.urls import DatabaseUrls
-from repayment_platform_tests.landing.fuzz.damage import NASTY, SEEDS, damaged
+from repayment_platform_tests.landing.fuzz.damage import LONG, NASTY, SEEDS, damaged
 from repayment_platform_tests.landing.fuzz.judge import land, read
 from repayment_platform_tests.landing.tables import Connection
 from repayment_platform_tests.sources.reading import HEADER, NACH, text_of
+from repayment_platform_tests.sources.settlement_recon import event, recon_file
 
 CELLS = st.one_of(
     st.sampled_from(NASTY), st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]))
@@ -35,6 +36,16 @@ def test_no_damage_stops_the_loader_or_loses_a_row(
         source, content = damaged(random.Random(-number))
         file.write_bytes(content)
         land(connection, database_urls.psycopg, file, source)
+
+
+def test_a_utr_that_no_index_takes_is_quarantined_and_its_file_lands(
+    database_urls: DatabaseUrls, connection: Connection, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    good, bad = event("PAYMENT", 1, "5", "4"), event("PAYMENT", 2, "5", "4", UTR=LONG)
+    file.write_text(recon_file(good, bad), newline="")
+    result = land(connection, database_urls.psycopg, file, "RAW_GB_PAYMENT_CASHFREE")
+    assert (result.rows_landed, result.quarantined) == (1, {"ID_TOO_LONG": 1})
 
 
 @settings(

@@ -63,6 +63,10 @@ def test_a_plain_row_is_read(tmp_path: Path) -> None:
         ({"UTR": "5.30112E+11"}, "ID_DAMAGED_BY_EXCEL"),
         ({"Presentation_Reference": "5E+11"}, "ID_DAMAGED_BY_EXCEL"),
         ({"Loan_Account_Number": "1.23457E+15"}, "ID_DAMAGED_BY_EXCEL"),
+        ({"Loan_Account_Number": "x" * 201}, "ID_TOO_LONG"),
+        ({"Presentation_Reference": "9" * 192}, "ID_TOO_LONG"),  # with its prefix
+        ({"UTR": "x" * 201}, "ID_TOO_LONG"),
+        ({"UMRN": "HDFC7011311230001234" * 11}, "ID_TOO_LONG"),
     ],
 )
 def test_a_bad_cell_quarantines_its_row(tmp_path: Path, changes: dict[str, str], code: str) -> None:

@@ -30,13 +30,16 @@ SEEDS: tuple[tuple[str, bytes], ...] = (
     ("RAW_IKF_NACH_CSV", "\n".join([header(2, 2_130_050), PAID, BOUNCED]).encode()),
 )
 """Good files of many kinds, with their sources."""
+LONG = random.Random(1).randbytes(4000).hex()
+"""What an index cannot hold: a text of one letter would be compressed to a few bytes."""
 NASTY = (
     "", " ", "-", "nan", "NULL", "0", "-0", "=1+1", "+1", "@x", "'", "''", '"', '""', "\\", "\\N",
     "\\.", "\t", "\r", "\n", "\0", "\ufeff", "\u202e", "\U0001f4b8", "١٢٣", "१२३", "1e400", "NaN",
     "Infinity", "1_000", "4.255", "1,00,00", "(500)", "500 Dr", "-500", "₹", "Rs.", "9" * 40,
     "5E+11", "31/02/2025", "2025-11-06T00:00:00+05:30", "45981", "00/00/0000", "TOTAL",
     "Grand Total", "98", "{", "[]", '{"loan_id":1e999}', '{"loan_id":{}}', "[" * 600, "%s", "%",
-    "{0}", "x" * 5000, ",", ";", "|", "\ud7ff", "\u2028", "\x85", "\x1c", "\x1a", "a\nb", 'a"b',
+    "{0}", ",", ";", "|", "\ud7ff", "\u2028", "\x85", "\x1c", "\x1a", "a\nb", 'a"b', LONG, LONG,
+    f'{{"loan_id":"{LONG}"}}',
 )  # fmt: skip
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "utf-32", "utf-7")
 PIECES = (b"", b'"', b",", b"\n", b"\r", b"\0", b"\xff\xfe", b"\xef\xbb\xbf", b"\t", b";",

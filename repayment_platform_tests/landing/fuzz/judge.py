@@ -21,6 +21,7 @@ from repayment_platform.landing.results import FileResult, FileStatus
 from repayment_platform.sources.encodings import fingerprint
 from repayment_platform.sources.file_rows import FileRows
 from repayment_platform.sources.formats import open_table
+from repayment_platform.sources.ids import LONGEST
 from repayment_platform.sources.money import LIMIT
 from repayment_platform.sources.refusals import FileRefused
 from repayment_platform.sources.registry import source_named
@@ -70,6 +71,8 @@ def _check_payment(landed: Any) -> None:
     _must("\0" not in landed.cells and "\\u0000" not in landed.cells, "a cell has a zero byte")
     _must(isinstance(payment.amount, Decimal) and 0 <= payment.amount < LIMIT, "an odd amount")
     _must(payment.amount == round(payment.amount, 2), "an amount is not in whole paise")
+    ids = (payment.loan_ref, payment.payment_ref, payment.umrn, payment.utr)
+    _must(all(len(each or "") <= LONGEST for each in ids), "an id is longer than an index takes")
 
 
 def land(
