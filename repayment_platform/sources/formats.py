@@ -27,6 +27,8 @@ from repayment_platform.sources.refusals import FileReason, FileRefused
 HEADER_WITHIN = 200
 """Lines among which the header must be; bank exports have up to twenty lines above it."""
 _DELIMITERS = (",", "\t", ";", "|")
+_PIECE = 1 << 20
+"""Characters of one line down to the header; the rest of a longer one is read as lines more."""
 _CELL_LINES = 20
 """Lines that one quoted cell may span."""
 
@@ -70,7 +72,7 @@ def open_table(path: Path, seen: Fingerprint, layouts: tuple[Layout, ...]) -> Ta
 
 def _open_text(path: Path, encoding: str, layouts: tuple[Layout, ...], size: int) -> Table:
     with path.open(encoding=encoding) as stream:
-        top = list(islice(iter(lambda: stream.readline(1 << 20), ""), HEADER_WITHIN))
+        top = list(islice(iter(lambda: stream.readline(_PIECE), ""), HEADER_WITHIN))
     if not top:
         raise FileRefused(FileReason.EMPTY_FILE, "the file holds a byte order mark and no text")
     if ACH_DEBIT in layouts and is_ach_debit(top[0]):
@@ -101,19 +103,33 @@ def _position(stream: TextIO, size: int) -> int:
 
 
 def _open_workbook(path: Path, layouts: tuple[Layout, ...]) -> Table:
+    """Sheets without a header are passed over, and those with nothing below it."""
     misses: list[NearMiss] = []
     above: list[list[str]] = []
+    tables: dict[str, Table] = {}
+    filled: list[str] = []
     for name, sheet in sheets.read_workbook(path).items():
         rows = [[name], *sheet]  # the name may be what a section is known by
         found = find_header(rows[:HEADER_WITHIN], layouts)
-        if isinstance(found, Header):
-            below = enumerate(islice(rows, found.row + 1, None), start=found.row + 1)
-            lines = (Line(number, "\t".join(cells), cells) for number, cells in below)
-            above += rows[: found.row]
-            return Table(f"sheet {name!r}", None, found, above, lines, lambda: 0)
-        misses.append(found)
-        above += rows
-    raise _no_header(misses)
+        if isinstance(found, NearMiss):
+            misses.append(found)
+            above += rows
+            continue
+        top, below = rows[: found.row], rows[found.row + 1 :]
+        numbered = enumerate(below, start=found.row + 1)
+        lines = (Line(number, "\t".join(cells), cells) for number, cells in numbered)
+        tables[name] = Table(f"sheet {name!r}", None, found, above + top, lines, lambda: 0)
+        if any(cell.strip() for cells in below for cell in cells):
+            filled.append(name)
+    if len(filled) > 1:
+        raise FileRefused(
+            FileReason.SEVERAL_SHEETS,
+            f"the sheets {', '.join(map(repr, filled))} each have rows to land; "
+            "send each as a file of its own",
+        )
+    if not tables:
+        raise _no_header(misses)
+    return tables[filled[0]] if filled else next(iter(tables.values()))
 
 
 def _no_header(misses: list[NearMiss]) -> FileRefused:
@@ -134,9 +150,8 @@ def _split(text: str, delimiter: str) -> list[str] | None:
 
 def _text_lines(stream: TextIO, delimiter: str, header: Header) -> Iterator[Line]:
     with stream:
-        for _ in range(header.row + 1):
-            stream.readline()
-        number = header.row + 2
+        passed = (stream.readline(_PIECE) for _ in range(header.row + 1))
+        number = 1 + sum(piece.endswith("\n") for piece in passed)
         waiting: deque[str] = deque()
         while line := (waiting.popleft() if waiting else stream.readline()):
             text = line.rstrip("\n")

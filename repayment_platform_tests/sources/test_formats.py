@@ -52,6 +52,12 @@ def test_lines_above_the_header_are_passed_over(tmp_path: Path) -> None:
     assert [each.row_number for each in seen.landed] == [6]
 
 
+def test_a_line_of_millions_of_characters_above_the_header_costs_no_row(tmp_path: Path) -> None:
+    above = "x" * (5 << 19) + "\n"
+    seen = read_text(tmp_path, above + text_of(row(), row(), row()))
+    assert [each.row_number for each in seen.landed] == [3, 4, 5]
+
+
 def test_headers_are_compared_on_letters_and_digits(tmp_path: Path) -> None:
     header = [f" {name.upper().replace(' ', '_')}. " for name in HEADER]
     assert len(read_text(tmp_path, text_of(row(), header=header)).landed) == 1
@@ -65,7 +71,7 @@ def test_a_repeated_header_and_blank_rows_are_no_rows(tmp_path: Path) -> None:
 
 
 def test_empty_columns_at_the_end_are_left_out(tmp_path: Path) -> None:
-    seen = read_text(tmp_path, text_of([*row(), "", "", ""], header=[*HEADER, "", ""]))
+    seen = read_text(tmp_path, text_of([*row(), "", "", ""], header=[*HEADER, "", "", ""]))
     assert list(seen.cells()) == list(HEADER)
 
 
@@ -81,6 +87,13 @@ def test_columns_of_one_name_or_none_keep_all_their_cells(tmp_path: Path) -> Non
     assert list(cells.items())[9:] == [
         ("Remarks", "a"), ("Remarks (2)", "b"), ("column 12", "c"), ("Last", "d"),
     ]  # fmt: skip
+
+
+def test_no_two_columns_have_one_name_whatever_they_are_called(tmp_path: Path) -> None:
+    extra = ["A", "A", "A (2)", "A", "", f"column {len(HEADER) + 5}", "B", "B", "B"]
+    cells = read_text(tmp_path, text_of([*row(), *"abcdefghi"], header=[*HEADER, *extra])).cells()
+    assert list(cells.values())[len(HEADER) :] == list("abcdefghi")
+    assert list(cells)[-3:] == ["B", "B (2)", "B (3)"]
 
 
 def test_a_needed_column_that_stands_twice_refuses_the_file(tmp_path: Path) -> None:
