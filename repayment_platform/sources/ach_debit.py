@@ -58,10 +58,11 @@ def split_lines(lines: Iterable[str]) -> Iterator[tuple[int, str, list[str]]]:
             yield number, _without_aadhaar(line), [*cells, header[_SETTLEMENT_DATE]]
         else:
             yield number, _without_aadhaar(line), [line]
-    if str(items) != header[_ITEMS].lstrip("0"):
+    stated = header[_ITEMS].strip().lstrip("0") or "0"
+    if str(items) != stated:
         raise FileRefused(
             FileReason.CONTROL_TOTAL_MISMATCH,
-            f"the header states {header[_ITEMS].lstrip('0')} items, the file has {items}",
+            f"the header states {stated} items, the file has {items}",
         )
     total = ["", *[""] * (len(NAMES) - 1)]
     total[0], total[NAMES.index("Amount in Paise")] = "Total", header[_SUM]

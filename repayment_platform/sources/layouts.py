@@ -152,7 +152,8 @@ NACH_WITH_REFERENCE = _nach(
     payment_id=("Presentation Reference", "Txn Reference", "txn_ref_id", "Transaction Reference"),
 )
 
-# NPCI's fixed width response file, whose slices `ach_debit` names.
+# NPCI's fixed width response file, whose slices `ach_debit` names. Its flag alone says that a debit
+# was accepted: code 00 under a flag that is blank, or another than 1, makes no success.
 ACH_DEBIT = Layout(
     "npci ach debit",
     {
@@ -164,7 +165,7 @@ ACH_DEBIT = Layout(
         "umrn": Column(("UMRN",), required=True),
     },
     NACH_OUTCOMES,
-    NACH_REASON_CODES,
+    {code: outcome for code, outcome in NACH_REASON_CODES.items() if code != "00"},
     unit=PAISE,
 )
 

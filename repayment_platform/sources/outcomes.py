@@ -38,7 +38,7 @@ def resolve_outcome(
     if by_status is None and status and by_code in (None, Outcome.SUCCESS):
         raise BadValue(RowReason.UNKNOWN_VALUE, f"status {status!r} is not known")
     if by_status is None and by_code is None:
-        raise BadValue(RowReason.MISSING_VALUE, "neither a status nor a reason code")
+        raise BadValue(RowReason.MISSING_VALUE, "neither status nor reason code tells the outcome")
     if by_status is None or by_code is None:
         return by_status or by_code  # type: ignore[return-value]  # one of them is there
     if (by_status is Outcome.SUCCESS) != (by_code is Outcome.SUCCESS):

@@ -63,6 +63,22 @@ def test_a_flag_that_is_not_one_is_no_success_without_a_reason(tmp_path: Path) -
     assert seen.codes == ["UNKNOWN_VALUE", "TRUNCATED_ROW"]
 
 
+@pytest.mark.parametrize("code", ["00", "  "])
+@pytest.mark.parametrize("flag", [" ", "0", "-", "S"])
+def test_no_flag_but_one_makes_a_success_whatever_the_code_says(
+    tmp_path: Path, flag: str, code: str
+) -> None:
+    odd = detail("IKF-LN-3", 100, flag, code)
+    seen = read_text(tmp_path, "\n".join([header(2, 1_250_150), PAID, odd]), IKF)
+    assert (len(seen.landed), len(seen.refused)) == (1, 1)
+
+
+def test_a_file_without_debits_is_a_valid_empty_file(tmp_path: Path) -> None:
+    assert read_text(tmp_path, header(0, 0), IKF).landed == []
+    with pytest.raises(FileRefused, match="the header states 0 items, the file has 1"):
+        read_text(tmp_path, "\n".join([header(0, 0), PAID]), IKF)
+
+
 def test_no_aadhaar_number_is_kept(tmp_path: Path) -> None:
     odd = detail("IKF-LN-3", 100, "3", "  ")
     seen = read_text(tmp_path, "\n".join([header(2, 1_250_150), PAID, odd]), IKF)

@@ -208,6 +208,16 @@ def test_a_line_whose_amounts_contradict_each_other_is_quarantined(
     assert read_line(tmp_path, line(**changes)).codes == ["ARITHMETIC_MISMATCH"]
 
 
+@pytest.mark.parametrize("name", [LINES.name, "razorpay_payments_report.csv"])
+@pytest.mark.parametrize(("currency", "is_read"), [("inr", True), ("", True), ("USD", False)])
+def test_what_was_paid_in_another_currency_is_not_taken_for_rupees(
+    tmp_path: Path, name: str, currency: str, is_read: bool
+) -> None:
+    cells = next(csv.DictReader((SAMPLES / name).read_text().splitlines()))
+    seen = read_line(tmp_path, cells | {"currency": currency})
+    assert seen.codes == ([] if is_read else ["UNKNOWN_VALUE"])
+
+
 def test_cells_that_an_unquoted_comma_has_shifted_are_quarantined(tmp_path: Path) -> None:
     """The row has lost its last cell for it, so that it is as wide as the header."""
     cells = line()
