@@ -38,6 +38,7 @@ RAZORPAY_PAYMENTS_REPORT = Layout(
     {
         "payment_id": Column(("id", "Payment ID"), required=True, pattern=RAZORPAY_PAYMENT_ID),
         "amount": Column(("amount",), required=True),
+        "refunded": Column(("amount_refunded",)),
         "currency": Column(("currency",)),
         "status": Column(("status",), required=True),
         "payment_date": Column(("created_at",), required=True, date_formats=RAZORPAY_DATES),

@@ -113,6 +113,7 @@ class RowReader:
             column("method"),
         )
         nets = self._amounts.all(column("settled")) if "settled" in self._places else []
+        refunded = self._or_zero(column, "refunded") if "refunded" in self._places else []
         return RowsRead(
             list(map(Payment._make, zip(*values, strict=True))),
             _faults(
@@ -120,6 +121,7 @@ class RowReader:
                     amounts,
                     *values,
                     nets,
+                    refunded,
                     self._contradictions(column, amounts, outcomes),
                     list(map(_foreign, column("currency"))),
                 )
@@ -194,6 +196,9 @@ class RowReader:
             self.rounded_ids += 1
         return intact(field, text)
 
+    def _or_zero(self, column: ColumnOf, field: str) -> Sequence[Decimal | BadValue]:
+        return self._amounts.all(text or "0" for text in column(field))
+
     def _contradictions(
         self,
         column: ColumnOf,
@@ -204,7 +209,7 @@ class RowReader:
         if not {"credit", "debit"} <= self._places.keys():
             return []
         costs, sides = ("fee", "tax"), ("credit", "debit")
-        stated = [self._amounts.all(text or "0" for text in column(name)) for name in costs + sides]
+        stated = [self._or_zero(column, name) for name in costs + sides]
         return [check_line(*line) for line in zip(outcomes, amounts, *stated, strict=True)]
 
     def _loans(self, column: ColumnOf) -> Ids:

@@ -166,6 +166,7 @@ def _told_to_macros(source: Source) -> dict[str, Any]:
         "loan_id_in": list(source.loan_id_in),
         "loan_id_pattern": lender.loan_id_pattern,
         "settlement_line": _settlement_line(source),
+        "refunded_in": _refunded_in(source),
     }
 
 
@@ -173,6 +174,12 @@ def _settlement_line(source: Source) -> dict[str, list[str]]:
     """Under which headers a line of a payout says what; empty where no payouts are listed."""
     layout = source.settlement_layout
     return {name: list(column.aliases) for name, column in layout.columns.items()} if layout else {}
+
+
+def _refunded_in(source: Source) -> list[str]:
+    """Headers of the cell that says how much of a payment has been given back; mostly none."""
+    columns = (layout.columns.get("refunded") for layout in source.layouts)
+    return [alias for column in columns if column for alias in column.aliases]
 
 
 def _observation() -> str:

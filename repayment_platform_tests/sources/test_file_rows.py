@@ -237,6 +237,17 @@ def test_notes_are_read_whatever_json_they_are(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_refunded_amount_that_cannot_be_read_quarantines_its_payment(tmp_path: Path) -> None:
+    header = ["id", "amount", "status", "created_at", "notes", "Amount Refunded"]
+    refunds = ["", "0", "₹ 1,000.00", "1000.005", "partly"]
+    rows = [
+        [f"pay_{n}", "5000", "captured", "19/11/2025 08:40:00", "", refunded]
+        for n, refunded in enumerate(refunds)
+    ]
+    seen = read_text(tmp_path, text_of(*rows, header=header), "RAW_UGRO_PAYMENT_RAZORPAY")
+    assert (len(seen.landed), seen.codes) == (3, ["BAD_DECIMAL"] * 2)
+
+
 def test_a_refund_of_the_older_report_names_the_payment_it_takes_back(tmp_path: Path) -> None:
     header = ["entity_id", "type", "amount", "created_at", "payment_id", "notes"]
     rows = [

@@ -9,6 +9,26 @@ from hypothesis import strategies as st
 from repayment_platform.sources.money import parse_paise, parse_rupees
 from repayment_platform.sources.refusals import BadValue, RowReason
 
+WRITTEN = (
+    ("12500.5", "12500.50"),
+    ("8800", "8800.00"),
+    ("0", "0.00"),
+    ("007", "7.00"),
+    ("1,25,000.00", "125000.00"),
+    ("125,000.00", "125000.00"),
+    ("1,25,00,000", "12500000.00"),
+    ("₹ 1,25,000.00", "125000.00"),
+    ("₹\N{NO-BREAK SPACE}500", "500.00"),
+    ("Rs. 12,500/-", "12500.00"),
+    ("Rs.100", "100.00"),
+    ("INR 100.10", "100.10"),
+    ("(500.00)", "-500.00"),
+    ("-500", "-500.00"),
+    ("347.00 Dr", "-347.00"),
+    ("347.00 Cr.", "347.00"),
+    (" 5.00 ", "5.00"),
+)
+"""Spellings of files, and the rupees they mean."""
 AMOUNTS = st.integers(0, 10**19 - 1).map(lambda paise: Decimal(paise).scaleb(-2))
 
 
@@ -19,28 +39,7 @@ def lakhs(amount: Decimal) -> str:
     return ",".join([*reversed(pairs), tail]) + "." + paise
 
 
-@pytest.mark.parametrize(
-    ("text", "amount"),
-    [
-        ("12500.5", "12500.50"),
-        ("8800", "8800.00"),
-        ("0", "0.00"),
-        ("007", "7.00"),
-        ("1,25,000.00", "125000.00"),
-        ("125,000.00", "125000.00"),
-        ("1,25,00,000", "12500000.00"),
-        ("₹ 1,25,000.00", "125000.00"),
-        ("₹\N{NO-BREAK SPACE}500", "500.00"),
-        ("Rs. 12,500/-", "12500.00"),
-        ("Rs.100", "100.00"),
-        ("INR 100.10", "100.10"),
-        ("(500.00)", "-500.00"),
-        ("-500", "-500.00"),
-        ("347.00 Dr", "-347.00"),
-        ("347.00 Cr.", "347.00"),
-        (" 5.00 ", "5.00"),
-    ],
-)
+@pytest.mark.parametrize(("text", "amount"), WRITTEN)
 def test_an_amount_as_indian_files_write_it_is_read_to_the_paisa(text: str, amount: str) -> None:
     assert str(parse_rupees(text)) == amount
 

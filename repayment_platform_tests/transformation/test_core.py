@@ -102,6 +102,29 @@ def test_a_late_return_takes_the_repayment_back(models: Warehouse) -> None:
     assert row["not_repayment_reason"]
 
 
+@pytest.mark.parametrize("file_is_first", [True, False])
+def test_a_payment_that_one_report_objects_to_is_no_repayment_whatever_another_says(
+    models: Warehouse, file_is_first: bool
+) -> None:
+    event = json.loads((SAMPLES / "razorpay_payment_captured.json").read_text())
+    event["payload"]["payment"]["entity"]["currency"] = "USD"
+
+    def land_file() -> None:
+        models.file_row(
+            REPORT, "UGRO-LN-000123", "12500.50", "2025-11-19", ref="razorpay:pay_SYN0000000001"
+        )
+
+    if file_is_first:
+        land_file()
+        assert only(models.fold())["is_success"]
+    models.event(API, event)
+    if not file_is_first:
+        land_file()
+    row = only(models.fold())
+    assert (row["observations"], row["is_success"]) == (2, False)
+    assert row["not_repayment_reason"] == "paid in USD"
+
+
 def test_a_provisional_row_gives_way_to_the_proper_one(models: Warehouse) -> None:
     models.file_row(NACH, outcome="pending", ref="nach:1")
     provisional = only(models.build())

@@ -1,15 +1,14 @@
 {#
     One observation per row of a payment, settlement or NACH file; the loader has read its cells.
 
-    refunded_in    the cell that says how much of a payment has been given back so far
-
-    A line of a settlement names itself, and so the refund that it reports. A chargeback or dispute
-    says how much it took; it is not added up, because one case may be charged more than once.
+    What a cell says of refunds is how much of the payment has been given back so far. A line of a
+    settlement names itself, and so the refund that it reports. A chargeback or dispute says how much
+    it took; it is not added up, because one case may be charged more than once.
 #}
-{% macro file_payments(table, refunded_in=none) -%}
+{% macro file_payments(table) -%}
 {%- set about = registered(table) -%}
 {%- set line = about.settlement_line -%}
-{%- set refunded = rupees("(cells ->> '" ~ refunded_in ~ "')") if refunded_in else 'null::numeric' -%}
+{%- set refunded = 'abs(' ~ rupees('told.refunded') ~ ')' if about.refunded_in else 'null::numeric' -%}
 {%- call observations(table) %}
     SELECT
         id AS raw_id,
@@ -39,5 +38,9 @@
         null::text
         {%- endif %} AS refund_id
     FROM {{ source('RAW', table) }}
+    {%- if about.refunded_in %}
+    -- The cell is looked for once, which OFFSET 0 makes sure of.
+    CROSS JOIN LATERAL (SELECT {{ plain_rupees(cell(about.refunded_in)) }} AS refunded OFFSET 0) told
+    {%- endif %}
 {%- endcall %}
 {%- endmacro %}

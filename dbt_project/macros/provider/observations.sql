@@ -29,7 +29,7 @@ SELECT
     CASE outcome
         WHEN 'withdrawn' THEN 0
         WHEN 'pending' THEN 10
-        WHEN 'success' THEN 30
+        WHEN 'success' THEN CASE WHEN objection IS NULL THEN 30 ELSE 35 END
         WHEN 'refund' THEN 40
         WHEN 'late_return' THEN 40
         ELSE 20

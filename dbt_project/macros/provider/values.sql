@@ -5,6 +5,17 @@
     CASE WHEN {{ text }} ~ '^-?\d{1,17}(\.\d{1,2}0*)?$' THEN ({{ text }})::numeric(19, 2) END
 {%- endmacro %}
 
+{#
+    The money in a file's cell as `rupees` reads it. Files write it as the loader reads it (money.py):
+    `₹ 1,25,000.00`, `Rs. 500/-`, `(500.00)`, `500 Dr`.
+#}
+{% macro plain_rupees(text) -%}
+    regexp_replace(
+        regexp_replace({{ text }}, '/-|Rs\.?|INR|Cr\.?|[^[:alnum:].()-]', '', 'gi'),
+        '^\((.*)\)$|^(.*)Dr\.?$', '-\1\2', 'i'
+    )
+{%- endmacro %}
+
 {# Whole paise, as rupees. #}
 {% macro paise(text) -%}
     CASE WHEN {{ text }} ~ '^-?\d{1,17}(\.0+)?$' THEN (({{ text }})::numeric / 100)::numeric(19, 2) END
@@ -38,6 +49,11 @@
             THEN (({{ text }})::timestamptz AT TIME ZONE 'Asia/Kolkata')::date
         ELSE left({{ text }}, 10)::date
     END
+{%- endmacro %}
+
+{# A day that a file writes first, `20/11/2025 10:15:00`, as `ist_date` reads it. #}
+{% macro iso_day(text) -%}
+    regexp_replace({{ text }}, '^(\d\d)[/-](\d\d)[/-](\d{4})', '\3-\2-\1')
 {%- endmacro %}
 
 {#

@@ -62,11 +62,19 @@
 {%- endmacro %}
 
 {#
-    What a line of a payout says, as columns of text; null where its report has no such cell. The net
-    is `settled`, or else `credit` less `debit`.
+    What a line of a payout says, as columns of text that `ist_date` and `rupees` read; null where its
+    report has no such cell. The net is `settled`, or else `credit` less `debit`, of which one may be
+    empty.
 #}
 {% macro settlement_cells(line) -%}
     {%- for field in ('line_id', 'settlement_id', 'settlement_date', 'settled', 'credit', 'debit') %}
-    {{ cell(line[field]) if line[field] else 'null::text' }} AS {{ field }} {{- ',' if not loop.last }}
+    {%- set said = cell(line[field]) if line[field] else 'null::text' %}
+    {%- if field == 'settlement_date' %}
+    {{ iso_day(said) }}
+    {%- elif field in ('settled', 'credit', 'debit') %}
+    {{ plain_rupees(said) }}
+    {%- else %}
+    {{ said }}
+    {%- endif %} AS {{ field }} {{- ',' if not loop.last }}
     {%- endfor %}
 {%- endmacro %}

@@ -1,1 +1,1 @@
-{{ file_payments('RAW_UGRO_PAYMENT_RAZORPAY', refunded_in='amount_refunded') }}
+{{ file_payments('RAW_UGRO_PAYMENT_RAZORPAY') }}

@@ -50,7 +50,11 @@ WITH touched AS (
             amount,
             settlement_id,
             {{ ist_date('settlement_date') }} AS settled_on,
-            coalesce({{ rupees('settled') }}, {{ rupees('credit') }} - {{ rupees('debit') }}) AS net,
+            CASE
+                WHEN settled IS NOT NULL THEN {{ rupees('settled') }}
+                WHEN num_nonnulls(credit, debit) > 0
+                    THEN {{ rupees("coalesce(credit, '0')") }} - {{ rupees("coalesce(debit, '0')") }}
+            END AS net,
             outcome <> 'withdrawn' AND NOT EXISTS (
                 SELECT FROM {{ source('CORE', 'CORE_PAYMENT_KEY') }} later
                 WHERE later.replaces_id = coalesce(said.replaces_id, said.id) AND later.raw_id > said.id
