@@ -5,6 +5,7 @@ What belongs here: jobs, schedules and sensors. What does not: assets.
 
 import hashlib
 import json
+import os
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -74,7 +75,7 @@ def inbox_sensor() -> dg.RunRequest | dg.SkipReason:
         return dg.SkipReason("no files are waiting")
     # A run that dies leaves its files where they are: an hour later they are asked for again.
     names = sorted(f"{file.path}:{file.path.stat().st_mtime_ns}" for file in waiting)
-    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    digest = hashlib.sha256(os.fsencode("\n".join(names))).hexdigest()
     return dg.RunRequest(
         run_key=f"{digest}:{datetime.now(UTC):%Y-%m-%dT%H}",
         asset_selection=[raw_key(SOURCES[id_]) for id_ in sorted({f.source_id for f in waiting})],

@@ -26,7 +26,7 @@ INSERT INTO "CORE"."CORE_FILE_LOG"
 VALUES (%s, %s, %s, %s, %s, 'landing', %s)
 RETURNING id
 """
-_CLAIM = """UPDATE "CORE"."CORE_FILE_LOG" SET status = 'landed' WHERE id = %s"""
+_CLAIM = """UPDATE "CORE"."CORE_FILE_LOG" SET status = 'landed', error = NULL WHERE id = %s"""
 # The same bytes may land again in the place of what took their place.
 _RESTORE = """
 WITH RECURSIVE lineage AS (

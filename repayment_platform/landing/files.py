@@ -210,7 +210,9 @@ def _counts(
 
 def _arrive(path: Path, source_id: str, received_by: str) -> Arrival:
     """What can be told of a file whose source or bytes may turn out to be unusable."""
-    arrival = Arrival(path.name, received_by)
+    # A name that is not UTF-8, as from Windows, is written so that it can be told and stored.
+    name = os.fsencode(path.name).decode(errors="backslashreplace")
+    arrival = Arrival(name, received_by)
     try:
         arrival = replace(arrival, source=_file_source(source_id))
         return replace(arrival, seen=fingerprint(path))

@@ -58,9 +58,9 @@ class Layout:
     Fields: `loan_ref`, `loan_ref_else`, `amount`, `refunded`, `payment_date`,
     `presentation_date`, `status`, `reason_code`, `reason_text`, `payment_id`, `payment_order`,
     `refund_of`, `umrn`, `utr`, `method`, `currency`, `row_type`, `line_id`, `settlement_id`,
-    `settlement_date`, `settled`, `fee`, `tax`, `credit`, `debit`, `tag_n`, `tagged_n`. The payment date is
-    `payment_date`, or where that is empty `presentation_date`. The loan is the first of
-    `loan_ref`, `loan_ref_else` and the tags that holds a loan id of the lender.
+    `settlement_date`, `settled`, `fee`, `tax`, `credit`, `debit`, `tag_n`, `tagged_n`.
+    The payment date is `payment_date`, or where that is empty `presentation_date`. The loan is the
+    first of `loan_ref`, `loan_ref_else` and the tags that holds a loan id of the lender.
     `refunded` is how much of a payment has been given back so far, which dbt reads from the cell.
     `payment_order` is an order that was made for one payment and names it before `payment_id`
     does; `refund_of` names the payment that a refund row takes back.

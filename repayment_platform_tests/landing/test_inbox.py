@@ -1,6 +1,7 @@
 """The inbox: finished files are taken once and never overwritten."""
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -150,3 +151,18 @@ def test_a_database_that_is_away_leaves_the_files_where_they_are(home: Path) -> 
     with pytest.raises(psycopg.OperationalError):
         land_inbox("host=/nowhere", home, received_by="inbox")
     assert path.exists()
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no names that are not UTF-8")
+def test_a_file_whose_name_is_not_utf_8_lands_and_keeps_none_behind_it(
+    database_urls: DatabaseUrls, home: Path
+) -> None:
+    drop(home, os.fsdecode(b"M\xe4rz.csv"), age=90)
+    drop(home, "april.csv", text_of(row(Amount="77.00")))
+
+    landed = take(database_urls, home)
+
+    assert [(result.name, result.status) for result in landed] == [
+        ("M\\xe4rz.csv", "landed"),
+        ("april.csv", "landed"),
+    ]

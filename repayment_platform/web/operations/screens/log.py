@@ -37,10 +37,11 @@ CONDITIONS = {
 _FILE = 'SELECT * FROM "CORE"."CORE_FILE_LOG" WHERE id = %(id)s'
 _REJECTED = SQL("""
 SELECT row_number, reason_code, reason, original FROM "CORE"."CORE_QUARANTINE"
-WHERE file_id = %(id)s ORDER BY row_number LIMIT %(limit)s
+WHERE file_id = %(id)s AND replayed_at IS NULL ORDER BY row_number LIMIT %(limit)s
 """)
 _REASONS = """
-SELECT reason_code, count(*) AS rows FROM "CORE"."CORE_QUARANTINE" WHERE file_id = %(id)s
+SELECT reason_code, count(*) AS rows FROM "CORE"."CORE_QUARANTINE"
+WHERE file_id = %(id)s AND replayed_at IS NULL
 GROUP BY 1 ORDER BY 2 DESC, 1
 """
 # Ids are drawn in order of arrival from one sequence, so they page over all tables at once.
