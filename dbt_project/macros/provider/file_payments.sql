@@ -40,7 +40,7 @@
     FROM {{ source('RAW', table) }}
     {%- if about.refunded_in %}
     -- The cell is looked for once, which OFFSET 0 makes sure of.
-    CROSS JOIN LATERAL (SELECT {{ plain_rupees(cell(about.refunded_in)) }} AS refunded OFFSET 0) told
+    CROSS JOIN LATERAL (SELECT {{ plain_rupees(cell(about.refunded_in)) }} AS refunded FROM (SELECT 1) once OFFSET 0) told
     {%- endif %}
 {%- endcall %}
 {%- endmacro %}
