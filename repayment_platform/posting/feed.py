@@ -31,7 +31,8 @@ FROM "CORE"."CORE_WORK_FEED" f
 # payment while its request was under way was passed over. Open ones join or are brought up to
 # date, those that are no repayment any more leave, with a hold where money was given back, and a
 # posted one whose facts changed becomes an exception. What was given back of a payment that a
-# person ruled the same as another was given back of the other, whatever CORE says of that one.
+# person ruled the same as another was given back of the other, whatever CORE says of that one;
+# its holds are read in aggregates, which no plan makes of anything but the index on their key.
 _FEED = f"""
 WITH changed AS MATERIALIZED (
     SELECT t.*, p AS as_posted, p.source_key IS NOT NULL AS posted,
@@ -48,19 +49,17 @@ WITH changed AS MATERIALIZED (
     SELECT c.*, other.source_key AS of_key, p AS of_posted,
            format('the same payment %%s had a %%s', c.source_key, replace(c.outcome, '_', ' '))
                AS why,
-           p.source_key IS NULL AND (other.source_key IS NULL OR EXISTS (
-               SELECT FROM "CORE"."CORE_HOLD" h WHERE h.source_key = other.source_key
-               AND h.decision IN ('same_payment', 'not_a_repayment'))) AS is_unclear
+           p.source_key IS NULL AND (other.source_key IS NULL OR (
+               SELECT bool_or(h.decision IN ('same_payment', 'not_a_repayment')) IS TRUE
+               FROM "CORE"."CORE_HOLD" h WHERE h.source_key = other.source_key)) AS is_unclear
     FROM changed c
-    LEFT JOIN LATERAL (
-        SELECT facts ->> 'other_key' AS source_key FROM "CORE"."CORE_HOLD"
-        WHERE source_key = c.source_key AND facts ? 'other_key' ORDER BY id DESC LIMIT 1
-    ) other ON true
+    CROSS JOIN LATERAL (
+        SELECT max(facts ->> 'other_key') AS source_key FROM "CORE"."CORE_HOLD"
+        WHERE source_key = c.source_key HAVING bool_or(decision = 'same_payment')
+    ) other
     LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
         ON p.source_key = other.source_key AND p.status = 'success'
     WHERE NOT c.posted AND c.outcome IN ('refund', 'late_return')
-      AND EXISTS (SELECT FROM "CORE"."CORE_HOLD" h
-                  WHERE h.source_key = c.source_key AND h.decision = 'same_payment')
 ), posted AS (
     SELECT (as_posted).*, source_key AS told_by, NULL AS why FROM changed WHERE posted
     UNION ALL
