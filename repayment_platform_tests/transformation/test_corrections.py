@@ -110,7 +110,7 @@ def test_a_replay_that_reads_another_amount_corrects_what_waits_and_asks_about_w
 ) -> None:
     platform.land(loan(1, "", UTR="600"), loan(99, "", UTR="700"))  # nobody knows loan 99 yet
     platform.run()
-    correct_mapping(amount=Column(("UTR",), required=True), utr=Column(("Amount",)))
+    correct_mapping(amount=Column(("UTR",), required=True), utr=Column(("Reason",)))
     assert platform.replay().changes.changed == 2
     late = [{"externalId": "DMI-APP-99"}]
     httpx.post(f"{platform.sandbox.root_url}/sandbox/loans", json=late).raise_for_status()
