@@ -47,10 +47,17 @@ def landed_files(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[DatabaseUrls]
 ) -> Iterator[dg.MaterializeResult[None]]:
     home = load_settings().home
+    failures: list[ExceptionGroup] = []
     for source in FILE_SOURCES:
         if raw_key(source) not in context.selected_asset_keys:
             continue
-        results = land_inbox(warehouse.psycopg, home, received_by="inbox", sources={source.table})
+        try:
+            results = land_inbox(
+                warehouse.psycopg, home, received_by="inbox", sources={source.table}
+            )
+        except ExceptionGroup as failure:  # the other sources land all the same
+            failures.append(failure)
+            continue
         for result in results:
             told = f", {result.error}" if result.error else ""
             context.log.info(f"{source.table}: {result.name} {result.status}{told}")
@@ -64,6 +71,8 @@ def landed_files(
                 "rows_quarantined": sum(r.rows_quarantined for r in results),
             },
         )
+    if failures:
+        raise ExceptionGroup("sources with files that could not be landed", failures)
 
 
 received_webhooks = [_spec(s, "The webhook receiver fills it.") for s in WEBHOOK_SOURCES]

@@ -210,14 +210,17 @@ def _counts(
 
 def _arrive(path: Path, source_id: str, received_by: str) -> Arrival:
     """What can be told of a file whose source or bytes may turn out to be unusable."""
-    # A name that is not UTF-8, as from Windows, is written so that it can be told and stored.
-    name = os.fsencode(path.name).decode(errors="backslashreplace")
-    arrival = Arrival(name, received_by)
+    arrival = Arrival(printable_name(path), received_by)
     try:
         arrival = replace(arrival, source=_file_source(source_id))
         return replace(arrival, seen=fingerprint(path))
     except (FileRefused, OSError) as problem:
         return replace(arrival, problem=problem)
+
+
+def printable_name(path: Path) -> str:
+    """The file's name; of bytes that are no UTF-8, which no database takes, their numbers."""
+    return os.fsencode(path.name).decode(errors="backslashreplace")
 
 
 def _file_source(source_id: str) -> Source:

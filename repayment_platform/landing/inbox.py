@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from repayment_platform.landing.files import ingest_file
+from repayment_platform.landing.files import ingest_file, printable_name
 from repayment_platform.landing.results import FileResult, FileStatus
 from repayment_platform.sources.refusals import FileReason
 from repayment_platform.sources.registry import SOURCES, Kind
@@ -63,14 +63,22 @@ def land_inbox(
     """Land every finished file, of these sources if given; one process at a time does it.
 
     Raises:
-        psycopg.Error: the database is away; files not landed yet stay where they are.
+        ExceptionGroup: what kept files from landing that nothing should, a database that is away
+            for one; they stay where they are, and all others have landed.
     """
+    results: list[FileResult] = []
+    failures: list[Exception] = []
     with _alone(inbox_of(home)):
-        return [
-            _land(conninfo, waiting, received_by)
-            for waiting in waiting_files(home)
-            if sources is None or waiting.source_id in sources
-        ]
+        for waiting in waiting_files(home):
+            if sources is None or waiting.source_id in sources:
+                try:
+                    results.append(_land(conninfo, waiting, received_by))
+                except Exception as failure:  # noqa: BLE001 - with whatever it is, the next may land
+                    failure.add_note(f"{waiting.source_id}: {printable_name(waiting.path)}")
+                    failures.append(failure)
+    if failures:
+        raise ExceptionGroup("files that could not be landed", failures)
+    return results
 
 
 def _land(conninfo: str, waiting: WaitingFile, received_by: str) -> FileResult:

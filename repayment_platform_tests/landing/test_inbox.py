@@ -146,10 +146,32 @@ def test_a_file_that_changed_while_it_was_read_stays_for_the_next_time(
     assert path.exists()
 
 
+def test_a_file_that_fails_as_none_should_keeps_no_other_from_landing_and_is_told_of(
+    database_urls: DatabaseUrls, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop(home, "bad.csv", age=90)
+    drop(home, "good.csv")
+
+    def failing(conninfo: str, path: Path, *arguments: Any, **options: Any) -> FileResult:
+        if path.name == "bad.csv":
+            raise ZeroDivisionError
+        return ingest_file(conninfo, path, *arguments, **options)
+
+    monkeypatch.setattr(inbox, "ingest_file", failing)
+    with pytest.raises(ExceptionGroup) as told:
+        take(database_urls, home)
+    [failure] = told.value.exceptions
+    assert isinstance(failure, ZeroDivisionError)
+    assert "bad.csv" in failure.__notes__[0]
+    assert names(home, ".landed") == ["good.csv"]
+    assert [waiting.path.name for waiting in waiting_files(home)] == ["bad.csv"]
+
+
 def test_a_database_that_is_away_leaves_the_files_where_they_are(home: Path) -> None:
     path = drop(home, "a.csv")
-    with pytest.raises(psycopg.OperationalError):
+    with pytest.raises(ExceptionGroup) as told:
         land_inbox("host=/nowhere", home, received_by="inbox")
+    assert told.value.subgroup(psycopg.OperationalError) is not None
     assert path.exists()
 
 
