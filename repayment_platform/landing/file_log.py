@@ -52,7 +52,7 @@ UPDATE "CORE"."CORE_FILE_LOG" SET status = 'failed', error = %s, seconds = %s WH
 """
 _DUPLICATE = """
 UPDATE "CORE"."CORE_FILE_LOG" d
-SET status = 'duplicate', duplicate_of = f.id, rows_read = f.rows_read,
+SET status = 'duplicate', error = NULL, duplicate_of = f.id, rows_read = f.rows_read,
     rows_duplicate = f.rows_read, seconds = %s
 FROM "CORE"."CORE_FILE_LOG" f
 WHERE d.id = %s AND f.raw_table = d.raw_table AND f.sha256 = d.sha256 AND f.status = 'landed'

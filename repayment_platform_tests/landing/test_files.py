@@ -273,6 +273,17 @@ def test_what_a_dead_process_left_landing_is_closed_and_what_lands_now_is_not(
     assert entries[alive]["status"] == "landed"
 
 
+def test_a_file_that_was_taken_for_interrupted_and_lands_says_so_no_more(
+    database_urls: DatabaseUrls, connection: Connection
+) -> None:
+    """Another process may come between its entry and its landing."""
+    alive = file_log.register(connection, Arrival("alive.csv", "test"))
+    assert file_log.close_interrupted(connection) == 1
+    file_log.claim(connection, alive)
+    [entry] = log(connection)
+    assert (entry["status"], entry["error"]) == ("landed", None)
+
+
 @pytest.mark.faults
 def test_a_process_killed_in_the_middle_leaves_nothing_and_the_file_lands_next_time(
     database_urls: DatabaseUrls, ingest: Ingest, connection: Connection, tmp_path: Path

@@ -7,7 +7,7 @@ import pytest
 from repayment_platform.settings import ROOT
 from repayment_platform.web.operations.screens.lenders import LIMITS
 from repayment_platform.web.operations.users import Role
-from repayment_platform_tests.web.operations.site import Browser, Site
+from repayment_platform_tests.web.operations.site import DAY, Browser, Site
 
 
 @pytest.fixture
@@ -213,6 +213,22 @@ def test_rejected_rows_are_downloaded_with_reason_and_text(site: Site, operator:
     assert lines[0] == "row_number,reason_code,reason,original"
     assert len(lines) > 1
     assert "20x5" in lines[1]
+
+
+def test_a_rejected_row_that_a_replay_has_landed_is_listed_no_more(
+    site: Site, operator: Browser
+) -> None:
+    site.insert("CORE_FILE_LOG", name="a.csv", status="landed", received_by="test")
+    [number] = site.connection.execute('SELECT id FROM "CORE"."CORE_FILE_LOG"').fetchone() or ()
+    for row, replayed in (("waits", None), ("landed since", DAY)):
+        site.insert(
+            "CORE_QUARANTINE", raw_table="RAW_IKF_NACH_CSV", file_id=number, row_number=2,
+            reason_code="BAD_DATE", reason="no date", original=row, replayed_at=replayed,
+        )  # fmt: skip
+    for path in (f"/log/files/{number}", f"/log/files/{number}/rejected.csv"):
+        told = operator.get(path).text
+        assert "waits" in told
+        assert "landed since" not in told
 
 
 def _seen(browser: Browser) -> str:

@@ -62,7 +62,7 @@ FROM (SELECT landed_at FROM {table} ORDER BY id DESC LIMIT 1001) newest
 """)
 _REJECTED_EVENTS = """
 SELECT raw_table, event_id, reason, quarantined_at, original FROM "CORE"."CORE_QUARANTINE"
-WHERE file_id IS NULL ORDER BY id DESC LIMIT 20
+WHERE file_id IS NULL AND replayed_at IS NULL ORDER BY id DESC LIMIT 20
 """
 WEBHOOKS = [source for source in SOURCES.values() if source.kind is not Kind.FILE]
 
