@@ -12,12 +12,18 @@ RAZORPAY_PAYMENT_ID = r"pay_[A-Za-z0-9]+"
 LOAN_KEYS = ("loan_id", "loan_account_number", "loanId")
 """Under which merchants keep the loan in the notes or tags that a gateway passes on."""
 
+# First what was made for the one payment, then what is paid to again and again, then free texts.
+_RAZORPAY_NOTES = (
+    "payment",
+    "order",
+    "payment_link",
+    "invoice",
+    "virtual_account",
+    "qr_code",
+    "subscription",
+)
 RAZORPAY_LOAN_ID_IN = (
-    *(f"payment.entity.notes.{key}" for key in LOAN_KEYS),
-    "order.entity.notes.loan_id",
-    "virtual_account.entity.notes.loan_id",
-    "qr_code.entity.notes.loan_id",
-    "subscription.entity.notes.loan_id",
+    *(f"{entity}.entity.notes.{key}" for entity in _RAZORPAY_NOTES for key in LOAN_KEYS),
     "payment_link.entity.reference_id",
     "order.entity.receipt",
     "invoice.entity.receipt",
@@ -25,12 +31,15 @@ RAZORPAY_LOAN_ID_IN = (
 )
 CASHFREE_LOAN_ID_IN = (
     *(f"order.order_tags.{key}" for key in LOAN_KEYS),
-    "link_notes.loan_id",
+    *(f"link_notes.{key}" for key in LOAN_KEYS),
+    *(f"subscription_details.subscription_tags.{key}" for key in LOAN_KEYS),
     "subscription_id",
     "order.order_id",
     "link_id",
     "payment_id",
     "payment_remarks",
+    # The weakest: it names who pays, and only where merchants number customers by loan, which.
+    "customer_details.customer_id",
 )
 
 RAZORPAY_PAYMENTS_REPORT = Layout(
