@@ -110,7 +110,40 @@ SELECT source_key, kind, detail FROM (
 ) news
 {_NOT_CLOSED_AS_IT_IS}"""  # noqa: S608
 
+# Of a row t of CORE: its reports cannot all be of one payment, which no person has judged yet. A
+# decision is good for the reports that it was given for.
+UNJUDGED_CONFLICT = """
+t.conflict IS NOT NULL AND t.key_rule <> 'provisional'
+AND NOT EXISTS (
+    SELECT FROM "CORE"."CORE_HOLD" h
+    WHERE h.source_key = t.source_key AND h.reason_code = 'conflicting_reports'
+      AND h.decision IS NOT NULL AND h.facts @> jsonb_build_object('conflict', t.conflict))"""
+
+# For a statement with the same `posted`: payments of which CORE knows reports of other money. One is
+# posted, and nothing else would tell of the others.
+RAISE_CONFLICT = f"""
+INSERT INTO "CORE"."CORE_EXCEPTION" (source_key, kind, detail)
+SELECT source_key, kind, detail FROM (
+    SELECT t.source_key, 'conflicting_reports' AS kind,
+        jsonb_build_object(
+            'what', format('%%s was reported with different facts: %%s; posted were %%s rupees'
+                           ' of %%s for loan %%s', coalesce(t.payment_ref, 'one payment'),
+                           t.conflict, p.amount, p.payment_date, p.loan_external_id),
+            'lender', p.source_lender, 'loan', p.loan_external_id, 'amount', p.amount,
+            'date', p.payment_date) AS detail
+    FROM posted p JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
+    WHERE p.told_by = p.source_key AND {UNJUDGED_CONFLICT}
+) news
+{_NOT_CLOSED_AS_IT_IS}"""  # noqa: S608
+
 CLOSE_SETTLED = (
+    """
+    UPDATE "CORE"."CORE_EXCEPTION" e
+    SET closed_at = now(), closed_by = 'CORE', closed_why = 'its reports agree'
+    FROM "CORE"."CORE_TRANSACTION_DATA" t
+    WHERE e.source_key = t.source_key AND e.kind = 'conflicting_reports' AND e.closed_at IS NULL
+      AND t.conflict IS NULL
+    """,
     """
     UPDATE "CORE"."CORE_EXCEPTION" e
     SET closed_at = now(), closed_by = 'CORE', closed_why = 'its payment was found'

@@ -7,8 +7,11 @@ What does not: what is due of them (`work`), sending (`engine`), outcomes (`resu
 from repayment_platform.posting.exceptions import (
     CLOSE_SETTLED,
     RAISE_AFTER_POSTING,
+    RAISE_CONFLICT,
     RAISE_RETURN_WITHOUT_PAYMENT,
+    UNJUDGED_CONFLICT,
 )
+from repayment_platform.posting.holds import FACTS_OF_T
 from repayment_platform.posting.work import Connection, look_up_by_key
 
 # A run whose process is stopped while it feeds (a suspended machine) must not keep all others out.
@@ -65,6 +68,7 @@ WITH changed AS MATERIALIZED (
     UNION ALL
     SELECT (of_posted).*, source_key, why FROM twins WHERE (of_posted).source_key IS NOT NULL
 ), excepted AS ({RAISE_AFTER_POSTING}
+), contradicted AS ({RAISE_CONFLICT}
 ), unclear AS ({RAISE_RETURN_WITHOUT_PAYMENT}
 ), given_back AS (
     INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
@@ -93,6 +97,19 @@ WITH changed AS MATERIALIZED (
                       AND (h.decision IN ('same_payment', 'not_a_repayment')
                            OR h.decision = 'release' AND h.facts @> f.known))
     ORDER BY 1, 2, c.why NULLS FIRST
+    ON CONFLICT (source_key, reason_code) WHERE decision IS NULL
+    DO UPDATE SET reason = EXCLUDED.reason, facts = EXCLUDED.facts
+), contested AS (
+    INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
+    SELECT t.source_key, 'conflicting_reports',
+           format('%%s was reported with different facts: %%s; a release posts %%s rupees of %%s'
+                  ' for loan %%s', coalesce(t.payment_ref, 'one payment'), t.conflict,
+                  t.amount, t.payment_date, coalesce(t.loan_external_id, 'unknown')),
+           {FACTS_OF_T} || jsonb_build_object('conflict', t.conflict)
+    FROM changed t
+    WHERE NOT t.posted AND {UNJUDGED_CONFLICT}
+      AND NOT EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK" w WHERE w.source_key = t.source_key
+                      AND w.state NOT IN ('waiting', 'deferred', 'held', 'failed'))
     ON CONFLICT (source_key, reason_code) WHERE decision IS NULL
     DO UPDATE SET reason = EXCLUDED.reason, facts = EXCLUDED.facts
 ), withdrawn AS (
@@ -154,6 +171,16 @@ WHERE w.amount > s.max_payment AND w.state IN ('waiting', 'deferred', 'held', 'f
                   WHERE h.source_key = w.source_key AND h.reason_code = 'over_limit')
 ON CONFLICT DO NOTHING
 """
+
+# A correction has settled which of the reports was right; should they differ again, it is news.
+_RELEASE_AGREED = f"""
+UPDATE "CORE"."CORE_HOLD" h
+SET decision = 'release', decided_by = 'CORE', decided_why = 'its reports agree',
+    decided_at = now(), facts = {FACTS_OF_T}
+FROM "CORE"."CORE_TRANSACTION_DATA" t
+WHERE t.source_key = h.source_key AND h.reason_code = 'conflicting_reports'
+  AND h.decision IS NULL AND t.conflict IS NULL
+"""  # noqa: S608 (the part is a constant)
 
 # A release is good only for the loan, amount and date it was given for.
 _HOLD_CHANGED = """
@@ -231,7 +258,8 @@ async def refresh(connection: Connection) -> None:
         await connection.execute(_FEED, {"fed": fed, "newest": newest})
     statements: list[str] = []
     if is_new or some_are_open:
-        statements += (_DROP_POSTED, _HOLD_POSTED_ELSEWHERE, _HOLD_LARGE, _HOLD_CHANGED, _RESTATE)
+        statements += (_DROP_POSTED, _HOLD_POSTED_ELSEWHERE, _HOLD_LARGE)
+        statements += (_RELEASE_AGREED, _HOLD_CHANGED, _RESTATE)
     if is_new or some_are_excepted:
         statements += CLOSE_SETTLED
     for statement in statements:

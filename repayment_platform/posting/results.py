@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from repayment_platform.posting.exceptions import RAISE_AFTER_POSTING
+from repayment_platform.posting.exceptions import RAISE_AFTER_POSTING, RAISE_CONFLICT
 from repayment_platform.posting.model import State
 from repayment_platform.posting.work import Connection
 
@@ -98,6 +98,7 @@ WITH result AS (
            resource_id AS fineract_transaction_id, source_key AS told_by, NULL::text AS why
     FROM settled WHERE outcome = 'success'
 ), excepted AS ({RAISE_AFTER_POSTING}
+), contradicted AS ({RAISE_CONFLICT}
 )
 SELECT id FROM settled
 """  # noqa: S608 (the parts are constants)

@@ -27,7 +27,7 @@ COLUMNS = {
     "utr": "text", "umrn": "text", "loan_id_found_in": "text", "key_rule": "text",
     "observations": "integer", "sources": "text[]", "first_raw_id": "bigint",
     "last_raw_id": "bigint", "first_landed_at": "timestamp with time zone",
-    "last_landed_at": "timestamp with time zone", "batch": "bigint",
+    "last_landed_at": "timestamp with time zone", "batch": "bigint", "conflict": "text",
 }  # fmt: skip
 
 

@@ -13,7 +13,9 @@ from repayment_platform_tests.transformation.test_observations import (
 )
 from repayment_platform_tests.transformation.warehouse import Warehouse
 
-NOTES = ("payment", "order", "payment_link", "invoice", "virtual_account", "qr_code", "subscription")
+NOTES = [
+    "payment", "order", "payment_link", "invoice", "virtual_account", "qr_code", "subscription",
+]  # fmt: skip
 IN_RAZORPAY = [
     *(f"{of}.entity.notes.{key}" for of in NOTES
       for key in ("loan_id", "loan_account_number", "loanId")),

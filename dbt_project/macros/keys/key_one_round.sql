@@ -2,13 +2,14 @@
     Decides the postable observations whose turn it is. The rules, in this order:
 
     same_ref         its reference already names a payment
-    replaces         it stands for a row that already belongs to a payment
+    replaces         it stands for a row that already belongs to a payment, and does not leave it
     same_money       another source of its match group reported the same loan and amount within
                      match_days; exactly one such payment lacks a report of this source and bears
                      no other reference of this namespace
     new              nobody holds the formula key
     proven_another   every holder of the formula bears another reference of the same namespace
-    held             equal money that nothing tells apart: the next key, and a person decides
+    held             equal money that nothing tells apart, or a correction that leaves its payment: the
+                     next key, and a person decides
 #}
 {% macro key_one_round() %}
         WITH turn AS (
@@ -22,6 +23,7 @@
             SELECT t.*,
                 by_ref.source_key AS ref_key,
                 by_row.source_key AS row_key,
+                coalesce({{ leaves('by_row', 't') }}, false) AS leaves,
                 coalesce(money.keys, '{}') AS money_keys,
                 twins.last_n,
                 twins.all_bear_another_ref,
@@ -53,9 +55,9 @@
             SELECT *,
                 CASE
                     WHEN ref_key IS NOT NULL THEN 'same_ref'
-                    WHEN row_key IS NOT NULL THEN 'replaces'
+                    WHEN row_key IS NOT NULL AND NOT leaves THEN 'replaces'
                     WHEN cardinality(money_keys) = 1 THEN 'same_money'
-                    WHEN cardinality(money_keys) > 1 THEN 'held'
+                    WHEN cardinality(money_keys) > 1 OR leaves THEN 'held'
                     WHEN last_n IS NULL THEN 'new'
                     WHEN all_bear_another_ref THEN 'proven_another'
                     ELSE 'held'
@@ -74,11 +76,18 @@
         ), held AS (
             INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
             SELECT source_key, 'possible_duplicate',
-                format('equal to payment %s, and nothing proves that it is another', equal_to.other_key),
+                format(
+                    CASE
+                        WHEN leaves THEN 'corrected: the row had the reference of payment %s, which is of other money'
+                        ELSE 'equal to payment %s, and nothing proves that it is another'
+                    END, equal_to.other_key
+                ),
                 jsonb_build_object('loan', loan_external_id, 'amount', amount, 'date', payment_date,
                     'other_key', equal_to.other_key)
             FROM decided
-            CROSS JOIN LATERAL (SELECT coalesce(first_key, money_keys[1]) AS other_key) equal_to
+            CROSS JOIN LATERAL (
+                SELECT CASE WHEN leaves THEN row_key ELSE coalesce(first_key, money_keys[1]) END AS other_key
+            ) equal_to
             WHERE rule = 'held'
             ON CONFLICT DO NOTHING
         )
@@ -101,15 +110,34 @@
 
 {# The proper key of the row that a row stands for, or of the last one that stands for it. #}
 {% macro key_of_row(row) -%}
-    SELECT k.source_key FROM (
-        SELECT raw_id, source_key FROM "CORE"."CORE_PAYMENT_KEY"
+    SELECT k.source_key, k.rule, k.payment_ref FROM (
+        SELECT raw_id, source_key, rule, payment_ref FROM "CORE"."CORE_PAYMENT_KEY"
         WHERE raw_id = {{ row }}.replaces_id AND rule <> 'provisional'
         UNION ALL
-        SELECT raw_id, source_key FROM "CORE"."CORE_PAYMENT_KEY"
+        SELECT raw_id, source_key, rule, payment_ref FROM "CORE"."CORE_PAYMENT_KEY"
         WHERE replaces_id = {{ chain(row) }} AND rule <> 'provisional'
     ) k
     ORDER BY k.raw_id DESC
     LIMIT 1
+{%- endmacro %}
+
+
+{#
+    Whether a correction leaves the payment of the row that it stands for: that was the payment's by
+    its reference alone, the correction has another, and its money is not the payment's. So money that
+    a reference used again had swallowed comes to light, and no payment loses a row of its own.
+#}
+{% macro leaves(corrected, row) -%}
+    {{ corrected }}.rule = 'same_ref' AND {{ corrected }}.payment_ref <> {{ row }}.payment_ref
+                    AND EXISTS (
+                        SELECT FROM "CORE"."CORE_PAYMENT_KEY" own
+                        WHERE own.source_key = {{ corrected }}.source_key AND own.occurrence IS NOT NULL
+                            AND (
+                                own.loan_external_id <> {{ row }}.loan_external_id
+                                OR own.amount <> {{ row }}.amount
+                                OR abs(own.payment_date - {{ row }}.payment_date) > {{ report_days() }}
+                            )
+                    )
 {%- endmacro %}
 
 

@@ -90,8 +90,8 @@ folded AS (
     SELECT
         source_key,
         (array_agg(source_lender ORDER BY arrival))[1] AS source_lender,
-        {{ first_known('loan', 'arrival') }} AS loan,
-        -- Of a payment that was given back the facts are its own, not those of the return.
+        -- The facts are those of the payment, not those of its failure before or its return since.
+        {{ first_known('loan', 'is_success DESC, arrival') }} AS loan,
         {{ first_known('payment_date', 'is_success DESC, best') }} AS payment_date,
         {{ first_known('amount', 'is_success DESC, best') }} AS amount,
         (array_agg(is_success ORDER BY best))[1] AND NOT bool_or(is_moved) AS is_success,
@@ -118,7 +118,8 @@ folded AS (
         max(last_raw_id) AS last_raw_id,
         min(first_landed_at) AS first_landed_at,
         max(last_landed_at) AS last_landed_at,
-        max(batch) AS batch
+        max(batch) AS batch,
+        CASE WHEN NOT bool_or(is_moved) AND {{ reports_differ() }} THEN {{ facts_of_reports() }} END AS conflict
     FROM added
     GROUP BY source_key
 ),
@@ -167,5 +168,6 @@ SELECT
     last_raw_id,
     first_landed_at,
     last_landed_at,
-    batch
+    batch,
+    conflict
 FROM judged

@@ -1,0 +1,39 @@
+{#
+    Whether the reports of one payment tell of different money, and what they tell, as aggregates
+    over the observations of a payment that stand (core_transaction_data).
+
+    What belongs here: when two reports of one key cannot be of one payment. What does not: what
+    follows (posting/feed, posting/exceptions). A key is for ever, so a reference that a bank uses
+    again keeps its key, and the money of the second payment would be gone without a word.
+#}
+
+{# How many days two reports of one payment may be apart: a debit takes some to settle over
+   holidays, a gateway captures a payment within five; instalments are a week apart or more. #}
+{% macro report_days() -%} 5 {%- endmacro %}
+
+{#
+    Whether successes differ in loan, amount or day. Where a lender is posted by reconciliation,
+    amounts are compared within one kind of report: between kinds that is `amount_differs`, which
+    the preview shows to whoever asks for the posting.
+#}
+{% macro reports_differ() -%}
+    {%- set kind = kind_of_report('raw_table', 'utr') -%}
+    (
+        min(loan) FILTER (WHERE is_success) < max(loan) FILTER (WHERE is_success)
+        OR max(payment_date) FILTER (WHERE is_success) - min(payment_date) FILTER (WHERE is_success)
+        > {{ report_days() }}
+        OR min(amount) FILTER (WHERE is_success) < max(amount) FILTER (WHERE is_success)
+        AND count(DISTINCT (coalesce({{ kind }}, ''), amount)) FILTER (WHERE is_success)
+        > count(DISTINCT coalesce({{ kind }}, '')) FILTER (WHERE is_success)
+    )
+{%- endmacro %}
+
+{# The different facts of the successes, by day. #}
+{% macro facts_of_reports() -%}
+    string_agg(
+        DISTINCT format(
+            'on %s %s rupees for loan %s',
+            to_char(payment_date, 'YYYY-MM-DD'), amount::numeric(19, 2), coalesce(loan, 'unknown')
+        ), '; '
+    ) FILTER (WHERE is_success)
+{%- endmacro %}
