@@ -119,8 +119,8 @@ AND NOT EXISTS (
     WHERE h.source_key = t.source_key AND h.reason_code = 'conflicting_reports'
       AND h.decision IS NOT NULL AND h.facts @> jsonb_build_object('conflict', t.conflict))"""
 
-# For a statement with the same `posted`: payments of which CORE knows reports of other money. One is
-# posted, and nothing else would tell of the others.
+# For a statement with the same `posted`: payments of which CORE knows reports of other money. One
+# is posted, and nothing else would tell of the others.
 RAISE_CONFLICT = f"""
 INSERT INTO "CORE"."CORE_EXCEPTION" (source_key, kind, detail)
 SELECT source_key, kind, detail FROM (
