@@ -226,9 +226,12 @@ WITH unapproved AS MATERIALIZED (
              ELSE 'awaits reconciliation' END AS reason
     FROM "CORE"."CORE_OPEN_WORK" w
     LEFT JOIN "CORE"."CORE_LENDER_SETTING" s USING (source_lender)
+    -- OFFSET 0: found by its key, never by reading all holds in the order of their ids.
     LEFT JOIN LATERAL (SELECT source_key, CASE WHEN decision IS NULL THEN reason ELSE '{_RULED_OUT}'
-                                          END AS reason FROM "CORE"."CORE_HOLD"
-                       WHERE source_key = w.source_key AND decision IS DISTINCT FROM 'release'
+                                          END AS reason
+                       FROM (SELECT * FROM "CORE"."CORE_HOLD"
+                             WHERE source_key = w.source_key
+                               AND decision IS DISTINCT FROM 'release' OFFSET 0) of_it
                        ORDER BY id LIMIT 1) h ON true
     WHERE w.state IN ('waiting', 'deferred', 'held', 'failed')
 )
