@@ -172,16 +172,6 @@ WHERE w.amount > s.max_payment AND w.state IN ('waiting', 'deferred', 'held', 'f
 ON CONFLICT DO NOTHING
 """
 
-# A correction has settled which of the reports was right; should they differ again, it is news.
-_RELEASE_AGREED = f"""
-UPDATE "CORE"."CORE_HOLD" h
-SET decision = 'release', decided_by = 'CORE', decided_why = 'its reports agree',
-    decided_at = now(), facts = {FACTS_OF_T}
-FROM "CORE"."CORE_TRANSACTION_DATA" t
-WHERE t.source_key = h.source_key AND h.reason_code = 'conflicting_reports'
-  AND h.decision IS NULL AND t.conflict IS NULL
-"""  # noqa: S608 (the part is a constant)
-
 # A release is good only for the loan, amount and date it was given for.
 _HOLD_CHANGED = """
 INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
@@ -197,6 +187,17 @@ WHERE w.state IN ('waiting', 'deferred', 'held', 'failed')
                     AND (good.decision IS NULL OR good.facts @> f.facts))
 ON CONFLICT DO NOTHING
 """
+
+# A correction has settled which of the reports was right, whatever else it has changed; should they
+# differ again, it is news.
+_RELEASE_AGREED = f"""
+UPDATE "CORE"."CORE_HOLD" h
+SET decision = 'release', decided_by = 'CORE', decided_why = 'its reports agree',
+    decided_at = now(), facts = {FACTS_OF_T}
+FROM "CORE"."CORE_TRANSACTION_DATA" t
+WHERE t.source_key = h.source_key AND h.reason_code = 'conflicting_reports'
+  AND h.decision IS NULL AND t.conflict IS NULL
+"""  # noqa: S608 (the part is a constant)
 
 _KEPT_BACK = "another payment of its loan or reference awaits approval in Fineract"
 # Said until dbt has folded the payment again and it leaves the list.
@@ -261,8 +262,8 @@ async def refresh(connection: Connection) -> None:
         await connection.execute(_FEED, {"fed": fed, "newest": newest})
     statements: list[str] = []
     if is_new or some_are_open:
-        statements += (_DROP_POSTED, _HOLD_POSTED_ELSEWHERE, _HOLD_LARGE)
-        statements += (_RELEASE_AGREED, _HOLD_CHANGED, _RESTATE)
+        statements += (_DROP_POSTED, _HOLD_POSTED_ELSEWHERE, _HOLD_LARGE, _HOLD_CHANGED)
+        statements += (_RELEASE_AGREED, _RESTATE)
     if is_new or some_are_excepted:
         statements += CLOSE_SETTLED
     for statement in statements:

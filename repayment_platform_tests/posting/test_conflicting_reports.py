@@ -104,6 +104,21 @@ def test_a_correction_after_which_the_reports_agree_releases_the_payment(bench: 
     assert only_exception(bench).kind == "conflicting_reports"
 
 
+def test_a_correction_that_leaves_another_amount_to_a_released_payment_needs_no_second_release(
+    bench: Bench,
+) -> None:
+    of = {"lender": "UGRO", "recon_source": "NACH"}
+    bench.payment("LN-1", **of, conflict=TWO)
+    bench.post()
+    (hold,) = open_holds(bench.connection)
+    decide(bench.connection, hold.id, Decision.RELEASE, "asha", "the first is right")
+    key = bench.payment("LN-1", **of, conflict=None)
+    bench.connection.execute('UPDATE "CORE"."CORE_TRANSACTION_DATA" SET amount = 90')
+    bench.post()
+    assert open_holds(bench.connection) == []
+    assert bench.states() == {key: "waiting"}
+
+
 def test_a_conflict_and_what_was_given_back_of_a_twin_are_told_of_a_posted_payment_together(
     bench: Bench,
 ) -> None:
