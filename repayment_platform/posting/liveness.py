@@ -12,23 +12,18 @@ from psycopg import AsyncConnection
 
 from repayment_platform.posting.work import Connection
 
-# A half-dead network must not keep a dead run's lock: the server and we both notice within seconds.
-_KEEPALIVE: dict[str, Any] = {
-    "keepalives": 1,
+# A half-dead network must not keep a dead run's lock: the server, whose own default is two hours,
+# and we both notice within seconds.
+_PATIENCE = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
 }
-# The server's own default is two hours.
+_USER_TIMEOUT_MS = 10_000
+_KEEPALIVE: dict[str, Any] = {"keepalives": 1, **_PATIENCE, "tcp_user_timeout": _USER_TIMEOUT_MS}
 _LET_GO = "; ".join(
     f"SET tcp_{name} = {value}"
-    for name, value in (
-        ("keepalives_idle", 5),
-        ("keepalives_interval", 2),
-        ("keepalives_count", 3),
-        ("user_timeout", 10_000),
-    )
+    for name, value in {**_PATIENCE, "user_timeout": _USER_TIMEOUT_MS}.items()
 )
 _LOCK_KEY = "hashtextextended('posting run ' || %s, 0)"
 _OPEN_RUNS = """
