@@ -7,6 +7,8 @@ command does (`commands`), and imports that take long: they belong inside the co
 import gc
 import signal
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import typer
 
@@ -40,34 +42,24 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (
-    demo,
-    up,
-    ingest,
-    replay,
-    pipeline,
-    reconcile,
-    status,
-    holds,
-    exceptions,
-    guard,
-    sql,
-    sample_data,
-    webhooks,
-    operations,
-    metrics,
-    doctor,
-    backup,
-    restore,
-    repost,
-    rejected,
-    faults,
-):
-    app.command()(command)
-app.command("decide")(decide_hold)
-app.command("close-exception")(close_exception)
-app.add_typer(users)
-app.command(context_settings=CONTEXT)(dbt)
+GROUPS: dict[str, tuple[Callable[..., Any], ...]] = {
+    "Start": (demo, up),
+    "Payments in": (ingest, replay),
+    "Repayments out": (pipeline, reconcile, repost, rejected),
+    "What waits for a person": (status, holds, decide_hold, exceptions, close_exception, guard),
+    "Operation": (doctor, backup, restore, dbt, sql),
+    "Parts of `up`, alone": (webhooks, operations, metrics),
+    "Trying things out": (sample_data, faults),
+}
+NAMES: dict[Callable[..., Any], str] = {decide_hold: "decide"}
+"""Of commands that are not called as their function is."""
+
+for group, commands in GROUPS.items():
+    for command in commands:
+        context = CONTEXT if command is dbt else None
+        name = NAMES.get(command)
+        app.command(name, rich_help_panel=group, context_settings=context)(command)
+app.add_typer(users, rich_help_panel="Operation")
 
 
 @app.callback()

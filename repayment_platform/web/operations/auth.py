@@ -68,7 +68,7 @@ class Access(AuthProvider):
         self, username: str, password: str, remember_me: bool, request: Request
     ) -> Response:
         del remember_me  # sessions last as long for everybody
-        name, address = username.strip().lower()[:60], _address(request)
+        name, address = username.strip().lower()[:60], address_of(request)
         if not self._limit.allows(name, address):
             raise LoginFailed(TOO_MANY)
         if UNSTORABLE.search(username + password):
@@ -122,5 +122,6 @@ def set_session(request: Request, response: Response, token: str) -> None:
     )
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
+    """Where a request comes from, for counting tries and for the audit log."""
     return request.client.host if request.client else "unknown"

@@ -1,4 +1,4 @@
-"""How often a log-in may be tried.
+"""How often a password may be tried.
 
 What belongs here: counting tries per name and per address, in this process. What does not:
 passwords, pages.

@@ -65,6 +65,17 @@ def test_thirty_names_tried_from_one_address_are_enough(site: Site) -> None:
     assert TOO_MANY in enter(browser, "name31", "not this one, no")
 
 
+def test_a_session_left_open_is_no_place_to_guess_the_password_at(site: Site, asha: str) -> None:
+    browser = site.browser(asha)
+    form = {"old": "not this one, no", "new": "stones in a river", "again": "stones in a river"}
+    for _ in range(5):
+        assert browser.post("/account/password", form).status_code == 422
+    refused = browser.post("/account/password", form | {"old": PASSWORD})
+    assert refused.status_code == 429
+    assert TOO_MANY in refused.text
+    assert enter(site.browser(), asha, PASSWORD) == "/", "nor is it one to lock its user out from"
+
+
 @pytest.mark.parametrize(
     ("column", "age"), [("last_seen_at", sessions.IDLE), ("created_at", sessions.LONGEST)]
 )
