@@ -128,7 +128,9 @@ def measure_latency(
     alone = options.rows_alone
     old = sequential(settings, alone, options.loans)
     tool = drt.rows_per_second(settings, urls, options.home, alone) if options.drt else None
-    print(f"sequential {old:.1f} rows/s; drt-core {f'{tool:.1f}' if tool else 'not run'}", flush=True)
+    print(
+        f"sequential {old:.1f} rows/s; drt-core {f'{tool:.1f}' if tool else 'not run'}", flush=True
+    )
     lines: list[tuple[object, ...]] = []
     for workers in options.workers:
         rows = alone if workers == 1 else options.rows
