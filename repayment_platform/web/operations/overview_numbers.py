@@ -58,9 +58,12 @@ SELECT
     (SELECT count(*) FROM "CORE"."CORE_RECON_REQUEST" WHERE state = 'failed') AS failed_requests,
     (SELECT count(*) FROM "CORE"."CORE_FILE_LOG"
      WHERE status = 'failed' AND received_at > now() - interval '7 days') AS failed_files,
-    (SELECT count(*) FROM "CORE"."CORE_QUARANTINE"
-     WHERE quarantined_at > now() - interval '7 days') AS quarantined,
+    q.of_files AS quarantined, q.of_webhooks AS quarantined_webhooks,
     (SELECT count(*) FROM "CORE"."CORE_LENDER_SETTING" WHERE paused) AS paused
+FROM (SELECT count(*) FILTER (WHERE file_id IS NOT NULL) AS of_files,
+             count(*) FILTER (WHERE file_id IS NULL) AS of_webhooks
+      FROM "CORE"."CORE_QUARANTINE"
+      WHERE replayed_at IS NULL AND quarantined_at > now() - interval '7 days') q
 """
 _HAS_DAGSTER = "SELECT to_regclass('dagster.runs') IS NOT NULL AS yes"
 _RUNS = """

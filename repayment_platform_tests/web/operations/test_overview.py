@@ -45,8 +45,37 @@ def fill(site: Site, seed: int) -> None:
             )
         if state == "held":
             site.hold(key)
-        if dice.random() < 0.1:
+        if dice.random() < 0.2:
             site.exception(key)
+    site.connection.execute(
+        """UPDATE "CORE"."CORE_EXCEPTION" SET closed_at = now() WHERE id % 3 = 0;
+           UPDATE "CORE"."CORE_HOLD" SET decision = 'release' WHERE id % 3 = 0"""
+    )
+
+
+def fill_around(site: Site, seed: int) -> None:
+    """What else may need a person: files, rows that were not read, requests, lenders."""
+    dice = random.Random(seed)
+    now = datetime.now(UTC)
+    for _ in range(40):
+        when = now - timedelta(days=dice.randrange(1, 14), hours=-1)
+        status = dice.choice(("landed", "failed"))
+        site.insert(
+            "CORE_FILE_LOG", name="a.csv", status=status, received_by="test", received_at=when
+        )
+        file = site.one('SELECT max(id) FROM "CORE"."CORE_FILE_LOG"')
+        site.insert(
+            "CORE_QUARANTINE", raw_table="RAW_IKF_NACH_CSV", file_id=dice.choice((file, None)),
+            reason_code="BAD_DATE", reason="no date", original="row", quarantined_at=when,
+            replayed_at=dice.choice((None, None, now)),
+        )  # fmt: skip
+        state = dice.choice(("awaiting_approval", "failed", "done", "refused"))
+        site.insert(
+            "CORE_RECON_REQUEST", requested_by="asha", state=state, why="paid", selection="{}",
+            digest="none", payments=1, rupees=1,
+        )  # fmt: skip
+    for lender in LENDERS:
+        site.insert("CORE_LENDER_SETTING", source_lender=lender, paused=lender != "DMI")
 
 
 def visit(site: Site) -> Visit:
@@ -58,6 +87,7 @@ def visit(site: Site) -> Visit:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_numbers_of_the_overview_are_those_of_the_tables(site: Site, seed: int) -> None:
     fill(site, seed)
+    fill_around(site, seed)
     now = datetime.now(UTC)
     found = overview_numbers.numbers(visit(site), now)
     work = site.connection.execute(
@@ -85,17 +115,32 @@ def test_the_numbers_of_the_overview_are_those_of_the_tables(site: Site, seed: i
     assert found.posted["rupees"] == sum(per_day.get(today, []))
 
     counts = {
-        "holds": 'SELECT count(*) FROM "CORE"."CORE_HOLD"',
-        "exceptions": 'SELECT count(*) FROM "CORE"."CORE_EXCEPTION"',
-        "approvals": """SELECT count(*) FROM "CORE"."CORE_OPEN_WORK"
-                        WHERE state = 'awaiting_approval'""",
-        "recon": """SELECT count(*) FROM "CORE"."CORE_OPEN_WORK"
+        "holds": """FROM "CORE"."CORE_HOLD" WHERE decision IS NULL""",
+        "exceptions": """FROM "CORE"."CORE_EXCEPTION" WHERE closed_at IS NULL""",
+        "approvals": """FROM "CORE"."CORE_OPEN_WORK" WHERE state = 'awaiting_approval'""",
+        "recon": """FROM "CORE"."CORE_OPEN_WORK"
                     WHERE state = 'waiting' AND recon_source IS NOT NULL""",
+        "requests": """FROM "CORE"."CORE_RECON_REQUEST" WHERE state = 'awaiting_approval'""",
+        "failed_requests": """FROM "CORE"."CORE_RECON_REQUEST" WHERE state = 'failed'""",
+        "failed_files": """FROM "CORE"."CORE_FILE_LOG"
+                           WHERE status = 'failed' AND now() - received_at < '7 days'""",
+        "quarantined": """FROM "CORE"."CORE_QUARANTINE" JOIN "CORE"."CORE_FILE_LOG" f
+                          ON f.id = file_id WHERE now() - quarantined_at < '7 days'
+                          AND replayed_at IS NULL""",
+        "quarantined_webhooks": """FROM "CORE"."CORE_QUARANTINE" WHERE file_id IS NULL
+                                   AND now() - quarantined_at < '7 days'
+                                   AND replayed_at IS NULL""",
+        "paused": """FROM "CORE"."CORE_LENDER_SETTING" WHERE paused""",
     }
+    assert counts.keys() == found.waits.keys()
     for name, query in counts.items():
-        assert found.waits[name] == site.one(query) > 0, name
+        assert found.waits[name] == site.one(f"SELECT count(*) {query}") > 0, name
     assert found.unmatched["payments"] == site.one(
         """SELECT count(*) FROM "CORE"."CORE_TRANSACTION_DATA"
+           WHERE loan_external_id IS NULL AND is_success"""
+    )
+    assert found.unmatched["rupees"] == site.one(
+        """SELECT sum(amount) FROM "CORE"."CORE_TRANSACTION_DATA"
            WHERE loan_external_id IS NULL AND is_success"""
     )
     assert sum(row["payments"] for row in found.failures) == site.one(

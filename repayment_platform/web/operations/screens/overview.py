@@ -23,6 +23,7 @@ TODO = (
     ("recon", "/reconciliation", "payments await reconciliation"),
     ("failed_files", "/log?status=failed", "files failed in the last 7 days"),
     ("quarantined", "/log?rejected=yes", "rows were rejected in the last 7 days"),
+    ("quarantined_webhooks", "/log/webhooks", "webhooks could not be read in the last 7 days"),
     ("paused", "/lenders", "lenders are paused"),
 )
 """Number, where to act on it, what it counts; the most urgent first."""
