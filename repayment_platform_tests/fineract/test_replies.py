@@ -1,32 +1,30 @@
-"""Every documented answer to a repayment, sent by a real server, and what it proves."""
+"""Every documented refusal of a repayment, sent by a real server, and what it proves."""
 
 import json
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import (
-    AwaitingApproval,
-    Posted,
     Refused,
     Repayment,
     SystemFault,
     Transient,
     Unknown,
 )
-from repayment_platform_tests.fineract.raw_server import RawServer, http
+from repayment_platform_tests.fineract.documented import (
+    DUPLICATES,
+    ROW_FAULTS,
+    SYSTEM_FAULTS,
+    TRANSACTION,
+)
+from repayment_platform_tests.fineract.raw_server import http
 from repayment_platform_tests.fineract.values import (
-    AWAITING,
     DOMAIN_RULE,
     GATEWAY_PAGE,
-    KEY,
-    NOT_FOUND,
     REPAYMENT,
     SERVLET_400,
     SERVLET_401,
-    SUCCESS,
     TODAY,
     TOMCAT_400,
     TOMCAT_404,
@@ -37,168 +35,9 @@ from repayment_platform_tests.fineract.values import (
 
 pytestmark = pytest.mark.anyio
 
-TRANSACTION = "validation.msg.loan.transaction"
 REALM = {"WWW_Authenticate": 'Basic realm="Fineract Platform API"'}
-CACHED = {"x_served_from_cache": "true"}
-
-ROW_FAULTS = [
-    (404, NOT_FOUND, "error.msg.loan.external.id.invalid"),
-    (404, NOT_FOUND, "error.msg.payment.type.invalid"),
-    (404, NOT_FOUND, "error.msg.some.other.invalid"),
-    (400, VALIDATION, f"{TRANSACTION}.transactionDate.cannot.be.blank"),
-    (400, VALIDATION, f"{TRANSACTION}.transactionAmount.cannot.be.blank"),
-    (400, VALIDATION, f"{TRANSACTION}.transactionAmount.not.greater.than.zero"),
-    (400, VALIDATION, "validation.msg.invalid.dateFormat.format"),
-    (400, VALIDATION, "validation.msg.invalid.decimal.format"),
-    (400, VALIDATION, f"{TRANSACTION}.note.exceeds.max.length"),
-    (400, VALIDATION, "validation.msg.some.new.rule"),
-    (400, VALIDATION, "error.msg.loan.must.be.active.fully.paid.or.overpaid"),
-    (403, DOMAIN_RULE, "error.msg.loan.transaction.cannot.be.before.disbursement.date"),
-    (
-        403,
-        DOMAIN_RULE,
-        "error.msg.loan.repayment.or.waiver.cannot.be.made.before.last.transaction.date",
-    ),
-    (403, DOMAIN_RULE, "error.msg.loan.application.repayment.date.on.holiday"),
-    (403, DOMAIN_RULE, "error.msg.loan.application.repayment.date.on.non.working.day"),
-    (403, DOMAIN_RULE, "error.msg.client.not.active.exception"),
-    (403, DOMAIN_RULE, "error.msg.group.not.active.exception"),
-    (403, DOMAIN_RULE, "error.msg.some.new.rule"),
-]
-
-SYSTEM_FAULTS = [
-    (403, "error.msg.not.authorized", "error.msg.not.authorized"),
-    (401, "error.msg.not.authenticated", "error.msg.not.authenticated"),
-    (400, VALIDATION, "error.msg.query.parameter.value.unsupported"),
-    (400, VALIDATION, "error.msg.parameter.unsupported"),
-    (400, VALIDATION, "validation.msg.missing.dateFormat.parameter"),
-    (400, VALIDATION, "validation.msg.missing.locale.parameter"),
-    (400, VALIDATION, "validation.msg.invalid.locale.format"),
-    (401, "error.msg.invalid.tenant.identifier", "error.msg.invalid.tenant.identifier"),
-    (405, "error.msg.invalid.instance.type", "error.msg.invalid.instance.type"),
-    (503, "error.msg.platform.service.unavailable", "error.msg.some.new.rule"),
-    (
-        503,
-        "error.msg.platform.service.unavailable",
-        "error.msg.sheduler.job.currently.running",
-    ),
-]
-
-DUPLICATES = [
-    (400, VALIDATION, f"{TRANSACTION}.externalId.value.must.be.unique"),
-    (
-        403,
-        "error.msg.loan.repayment.duplicate.externalId",
-        "error.msg.loan.repayment.duplicate.externalId",
-    ),
-    (
-        403,
-        "error.msg.loan.repayment.unknown.data.integrity.issue",
-        "error.msg.loan.repayment.unknown.data.integrity.issue",
-    ),
-    (403, "error.msg.data.integrity.issue", "error.msg.data.integrity.issue"),
-]
 
 LOCKED = error(409, "error.msg.loan.locked")
-
-
-@pytest.fixture
-def post(raw: RawServer, client: FineractClient):
-    async def post(response: bytes, repayment: Repayment = REPAYMENT):
-        raw.plays(response)
-        return await client.post_repayment(repayment, KEY)
-
-    return post
-
-
-# Success ----------------------------------------------------------------------------------
-
-
-async def test_a_fresh_complete_success_is_posted(post) -> None:
-    assert await post(http(200, json.dumps(SUCCESS))) == Posted(22)
-
-
-async def test_a_success_without_an_echo_is_posted(post) -> None:
-    body = {name: value for name, value in SUCCESS.items() if name != "changes"}
-    assert await post(http(200, json.dumps(body))) == Posted(22)
-
-
-@pytest.mark.parametrize(
-    "spoilt",
-    [
-        {"resourceId": None},
-        {"resourceId": "22"},
-        {"resourceId": True},
-        {"resourceId": 0},
-        {"resourceExternalId": None},
-        {"resourceExternalId": "pay-2"},
-        {"resourceExternalId": {"value": "pay-1"}},
-        {"rollbackTransaction": True},
-        {"changes": SUCCESS["changes"] | {"transactionAmount": "125.51"}},
-        {"changes": SUCCESS["changes"] | {"transactionAmount": "a lot"}},
-        {"changes": SUCCESS["changes"] | {"transactionDate": "2026-11-21"}},
-        {"changes": SUCCESS["changes"] | {"externalId": "pay-2"}},
-        {"changes": ["transactionAmount"]},
-    ],
-)
-async def test_a_success_that_contradicts_the_request_is_unknown(
-    post, spoilt: dict[str, Any]
-) -> None:
-    assert isinstance(await post(http(200, json.dumps(SUCCESS | spoilt))), Unknown)
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        *("", "{", "[]", "null", '"ok"', GATEWAY_PAGE, "[" * 100_000),
-        json.dumps(SUCCESS | {"officeId": float("nan")}),
-        json.dumps(SUCCESS)[:-1] + ', "officeId": 1e99999999999999999999}',
-    ],
-)
-async def test_a_success_without_a_json_object_is_unknown(post, body: str) -> None:
-    reply = await post(http(200, body))
-    assert isinstance(reply, Unknown)
-
-
-async def test_a_success_of_another_content_type_is_unknown(post) -> None:
-    assert isinstance(await post(http(200, json.dumps(SUCCESS), "text/html")), Unknown)
-    assert isinstance(await post(http(200, json.dumps(SUCCESS), None)), Unknown)
-
-
-@pytest.mark.parametrize("status", [201, 202, 204, 206])
-async def test_no_other_status_below_300_is_a_success(post, status: int) -> None:
-    body = "" if status == 204 else json.dumps(SUCCESS)
-    assert isinstance(await post(http(status, body)), Unknown)
-
-
-async def test_a_maker_checker_answer_awaits_approval(post) -> None:
-    assert await post(http(200, json.dumps(AWAITING))) == AwaitingApproval(57)
-
-
-# Cached -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("status", "body"),
-    [
-        (200, json.dumps(SUCCESS)),
-        (200, json.dumps(AWAITING)),
-        (400, error(400, VALIDATION, "validation.msg.invalid.decimal.format")),
-        (400, ""),
-        (403, error(403, DOMAIN_RULE, "error.msg.loan.transaction.cannot.be.a.future.date")),
-        (409, error(409, "error.msg.platform.service.lock.conflict")),
-        (425, '{"transactionAmount":125.50}'),
-        (500, '{"Exception":"java.lang.NullPointerException"}'),
-    ],
-)
-async def test_whatever_fineract_repeats_from_its_cache_is_unknown(
-    post, status: int, body: str
-) -> None:
-    assert isinstance(await post(http(status, body, **CACHED)), Unknown)
-
-
-async def test_a_duplicate_in_progress_is_unknown_even_without_the_cache_header(post) -> None:
-    assert isinstance(await post(http(425, '{"transactionAmount":125.50}')), Unknown)
 
 
 # The row's fault --------------------------------------------------------------------------
