@@ -103,6 +103,8 @@ def scheduling(installation: Installation) -> Iterator[Scheduling]:
         names = ("DAGSTER_HOME", "DAGSTER_POSTGRES_URL")
         env = installation.env | {name: os.environ.pop(name) for name in names}
         env |= {"CODE_SERVER_HOST": "127.0.0.1", "CODE_SERVER_PORT": str(port)}
+        # It would wait for calls of daemons that were killed.
+        env |= {"DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD": "1"}
         dagster = str(Path(sys.executable).with_name("dagster"))
         module = ("-m", "repayment_platform.definitions", "--port", str(port))
         server = Service("code-server", (dagster, "api", "grpc", *module), port)
