@@ -31,6 +31,7 @@ class Chart:
     lines: list[tuple[float, str]]
     """Grid lines: height and amount."""
     unit: str
+    is_empty: bool
     width: int = WIDTH
     height: int = HEIGHT
     left: int = LEFT
@@ -53,7 +54,7 @@ def chart(days: list[tuple[date, int, Decimal]]) -> Chart:
         bars.append(Bar(x, HEIGHT - BOTTOM - height, wide * 0.7, height, told, under))
     steps = [top * n / 4 for n in range(5)]
     lines = [(HEIGHT - BOTTOM - room * n / 4, f"{s / unit:.3g}") for n, s in enumerate(steps)]
-    return Chart(bars, [(y, text) for y, text in lines], name)
+    return Chart(bars, lines, name, is_empty=highest == 0)
 
 
 def _round_up(amount: Decimal) -> Decimal:

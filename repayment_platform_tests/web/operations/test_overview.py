@@ -181,4 +181,7 @@ def test_the_chart_names_its_unit_and_the_tallest_bar_is_the_greatest_day() -> N
     heights = [bar.height for bar in drawn.bars]
     assert heights[1] == pytest.approx(5 * heights[0])
     assert "₹" in drawn.bars[0].title
-    assert chart([(first, 0, Decimal(0))]).bars[0].height == 0
+    assert not drawn.is_empty
+    nothing = chart([(first, 0, Decimal(0))])
+    assert nothing.bars[0].height == 0
+    assert nothing.is_empty

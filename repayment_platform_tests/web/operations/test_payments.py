@@ -177,6 +177,25 @@ def test_a_payment_tells_its_story_in_order(site: Site) -> None:
     assert "100.10" in story, "the number as it was sent"
 
 
+def test_a_webhook_that_no_run_has_read_is_told_from_one_that_is_no_payment(site: Site) -> None:
+    for number in (77, 78):
+        site.connection.execute(
+            """INSERT INTO "RAW"."RAW_UGRO_RAZORPAY_API"
+               (id, event_id, event_type, body, headers, signed_by)
+               VALUES (%s, %s, 'payment.failed', '{}', '{}', 1)""",
+            (number, f"evt_{number}"),
+        )
+    site.connection.execute(
+        """UPDATE "CORE"."CORE_RAW_CUT" SET cut_id = 77, keyed_to = 77
+           WHERE raw_table = 'RAW_UGRO_RAZORPAY_API'"""
+    )
+    page = site.as_role(Role.VIEWER).get("/log/webhooks").text
+    [unread, read] = page.split("payment.failed")[1:]
+    assert "read by the next run" in unread
+    assert "read by the next run" not in read
+    assert ">none<" in read
+
+
 @pytest.mark.parametrize("key", ["0" * 32, "nonsense", "%27"])
 def test_a_key_that_no_payment_has_is_not_found(site: Site, key: str) -> None:
     assert site.as_role(Role.VIEWER).get(f"/payments/{key}").status_code == 404

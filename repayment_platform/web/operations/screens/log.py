@@ -51,7 +51,9 @@ _DELIVERIES = SQL("""
 """)
 _WITH_KEYS = SQL("""
 SELECT d.*, (SELECT source_key FROM "CORE"."CORE_PAYMENT_KEY" k WHERE k.raw_id = d.id
-             ORDER BY batch DESC LIMIT 1) AS source_key
+             ORDER BY batch DESC LIMIT 1) AS source_key,
+       d.id > coalesce((SELECT keyed_to FROM "CORE"."CORE_RAW_CUT" c
+                        WHERE c.raw_table = d.raw_table), 0) AS is_new
 FROM (SELECT * FROM ({all}) every ORDER BY id DESC LIMIT %(limit)s) d ORDER BY id DESC
 """)
 # The last thousand tell how many came in a day; more is more than a page needs to know.
