@@ -4,6 +4,7 @@ What belongs here: formatting for pages. What does not: formatting that other pl
 (`display`), pages.
 """
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -17,6 +18,7 @@ from repayment_platform.sources.dates import KOLKATA
 from repayment_platform.sources.registry import LENDERS
 
 NOTHING = "–"
+_AMOUNT = re.compile(r"(?<![\w.,-])[0-9]{4,}\.[0-9]{2}(?![\w.])")
 STATES = {
     "success": ("Posted", "green"),
     "waiting": ("Waiting", "blue"),
@@ -52,6 +54,11 @@ STATES = {
 def money(amount: Decimal | None) -> str:
     """Rupees with their sign: ₹ 12,34,567.00."""
     return NOTHING if amount is None else f"₹\N{NARROW NO-BREAK SPACE}{rupees(amount)}"
+
+
+def told(reason: str | None) -> str:
+    """A reason, with the amounts in it grouped as `money` groups them."""
+    return _AMOUNT.sub(lambda found: rupees(Decimal(found[0])), reason or "")
 
 
 def number(value: int | None) -> str:
@@ -122,6 +129,7 @@ def install(env: Environment) -> None:
     """Give the templates these functions."""
     env.filters.update(
         money=money,
+        told=told,
         number=number,
         day=day,
         moment=moment,
