@@ -46,21 +46,21 @@ def _spec(source: Source, how: str) -> dg.AssetSpec:
 def landed_files(
     context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[DatabaseUrls]
 ) -> Iterator[dg.MaterializeResult[None]]:
-    home = load_settings().home
-    failures: list[ExceptionGroup] = []
-    for source in FILE_SOURCES:
-        if raw_key(source) not in context.selected_asset_keys:
-            continue
-        try:
-            results = land_inbox(
-                warehouse.psycopg, home, received_by="inbox", sources={source.table}
-            )
-        except ExceptionGroup as failure:  # the other sources land all the same
-            failures.append(failure)
-            continue
+    selected = [s for s in FILE_SOURCES if raw_key(s) in context.selected_asset_keys]
+    # All in one go: the oldest file comes first, whichever source it is of.
+    taken = land_inbox(
+        warehouse.psycopg,
+        load_settings().home,
+        received_by="inbox",
+        sources={source.table for source in selected},
+    )
+    for source in selected:
+        results = taken[source.table].results
         for result in results:
             told = f", {result.error}" if result.error else ""
             context.log.info(f"{source.table}: {result.name} {result.status}{told}")
+        if taken[source.table].failures:
+            continue
         yield dg.MaterializeResult(
             asset_key=raw_key(source),
             metadata={
@@ -71,8 +71,9 @@ def landed_files(
                 "rows_quarantined": sum(r.rows_quarantined for r in results),
             },
         )
+    failures = [failure for of_source in taken.values() for failure in of_source.failures]
     if failures:
-        raise ExceptionGroup("sources with files that could not be landed", failures)
+        raise ExceptionGroup("files that could not be landed", failures)
 
 
 received_webhooks = [_spec(s, "The webhook receiver fills it.") for s in WEBHOOK_SOURCES]

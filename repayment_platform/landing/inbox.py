@@ -10,9 +10,10 @@ a file that had landed but was not moved yet is found again and is a duplicate t
 
 import fcntl
 import time
+from collections import defaultdict
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from repayment_platform.landing.files import ingest_file, printable_name
@@ -42,15 +43,30 @@ def inbox_of(home: Path) -> Path:
     return inbox
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What came of the files of one source."""
+
+    results: list[FileResult] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
+    """What kept a file from landing that nothing should, a database that is away for one: it
+    stays where it is."""
+
+
 def waiting_files(home: Path) -> list[WaitingFile]:
-    """Finished files, the oldest of each source first. Changes nothing."""
-    found = []
-    for folder in sorted(inbox_of(home).iterdir()):
-        if folder.is_dir() and not folder.name.startswith("."):
-            paths = [path for path in folder.iterdir() if _is_finished(path)]
-            paths.sort(key=lambda path: (path.stat().st_mtime, path.name))
-            found += [WaitingFile(path, folder.name) for path in paths]
-    return found
+    """Finished files, the oldest first. Changes nothing.
+
+    Over all sources: which of two reports of a payment came first decides its key for ever, and
+    files that are dropped once more after a restore are to come as they came before.
+    """
+    found = [
+        WaitingFile(path, folder.name)
+        for folder in inbox_of(home).iterdir()
+        if folder.is_dir() and not folder.name.startswith(".")
+        for path in folder.iterdir()
+        if _is_finished(path)
+    ]
+    return sorted(found, key=lambda file: (file.path.stat().st_mtime, file.path))
 
 
 def land_inbox(
@@ -59,26 +75,19 @@ def land_inbox(
     *,
     received_by: str,
     sources: Collection[str] | None = None,
-) -> list[FileResult]:
-    """Land every finished file, of these sources if given; one process at a time does it.
-
-    Raises:
-        ExceptionGroup: what kept files from landing that nothing should, a database that is away
-            for one; they stay where they are, and all others have landed.
-    """
-    results: list[FileResult] = []
-    failures: list[Exception] = []
+) -> dict[str, Taken]:
+    """Land every finished file, of these sources if given, by source; one process at a time does
+    it. Whatever keeps a file from landing keeps no other."""
+    taken: dict[str, Taken] = defaultdict(Taken)
     with _alone(inbox_of(home)):
         for waiting in waiting_files(home):
             if sources is None or waiting.source_id in sources:
                 try:
-                    results.append(_land(conninfo, waiting, received_by))
+                    taken[waiting.source_id].results.append(_land(conninfo, waiting, received_by))
                 except Exception as failure:  # noqa: BLE001 - with whatever it is, the next may land
                     failure.add_note(f"{waiting.source_id}: {printable_name(waiting.path)}")
-                    failures.append(failure)
-    if failures:
-        raise ExceptionGroup("files that could not be landed", failures)
-    return results
+                    taken[waiting.source_id].failures.append(failure)
+    return taken
 
 
 def _land(conninfo: str, waiting: WaitingFile, received_by: str) -> FileResult:

@@ -4,12 +4,17 @@ What belongs here: comparing values. What does not: asking Fineract, keeping wha
 (`ledger_proof`).
 """
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from repayment_platform.fineract.contract import LedgerTransaction, UnknownLoan
+
+REPORT_DAYS = 5
+"""How far apart the days of two reports of one payment may be, as `report_days` of dbt's macros."""
+_OUR_ID = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,20 @@ def differences(
             yield Difference(posting, "ledger_amount", what)
         elif found.date != day:
             yield Difference(posting, "ledger_date", f"is of {found.date} there, of {day} here")
-        twins = [t for t in foreign if (t.amount, t.date) == (amount, day)]
+        twins = [t for t in foreign if t.amount == amount and _may_be_of(t, day)]
         if twins:
-            ids = ", ".join(str(t.external_id or f"transaction {t.resource_id}") for t in twins)
+            ids = ", ".join(_named(t, day) for t in twins)
             what = f"has a twin of {amount} rupees on {day} that we did not post: {ids}"
             yield Difference(posting, "ledger_foreign", what)
+
+
+def _named(stray: LedgerTransaction, day: date) -> str:
+    name = str(stray.external_id or f"transaction {stray.resource_id}")
+    return name if stray.date == day else f"{name} of {stray.date}"
+
+
+def _may_be_of(stray: LedgerTransaction, day: date) -> bool:
+    """Whether it is of the same day, or may have been posted from here before our database was
+    restored, under the key that another report of the payment, some days apart, had made."""
+    is_as_ours = stray.external_id is not None and _OUR_ID.fullmatch(stray.external_id)
+    return abs(stray.date - day) <= timedelta(days=REPORT_DAYS if is_as_ours else 0)

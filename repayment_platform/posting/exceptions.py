@@ -24,6 +24,8 @@ AFTER_POSTING = (
     "changed_after_posting",
 )
 """Kinds that name a repayment to undo in Fineract; the look-up that sees it undone closes them."""
+CLOSED_BY_UNDOING = tuple(kind for kind in AFTER_POSTING if kind != "changed_after_posting")
+"""What changed is still the borrower's money: undone, it is yet to be posted again."""
 LEDGER_KINDS = (
     "ledger_missing",
     "ledger_reversed",
@@ -195,7 +197,7 @@ WHERE closed_at IS NULL AND source_key = %(key)s AND kind <> 'ledger_foreign'
 
 async def close_undone(connection: AsyncConnection[Any], keys: Collection[str]) -> None:
     """Close what asked to undo the repayments of these keys: they are undone."""
-    await connection.execute(_CLOSE_UNDONE, (list(keys), list(AFTER_POSTING)))
+    await connection.execute(_CLOSE_UNDONE, (list(keys), list(CLOSED_BY_UNDOING)))
 
 
 async def keep_differences(

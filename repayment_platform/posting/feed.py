@@ -12,6 +12,7 @@ from repayment_platform.posting.exceptions import (
     UNJUDGED_CONFLICT,
 )
 from repayment_platform.posting.holds import FACTS_OF_T
+from repayment_platform.posting.rulings import ASK_ABOUT_OTHER_GONE, ASK_ABOUT_OTHER_MONEY
 from repayment_platform.posting.work import Connection, look_up_by_key
 
 # A run whose process is stopped while it feeds (a suspended machine) must not keep all others out.
@@ -112,6 +113,8 @@ WITH changed AS MATERIALIZED (
                       AND w.state NOT IN ('waiting', 'deferred', 'held', 'failed'))
     ON CONFLICT (source_key, reason_code) WHERE decision IS NULL
     DO UPDATE SET reason = EXCLUDED.reason, facts = EXCLUDED.facts
+), overtaken AS ({ASK_ABOUT_OTHER_MONEY}
+), bereft AS ({ASK_ABOUT_OTHER_GONE}
 ), withdrawn AS (
     DELETE FROM "CORE"."CORE_OPEN_WORK" w USING changed c
     WHERE w.source_key = c.source_key AND NOT c.posted AND NOT c.eligible

@@ -36,7 +36,7 @@ class NeedsRepost(Exception):
 
 
 class HoldChanged(Exception):
-    """The payment's loan, amount or date is not any more what the person saw."""
+    """The payment or the reason for its hold is not any more what the person saw."""
 
 
 @dataclass(frozen=True)
@@ -75,17 +75,35 @@ SET decision = %(decision)s, decided_by = %(by)s, decided_why = %(why)s, decided
     facts = h.facts || s.facts
 FROM stated s
 WHERE h.id = s.id AND h.decision IS NULL
-  AND coalesce(%(seen)s::text = md5(s.facts::text), true)
+  AND coalesce(%(seen)s::text = md5(h.reason || s.facts::text), true)
 RETURNING h.source_key
 """  # noqa: S608 (the part is a constant)
+ASKS_ANEW = ("conflicting_reports", "ruled_out_before", "other_is_gone")
+"""Reasons to hold a payment even after a person has ruled it out: the release is the later word."""
+_OVERRULE = """
+UPDATE "CORE"."CORE_HOLD" ruling
+SET decision = h.decision, decided_by = h.decided_by, decided_at = h.decided_at,
+    decided_why = format('%%s (instead of %%s by %%s: %%s)', h.decided_why, ruling.decision,
+                         ruling.decided_by, ruling.decided_why),
+    facts = ruling.facts || h.facts
+FROM "CORE"."CORE_HOLD" h
+WHERE h.id = %(id)s AND h.decision = 'release' AND h.reason_code = ANY (%(asks_anew)s)
+  AND ruling.source_key = h.source_key AND ruling.decided_at < h.held_at
+  AND ruling.decision IN ('same_payment', 'not_a_repayment')
+"""
 _IS_OPEN = (
     'SELECT reason_code, source_key FROM "CORE"."CORE_HOLD" WHERE id = %s AND decision IS NULL'
 )
-# Batch 0 asks dbt to fold the payment again in its next run.
+# Batch 0 is what the next run of dbt takes up.
 _FOLD_AGAIN = """
 INSERT INTO "CORE"."CORE_REFOLD" (source_key, reason) VALUES (%s, %s)
 ON CONFLICT (source_key) DO UPDATE SET batch = 0, reason = EXCLUDED.reason
 """
+
+
+def fold_again(connection: Connection[Any], key: str, why: str) -> None:
+    """Have the next run of dbt make the payment's row of CORE anew."""
+    connection.execute(_FOLD_AGAIN, (key, why))
 
 
 def open_holds(connection: Connection[Any]) -> list[Hold]:
@@ -107,12 +125,13 @@ def decide(
     """Record a decision and its audit row; takes effect with the next run. Returns the key.
 
     Args:
-        seen: the MD5 of the facts (`FACTS_OF_T`) on which the person decides, if they are known.
+        seen: the MD5 of the hold's reason and the facts (`FACTS_OF_T`) on which the person
+            decides, if they are known.
         reposting: the release is part of a repost.
 
     Raises:
         NoSuchHold: it does not exist or has been decided.
-        HoldChanged: the facts are others now.
+        HoldChanged: the reason or the facts are others now.
         NeedsRepost: it was undone in Fineract, which a release does not heal.
     """
     with connection.transaction():
@@ -126,6 +145,7 @@ def decide(
             if connection.execute(_IS_OPEN, (hold,)).fetchone() is not None:
                 raise HoldChanged(f"the payment of hold {hold} has changed")
             raise NoSuchHold(f"there is no open hold {hold}")
-        connection.execute(_FOLD_AGAIN, (row[0], f"hold {hold}: {decision}"))
+        connection.execute(_OVERRULE, {"id": hold, "asks_anew": list(ASKS_ANEW)})
+        fold_again(connection, row[0], f"hold {hold}: {decision}")
         record(connection, by, f"hold.{decision}", row[0], why=why)
     return str(row[0])

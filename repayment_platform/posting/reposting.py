@@ -23,7 +23,7 @@ from repayment_platform.fineract.contract import (
 )
 from repayment_platform.posting.differences import strays
 from repayment_platform.posting.exceptions import close_reposted
-from repayment_platform.posting.holds import UNDONE, Decision, NoSuchHold, decide
+from repayment_platform.posting.holds import UNDONE, Decision, NoSuchHold, decide, fold_again
 from repayment_platform.posting.ledger import REMEMBERED, fineract_client, refuse_another
 from repayment_platform.settings import Settings
 from repayment_platform.sources.keys import repost_id
@@ -34,6 +34,7 @@ from repayment_platform.warehouse import audit
 _PAYMENT = f"""
 SELECT t.source_key, t.loan_external_id AS loan, t.amount, t.payment_date AS date, t.recon_source,
        t.is_success AND t.loan_external_id IS NOT NULL AS is_repayment,
+       t.outcome IN ('refund', 'late_return') AND t.loan_external_id IS NOT NULL AS is_given_back,
        coalesce(p.status = 'success', false) AS is_posted, p.fineract_transaction_id, h.id AS hold,
        p.processed_at,
        coalesce(p.external_id, t.source_key) AS external_id,
@@ -112,9 +113,13 @@ class Reposted:
     is_new: bool
     """Its former repayment was undone in Fineract, which keeps the former external id for it."""
     awaits_reconciliation: bool
+    is_held: bool = False
+    """The money was given back: the next run holds it, and a person's release posts it."""
 
     def __str__(self) -> str:
         when = "once it is reconciled again" if self.awaits_reconciliation else "by the next run"
+        if self.is_held:
+            when = "when the hold that the next run makes of it is released"
         found = "undone in Fineract" if self.is_new else "not in Fineract"
         return f"{found}; to be posted {when}, under the external id {self.external_id}"
 
@@ -162,7 +167,8 @@ def _to_repost(settings: Settings, connection: psycopg.Connection[Any], key: str
     payment = cursor.execute(_PAYMENT, asked).fetchone()
     if payment is None or not (payment["is_posted"] or payment["hold"]):
         raise NotReposted("it is neither recorded as posted nor held as undone in Fineract")
-    if not payment["is_repayment"]:
+    # Money that was given back may come once more, as of a dispute that was won.
+    if not (payment["is_repayment"] or (payment["is_posted"] and payment["is_given_back"])):
         raise NotReposted("it is no repayment any more, see the exceptions")
     if payment["is_young"]:
         raise NotReposted("it was posted or held a moment ago")
@@ -235,7 +241,11 @@ def _put_back(
     facts = told | {"key": key, "processed_at": payment["processed_at"]}
     with connection.transaction():
         changed = connection.execute(_UNDO_OUTCOME, facts).rowcount
-        if not (changed and connection.execute(_REOPEN, facts).rowcount):
+        if payment["is_repayment"]:
+            changed = changed and connection.execute(_REOPEN, facts).rowcount
+        else:
+            fold_again(connection, key, f"repost: {why}")
+        if not changed:
             raise NotReposted("it has changed just now, look at it again")
         connection.execute(_UNDO_ATTEMPT, facts)
         close_reposted(connection, key, who, why)
@@ -245,4 +255,5 @@ def _put_back(
             except NoSuchHold:
                 raise NotReposted("its hold was decided just now") from None
         audit.record(connection, who, "payment.repost", key, **told)
-    return Reposted(external_id, is_new, payment["recon_source"] is not None)
+    is_recon, is_held = payment["recon_source"] is not None, not payment["is_repayment"]
+    return Reposted(external_id, is_new, is_recon, is_held)

@@ -1,5 +1,7 @@
 """Differences of the ledger as exceptions: raised, excused, accepted by a person, and news."""
 
+from datetime import timedelta
+
 import httpx
 import pytest
 
@@ -29,10 +31,11 @@ def posted(bench: Bench) -> str:
     return key
 
 
-def enter_by_hand(bench: Bench, external_id: str) -> None:
+def enter_by_hand(bench: Bench, external_id: str, days_before: int = 0) -> None:
     """A repayment equal to that of `posted`, entered in Fineract by somebody else."""
+    day = DAY - timedelta(days=days_before)
     url = f"{bench.settings.base_url}/loans/external-id/LN-1/transactions?command=repayment"
-    body = {"dateFormat": "yyyy-MM-dd", "locale": "en", "transactionDate": DAY.isoformat(),
+    body = {"dateFormat": "yyyy-MM-dd", "locale": "en", "transactionDate": day.isoformat(),
             "externalId": external_id, "transactionAmount": 100.0}  # fmt: skip
     password = bench.settings.fineract_password.get_secret_value()
     httpx.post(
@@ -167,3 +170,34 @@ def test_a_further_difference_is_told_while_an_earlier_one_is_still_open(
     accept(bench)
     assert [tell(), tell()] == [1, 0]
     assert inbox[-1].startswith("Over: ledger differs")
+
+
+@pytest.mark.parametrize(
+    ("external_id", "days_before", "is_told"),
+    [("c" * 32, 4, True), ("c" * 32, 6, False), ("by hand", 4, False), ("by hand", 0, True)],
+)
+def test_a_twin_of_another_day_is_told_where_it_may_have_been_posted_from_here_before_a_restore(
+    bench: Bench, posted: str, external_id: str, days_before: int, is_told: bool
+) -> None:
+    enter_by_hand(bench, external_id, days_before)
+    of = f" of {DAY - timedelta(days=days_before)}" if days_before else ""
+    told = f"{posted}: has a twin of 100.00 rupees on {DAY} that we did not post: {external_id}{of}"
+    assert differences(bench) == ([told] if is_told else [])
+
+
+def test_a_changed_payment_whose_repayment_was_undone_is_told_of_until_it_is_posted_again(
+    bench: Bench, posted: str
+) -> None:
+    bench.connection.execute(
+        """UPDATE "CORE"."CORE_TRANSACTION_DATA" SET amount = 101, batch = batch + 1"""
+    )
+    bench.post()
+    undo(bench, posted)
+    assert differences(bench) == []
+    bench.post()
+    assert bench.ledger() == []
+    assert only_exception(bench).kind == "changed_after_posting"
+    put_back(bench, posted)
+    bench.post()
+    assert bench.ledger() == [(again(1), "LN-1", "101.00")]
+    assert open_exceptions(bench.connection) == []

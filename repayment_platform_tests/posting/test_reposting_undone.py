@@ -5,6 +5,7 @@ import sys
 from decimal import Decimal
 
 from repayment_platform.posting.exceptions import open_exceptions
+from repayment_platform.posting.holds import Decision, decide, open_holds
 from repayment_platform.posting.model import Selection
 from repayment_platform.posting.reposting import Reposted
 from repayment_platform.settings import ROOT
@@ -210,6 +211,33 @@ def test_it_is_looked_up_on_the_loan_on_which_it_stood_last(bench: Bench) -> Non
 
     assert bench.ledger() == [(again(1), "LN-2", "100.00")]
     every_proof_holds(bench)
+
+
+def test_given_back_undone_and_ours_again_it_is_held_and_its_release_posts_it(bench: Bench) -> None:
+    """As of a dispute that is won after all."""
+    bench.loans("LN-1")
+    key = payment(bench)
+    bench.post()
+    given_back = {"is_success": False, "outcome": "late_return"}
+    bench.payment("LN-1", **given_back)
+    bench.post()
+    undo(bench, key)
+    assert differences(bench) == []
+    some_time_passes(bench)
+
+    came = put_back(bench, key)
+    assert "when the hold that the next run makes of it is released" in str(came)
+    refolds = bench.connection.execute('SELECT source_key, batch FROM "CORE"."CORE_REFOLD"')
+    assert refolds.fetchall() == [(key, 0)]
+    bench.payment("LN-1", **given_back)  # as dbt folds it again
+    bench.post()
+    assert bench.ledger() == []
+    [hold] = open_holds(bench.connection)
+    assert hold.reason_code == "late_return"
+    decide(bench.connection, hold.id, Decision.RELEASE, "asha", "the dispute was won")
+    bench.payment("LN-1", is_success=True, outcome="late_return")  # and once more
+    bench.post()
+    assert bench.ledger() == [(again(1), "LN-1", "100.00")]
 
 
 def test_the_command_says_what_it_did_and_under_which_external_id(

@@ -50,11 +50,16 @@ def test_a_payment_reported_by_two_sources_of_a_group_is_one(models: Warehouse) 
     assert len({key["source_key"] for key in models.keys().values()}) == 1
 
 
-def test_reports_further_apart_than_match_days_are_two_payments(models: Warehouse) -> None:
+@pytest.mark.parametrize(
+    ("day", "rule"), [("08", "same_money"), ("09", "held"), ("10", "held"), ("11", "new")]
+)
+def test_reports_further_apart_than_match_days_are_a_question_and_after_five_days_two_payments(
+    models: Warehouse, day: str, rule: str
+) -> None:
     models.file_row(NACH, ref="nach:1", on="2025-11-05")
-    models.file_row(PAYMENT, ref="dmi:T1", on="2025-11-09")
+    models.file_row(PAYMENT, ref="dmi:T1", on=f"2025-11-{day}")
     models.assign_keys()
-    assert models.rules() == ["new", "new"]
+    assert models.rules() == ["new", rule]
 
 
 def test_sources_without_a_common_group_never_share_a_payment(models: Warehouse) -> None:

@@ -11,8 +11,15 @@
    holidays, a gateway captures a payment within five; instalments are a week apart or more. #}
 {% macro report_days() -%} 5 {%- endmacro %}
 
+{# Whether successes bear several references of one issuer: one was corrected to another and came
+   again, as that of another payment. #}
+{% macro references_differ() -%}
+    count(DISTINCT payment_ref) FILTER (WHERE is_success)
+        > count(DISTINCT {{ namespace('payment_ref') }}) FILTER (WHERE is_success)
+{%- endmacro %}
+
 {#
-    Whether successes differ in loan, amount or day. Where a lender is posted by reconciliation,
+    Whether successes differ in loan, amount, day or reference. Where a lender is posted by reconciliation,
     amounts are compared within one kind of report: between kinds that is `amount_differs`, which
     the preview shows to whoever asks for the posting.
 #}
@@ -22,13 +29,14 @@
         min(loan) FILTER (WHERE is_success) < max(loan) FILTER (WHERE is_success)
         OR max(payment_date) FILTER (WHERE is_success) - min(payment_date) FILTER (WHERE is_success)
         > {{ report_days() }}
+        OR {{ references_differ() }}
         OR min(amount) FILTER (WHERE is_success) < max(amount) FILTER (WHERE is_success)
         AND count(DISTINCT (coalesce({{ kind }}, ''), amount)) FILTER (WHERE is_success)
         > count(DISTINCT coalesce({{ kind }}, '')) FILTER (WHERE is_success)
     )
 {%- endmacro %}
 
-{# The different facts of the successes, by day. #}
+{# The different facts of the successes, by day, and their references where these differ. #}
 {% macro facts_of_reports() -%}
     string_agg(
         DISTINCT format(
@@ -36,4 +44,9 @@
             to_char(payment_date, 'YYYY-MM-DD'), amount::numeric(19, 2), coalesce(loan, 'unknown')
         ), '; '
     ) FILTER (WHERE is_success)
+    || CASE
+        WHEN {{ references_differ() }}
+            THEN ', as ' || string_agg(DISTINCT payment_ref, ' and ') FILTER (WHERE is_success)
+        ELSE ''
+    END
 {%- endmacro %}

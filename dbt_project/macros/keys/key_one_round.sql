@@ -4,12 +4,13 @@
     same_ref         its reference already names a payment
     replaces         it stands for a row that already belongs to a payment, and does not leave it
     same_money       another source of its match group reported the same loan and amount within
-                     match_days; exactly one such payment lacks a report of this source and bears
-                     no other reference of this namespace
+                     match_days; exactly one such payment lacks a report of this source, bears
+                     no other reference of this namespace and was not ruled out by a person
     new              nobody holds the formula key
     proven_another   every holder of the formula bears another reference of the same namespace
-    held             equal money that nothing tells apart, or a correction that leaves its payment: the
-                     next key, and a person decides
+    held             equal money that nothing tells apart, also where the two reports are further
+                     apart than match_days but not than reports can be, or a correction that leaves
+                     its payment: the next key, and a person decides
 #}
 {% macro key_one_round() %}
         WITH turn AS (
@@ -25,6 +26,7 @@
                 by_row.source_key AS row_key,
                 coalesce({{ leaves('by_row', 't') }}, false) AS leaves,
                 coalesce(money.keys, '{}') AS money_keys,
+                money.far_key,
                 twins.last_n,
                 twins.all_bear_another_ref,
                 twins.first_key
@@ -56,8 +58,12 @@
                 CASE
                     WHEN ref_key IS NOT NULL THEN 'same_ref'
                     WHEN row_key IS NOT NULL AND NOT leaves THEN 'replaces'
-                    WHEN cardinality(money_keys) = 1 THEN 'same_money'
-                    WHEN cardinality(money_keys) > 1 OR leaves THEN 'held'
+                    WHEN cardinality(money_keys) = 1 AND NOT EXISTS (
+                        SELECT FROM "CORE"."CORE_HOLD" ruling
+                        WHERE ruling.source_key = money_keys[1]
+                            AND ruling.decision IN ('same_payment', 'not_a_repayment')
+                    ) THEN 'same_money'
+                    WHEN cardinality(money_keys) > 0 OR far_key IS NOT NULL OR leaves THEN 'held'
                     WHEN last_n IS NULL THEN 'new'
                     WHEN all_bear_another_ref THEN 'proven_another'
                     ELSE 'held'
@@ -86,7 +92,7 @@
                     'other_key', equal_to.other_key)
             FROM decided
             CROSS JOIN LATERAL (
-                SELECT CASE WHEN leaves THEN row_key ELSE coalesce(first_key, money_keys[1]) END AS other_key
+                SELECT CASE WHEN leaves THEN row_key ELSE coalesce(first_key, money_keys[1], far_key) END AS other_key
             ) equal_to
             WHERE rule = 'held'
             ON CONFLICT DO NOTHING
@@ -143,10 +149,14 @@
 
 {#
     The payments that other sources of the match group reported with this loan and amount, and
-    this source did not. A row that was replaced, or withdrawn since, reports nothing.
+    this source did not: those within match_days, and one that is further away but not further than
+    two reports of one payment can be. A row that was replaced, or withdrawn since, reports nothing.
 #}
 {% macro keys_of_same_money(row) -%}
-    SELECT array_agg(DISTINCT k.source_key) AS keys
+    SELECT array_agg(DISTINCT k.source_key)
+            FILTER (WHERE abs(k.payment_date - {{ row }}.payment_date) <= mine.match_days) AS keys,
+        min(k.source_key)
+            FILTER (WHERE abs(k.payment_date - {{ row }}.payment_date) > mine.match_days) AS far_key
     FROM "CORE"."CORE_MATCH_GROUP" mine
     JOIN "CORE"."CORE_MATCH_GROUP" theirs
         ON theirs.match_group = mine.match_group AND theirs.raw_table <> mine.raw_table
@@ -155,7 +165,7 @@
         AND k.source_lender = {{ row }}.source_lender
         AND k.loan_external_id = {{ row }}.loan_external_id
         AND k.amount = {{ row }}.amount
-        AND abs(k.payment_date - {{ row }}.payment_date) <= mine.match_days
+        AND abs(k.payment_date - {{ row }}.payment_date) <= greatest(mine.match_days, {{ report_days() }})
         AND k.rule <> 'provisional' AND k.reports AND {{ stands('k', row) }}
         AND NOT EXISTS (
             SELECT FROM "CORE"."CORE_PAYMENT_KEY" known

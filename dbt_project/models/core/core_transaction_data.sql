@@ -17,6 +17,12 @@ WITH touched AS (
         SELECT lost.source_key, correction.batch
         FROM {{ source('CORE', 'CORE_PAYMENT_KEY') }} correction
         INNER JOIN {{ source('CORE', 'CORE_PAYMENT_KEY') }} lost ON lost.raw_id = correction.replaces_id
+        UNION ALL
+        -- Or that had got it by an earlier correction of the same row.
+        SELECT lost.source_key, correction.batch
+        FROM {{ source('CORE', 'CORE_PAYMENT_KEY') }} correction
+        INNER JOIN {{ source('CORE', 'CORE_PAYMENT_KEY') }} lost
+            ON lost.replaces_id = correction.replaces_id AND lost.raw_id < correction.raw_id
     ) news
     WHERE batch > {{ since }}
     GROUP BY source_key

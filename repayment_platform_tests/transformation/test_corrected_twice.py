@@ -1,0 +1,64 @@
+"""A row that is corrected more than once is a report of its last payment alone."""
+
+from repayment_platform.posting.exceptions import open_exceptions
+from repayment_platform.posting.guards import set_guards
+from repayment_platform.posting.holds import Decision, decide, open_holds
+from repayment_platform_tests.transformation.platform import Platform, loan
+
+NACH = "RAW_DMI_NACH_CSV"
+
+
+def moved_out(platform: Platform) -> int:
+    """A reference used twice, and the second row corrected to one of its own, which is released.
+    Returns the first row of that chain."""
+    models = platform.models
+    models.file_row(NACH, ref="nach:1")
+    row = models.file_row(NACH, ref="nach:1", on="2025-12-05")
+    models.file_row(NACH, ref="nach:2", on="2025-12-05", replaces_id=row)
+    platform.run()
+    [hold] = open_holds(models.connection)
+    decide(models.connection, hold.id, Decision.RELEASE, "asha", "December's")
+    return row
+
+
+def moved_back(platform: Platform, row: int) -> None:
+    platform.models.file_row(NACH, ref="nach:1", on="2025-11-06", replaces_id=row)
+    platform.run()
+    models = platform.models
+    assert [r["is_success"] for r in models.core()] == [r["is_success"] for r in models.fold()]
+
+
+def test_moved_back_before_it_was_posted_it_is_not_posted(platform: Platform) -> None:
+    row = moved_out(platform)
+    set_guards(platform.models.connection, "DMI", {"paused": True}, "asha")
+    platform.run()
+    assert len(platform.ledger()) == 1
+    moved_back(platform, row)
+    set_guards(platform.models.connection, "DMI", {"paused": False}, "asha")
+    platform.run()
+    assert len(platform.ledger()) == 1, "both rows report one payment"
+
+
+def test_moved_back_after_it_was_posted_it_is_an_exception(platform: Platform) -> None:
+    row = moved_out(platform)
+    platform.run()
+    assert len(platform.ledger()) == 2
+    moved_back(platform, row)
+    platform.run()
+    [exception] = open_exceptions(platform.models.connection)
+    assert exception.kind == "withdrawn_after_posting"
+
+
+def test_a_reference_that_was_corrected_away_swallows_no_payment_of_its_own(
+    platform: Platform,
+) -> None:
+    first = platform.land(loan(1, "A"))
+    platform.run()
+    platform.land(loan(1, "B"), supersedes=first.file_id)
+    platform.run()
+    platform.land(loan(1, "A", Reason="the debit that A really is"))
+    platform.run()
+    [exception] = open_exceptions(platform.models.connection)
+    assert exception.kind == "conflicting_reports"
+    assert "nach-dmi:A" in exception.what
+    assert "nach-dmi:B" in exception.what

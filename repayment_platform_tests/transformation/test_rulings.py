@@ -1,0 +1,139 @@
+"""What a person ruled out is asked about anew when it turns out to be other money."""
+
+import pytest
+
+from repayment_platform.posting.exceptions import open_exceptions
+from repayment_platform.posting.guards import set_guards
+from repayment_platform.posting.holds import Decision, decide, open_holds
+from repayment_platform_tests.transformation.platform import Platform, loan
+
+NACH, PAYMENT = "RAW_DMI_NACH_CSV", "RAW_DMI_PAYMENT_CSV"
+
+
+def rule(platform: Platform, decision: Decision, why: str) -> None:
+    """Decide the only open hold, and have it take effect."""
+    [hold] = open_holds(platform.models.connection)
+    decide(platform.models.connection, hold.id, decision, "asha", why)
+    platform.run()
+    platform.run()
+
+
+def asked(platform: Platform) -> list[str]:
+    return [hold.reason_code for hold in open_holds(platform.models.connection)]
+
+
+def test_ruled_the_same_and_corrected_to_other_money_it_is_posted_once_released(
+    platform: Platform,
+) -> None:
+    platform.land(loan(1, ""))
+    second = platform.land(loan(1, "", Reason="again"))
+    platform.run()
+    rule(platform, Decision.SAME_PAYMENT, "twice in the file")
+    assert (platform.ledger(), asked(platform)) == ([("DMI-APP-1", "500.00")], [])
+    platform.land(loan(1, "", Reason="again", Amount="700"), supersedes=second.file_id)
+    platform.run()
+    assert asked(platform) == ["ruled_out_before"]
+    rule(platform, Decision.RELEASE, "another payment after all")
+    assert platform.ledger() == [("DMI-APP-1", "500.00"), ("DMI-APP-1", "700.00")]
+    assert asked(platform) == []
+    [(by, why)] = platform.models.connection.execute(
+        """SELECT decided_by, decided_why FROM "CORE"."CORE_HOLD"
+           WHERE reason_code = 'possible_duplicate'"""
+    )
+    assert (by, why) == (
+        "asha",
+        "another payment after all (instead of same_payment by asha: twice in the file)",
+    )
+
+
+def test_ruled_out_a_second_time_it_is_asked_about_no_more(platform: Platform) -> None:
+    platform.land(loan(1, ""))
+    second = platform.land(loan(1, "", Reason="again"))
+    platform.run()
+    rule(platform, Decision.SAME_PAYMENT, "twice in the file")
+    platform.land(loan(1, "", Reason="again", Amount="700"), supersedes=second.file_id)
+    platform.run()
+    rule(platform, Decision.NOT_A_REPAYMENT, "a fee")
+    assert (platform.ledger(), asked(platform)) == ([("DMI-APP-1", "500.00")], [])
+
+
+def test_ruled_the_same_as_one_that_is_withdrawn_it_is_posted_in_its_place_once_released(
+    platform: Platform,
+) -> None:
+    connection = platform.models.connection
+    set_guards(connection, "DMI", {"paused": True}, "asha")
+    first = platform.land(loan(1, ""), loan(2, "Z"))
+    platform.land(loan(1, "", Reason="again"))
+    platform.run()
+    rule(platform, Decision.SAME_PAYMENT, "in two files")
+    platform.land(loan(2, "Z"), supersedes=first.file_id)
+    set_guards(connection, "DMI", {"paused": False}, "asha")
+    platform.run()
+    platform.run()
+    assert (platform.ledger(), asked(platform)) == ([("DMI-APP-2", "500.00")], ["other_is_gone"])
+    rule(platform, Decision.RELEASE, "it is the only one")
+    assert platform.ledger() == [("DMI-APP-1", "500.00"), ("DMI-APP-2", "500.00")]
+    assert asked(platform) == []
+
+
+def test_where_the_other_was_posted_the_question_says_to_undo_it_first(platform: Platform) -> None:
+    first = platform.land(loan(1, ""), loan(2, "Z"))
+    platform.land(loan(1, "", Reason="again"))
+    platform.run()
+    rule(platform, Decision.SAME_PAYMENT, "in two files")
+    platform.land(loan(2, "Z"), supersedes=first.file_id)
+    platform.run()
+    [hold] = open_holds(platform.models.connection)
+    assert hold.reason_code == "other_is_gone"
+    assert hold.reason.endswith("and is to be undone in Fineract first")
+    [exception] = open_exceptions(platform.models.connection)
+    assert exception.kind == "withdrawn_after_posting"
+
+
+@pytest.mark.parametrize("ruling", [Decision.NOT_A_REPAYMENT, Decision.SAME_PAYMENT])
+def test_a_conflict_that_was_ruled_out_is_asked_about_when_its_reports_agree(
+    platform: Platform, ruling: Decision
+) -> None:
+    models = platform.models
+    models.file_row(NACH, ref="nach:1")
+    wrong = models.file_row(NACH, "DMI-APP-2", ref="nach:1")
+    platform.run()
+    rule(platform, ruling, "until the bank corrects it")
+    assert (platform.ledger(), asked(platform)) == ([], [])
+    models.file_row(NACH, ref="nach:1", replaces_id=wrong)
+    platform.run()
+    assert asked(platform) == ["ruled_out_before"]
+    rule(platform, Decision.RELEASE, "it is corrected")
+    assert platform.ledger() == [("DMI-APP-1", "1000.00")]
+
+
+def test_the_release_of_a_further_conflict_posts_what_it_says(platform: Platform) -> None:
+    models = platform.models
+    models.file_row(NACH, ref="nach:1")
+    models.file_row(NACH, "DMI-APP-2", ref="nach:1")
+    platform.run()
+    rule(platform, Decision.NOT_A_REPAYMENT, "the bank is asked")
+    models.file_row(NACH, "DMI-APP-3", ref="nach:1")
+    platform.run()
+    [hold] = open_holds(models.connection)
+    assert "a release posts 1000.00 rupees of 2025-11-05 for loan DMI-APP-1" in hold.reason
+    rule(platform, Decision.RELEASE, "the bank says that the first is right")
+    assert (platform.ledger(), asked(platform)) == ([("DMI-APP-1", "1000.00")], [])
+
+
+def test_another_report_of_equal_money_does_not_join_a_payment_that_was_ruled_out(
+    platform: Platform,
+) -> None:
+    """The second debit is proof that the second report was no repetition of the first."""
+    models = platform.models
+    models.file_row(PAYMENT)
+    models.file_row(NACH, ref="nach:1")
+    models.file_row(PAYMENT)
+    platform.run()
+    rule(platform, Decision.SAME_PAYMENT, "the first once more")
+    models.file_row(NACH, ref="nach:2")
+    platform.run()
+    assert models.rules() == ["new", "same_money", "held", "held"]
+    assert (len(platform.ledger()), asked(platform)) == (1, ["possible_duplicate"])
+    rule(platform, Decision.RELEASE, "two debits")
+    assert platform.ledger() == [("DMI-APP-1", "1000.00")] * 2
