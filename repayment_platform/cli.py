@@ -19,7 +19,7 @@ from repayment_platform.commands.doctor import doctor
 from repayment_platform.commands.exceptions import close_exception, exceptions
 from repayment_platform.commands.faults import faults
 from repayment_platform.commands.guards import guard
-from repayment_platform.commands.holds import decide_hold, holds
+from repayment_platform.commands.holds import decide_hold, hold_payment, holds
 from repayment_platform.commands.ingest import ingest
 from repayment_platform.commands.leaving import leave
 from repayment_platform.commands.metrics import metrics
@@ -46,12 +46,20 @@ GROUPS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Start": (demo, up),
     "Payments in": (ingest, replay),
     "Repayments out": (pipeline, reconcile, repost, rejected),
-    "What waits for a person": (status, holds, decide_hold, exceptions, close_exception, guard),
+    "What waits for a person": (
+        status,
+        holds,
+        hold_payment,
+        decide_hold,
+        exceptions,
+        close_exception,
+        guard,
+    ),
     "Operation": (doctor, backup, restore, dbt, sql),
     "Parts of `up`, alone": (webhooks, operations, metrics),
     "Trying things out": (sample_data, faults),
 }
-NAMES: dict[Callable[..., Any], str] = {decide_hold: "decide"}
+NAMES: dict[Callable[..., Any], str] = {decide_hold: "decide", hold_payment: "hold"}
 """Of commands that are not called as their function is."""
 
 for group, commands in GROUPS.items():

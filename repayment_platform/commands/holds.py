@@ -1,4 +1,4 @@
-"""`./run holds` and `./run decide`: payments that wait for a person.
+"""`./run holds`, `./run hold` and `./run decide`: payments that wait for a person.
 
 What belongs here: the commands. What does not: holds themselves (`posting.holds`).
 """
@@ -13,7 +13,9 @@ from repayment_platform.posting.holds import (
     Decision,
     NeedsRepost,
     NoSuchHold,
+    NotHeld,
     decide,
+    hold,
     open_holds,
 )
 from repayment_platform.settings import load_settings
@@ -39,8 +41,27 @@ def holds() -> None:
     table("Holds", header, rows, "none open")
 
 
+def hold_payment(
+    key: Annotated[str, typer.Argument(help="Its source_key.")],
+    why: Annotated[str, typer.Option(help="The reason, for the audit log.")],
+    by: Annotated[str, typer.Option(help="Who says so.")] = getpass.getuser(),
+) -> None:
+    """Keep a payment from being posted until `./run decide` says what it is.
+
+    Also asks anew about one that was ruled out by mistake: releasing this hold posts it.
+    """
+    with warehouse(load_settings()) as urls:
+        migrate(urls)
+        with psycopg.connect(urls.psycopg) as connection:
+            try:
+                hold(connection, key, by, why)
+            except NotHeld as error:
+                raise SystemExit(f"hold: {error}") from None
+    typer.echo(f"{key}: held, see `./run holds`")
+
+
 def decide_hold(
-    hold: Annotated[int, typer.Argument(help="Its number in `./run holds`.")],
+    number: Annotated[int, typer.Argument(metavar="HOLD", help="Its number in `./run holds`.")],
     decision: Annotated[Decision, typer.Argument(help="What it is.")],
     why: Annotated[str, typer.Option(help="The reason, for the audit log.")],
     by: Annotated[str, typer.Option(help="Who decides.")] = getpass.getuser(),
@@ -55,7 +76,7 @@ def decide_hold(
         migrate(urls)
         with psycopg.connect(urls.psycopg) as connection:
             try:
-                key = decide(connection, hold, decision, by, why)
+                key = decide(connection, number, decision, by, why)
             except (NoSuchHold, NeedsRepost) as error:
                 raise SystemExit(f"decide: {error}") from None
     typer.echo(f"{key}: {decision}")

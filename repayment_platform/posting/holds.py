@@ -1,7 +1,7 @@
 """Held payments and a person's decisions on them.
 
-What belongs here: listing open holds and recording a decision. What does not: placing holds
-(`work`, `results`, the key rules), screens.
+What belongs here: listing open holds, recording a decision, a person's own hold. What does not:
+holds that rules make (`feed`, `results`, the key rules), screens.
 """
 
 from dataclasses import dataclass
@@ -33,6 +33,10 @@ class NoSuchHold(LookupError):
 
 class NeedsRepost(Exception):
     """A release would send the payment under an external id that Fineract refuses for ever."""
+
+
+class NotHeld(Exception):
+    """The payment was not held; the message says why."""
 
 
 class HoldChanged(Exception):
@@ -78,7 +82,7 @@ WHERE h.id = s.id AND h.decision IS NULL
   AND coalesce(%(seen)s::text = md5(h.reason || s.facts::text), true)
 RETURNING h.source_key
 """  # noqa: S608 (the part is a constant)
-ASKS_ANEW = ("conflicting_reports", "ruled_out_before", "other_is_gone")
+ASKS_ANEW = ("conflicting_reports", "ruled_out_before", "other_is_gone", "by_hand")
 """Reasons to hold a payment even after a person has ruled it out: the release is the later word."""
 _OVERRULE = """
 UPDATE "CORE"."CORE_HOLD" ruling
@@ -91,6 +95,15 @@ WHERE h.id = %(id)s AND h.decision = 'release' AND h.reason_code = ANY (%(asks_a
   AND ruling.source_key = h.source_key AND ruling.decided_at < h.held_at
   AND ruling.decision IN ('same_payment', 'not_a_repayment')
 """
+_HOLD = f"""
+INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
+SELECT t.source_key, 'by_hand', %(reason)s, {FACTS_OF_T}
+FROM "CORE"."CORE_TRANSACTION_DATA" t
+WHERE t.source_key = %(key)s AND (t.is_success OR t.outcome = 'success')
+  AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+                  WHERE p.source_key = t.source_key AND p.status = 'success')
+ON CONFLICT DO NOTHING
+"""  # noqa: S608 (the part is a constant)
 _IS_OPEN = (
     'SELECT reason_code, source_key FROM "CORE"."CORE_HOLD" WHERE id = %s AND decision IS NULL'
 )
@@ -110,6 +123,22 @@ def open_holds(connection: Connection[Any]) -> list[Hold]:
     """Every hold that nobody has decided, the oldest first."""
     with connection.cursor(row_factory=class_row(Hold)) as cursor:
         return cursor.execute(_OPEN).fetchall()
+
+
+def hold(connection: Connection[Any], key: str, by: str, why: str) -> None:
+    """Keep a payment from being posted until a person decides, with an audit row.
+
+    Of one that a person ruled out by mistake this asks anew: the release of it is the later word.
+    A request that is under way is not stopped.
+
+    Raises:
+        NotHeld: it is no payment that could be posted, or is held by hand already.
+    """
+    with connection.transaction():
+        facts = {"key": key, "reason": f"{by} says: {why}"}
+        if not connection.execute(_HOLD, facts).rowcount:
+            raise NotHeld("it is posted, or no repayment, or held by hand already")
+        record(connection, by, "hold.by_hand", key, why=why)
 
 
 def decide(

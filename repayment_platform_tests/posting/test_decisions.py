@@ -1,11 +1,14 @@
 """A decision on a hold is about what the person saw."""
 
+import subprocess
+import sys
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from repayment_platform.posting.holds import FACTS_OF_T, Decision, HoldChanged, decide, open_holds
+from repayment_platform.settings import ROOT
 from repayment_platform_tests.posting.conftest import Bench
 from repayment_platform_tests.posting.test_conflicting_reports import THREE, TWO
 
@@ -37,3 +40,28 @@ def test_a_release_is_for_the_reason_that_the_person_saw(
         decide(bench.connection, hold.id, Decision.RELEASE, "asha", "paid", on_page)
     decide(bench.connection, hold.id, Decision.RELEASE, "asha", "paid", seen(bench, key))
     assert open_holds(bench.connection) == []
+
+
+def test_the_commands_hold_a_payment_list_it_and_release_it(bench: Bench) -> None:
+    key = bench.payment("LN-1")
+
+    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        command = (sys.executable, "-m", "repayment_platform.cli", *arguments)
+        env = {"DATABASE_URL": bench.conninfo, "FINERACT_BASE_URL": "sandbox", "PATH": "/usr/bin"}
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, cwd=ROOT, env=env
+        )
+
+    held = run("hold", key, "--why", "the bank is asked", "--by", "asha")
+    assert (held.returncode, held.stdout) == (0, f"{key}: held, see `./run holds`\n")
+    assert "asha says: the bank is asked" in " ".join(run("holds").stdout.split())
+    again = run("hold", key, "--why", "once more")
+    assert again.returncode == 1
+    assert "held by hand already" in again.stderr
+    bench.loans("LN-1")
+    bench.post()
+    assert bench.ledger() == []
+    [hold] = open_holds(bench.connection)
+    assert run("decide", str(hold.id), "release", "--why", "in order").returncode == 0
+    bench.post()
+    assert bench.ledger() == [(key, "LN-1", "100.00")]

@@ -4,7 +4,7 @@ import pytest
 
 from repayment_platform.posting.exceptions import open_exceptions
 from repayment_platform.posting.guards import set_guards
-from repayment_platform.posting.holds import Decision, decide, open_holds
+from repayment_platform.posting.holds import Decision, NotHeld, decide, hold, open_holds
 from repayment_platform_tests.transformation.platform import Platform, loan
 
 NACH, PAYMENT = "RAW_DMI_NACH_CSV", "RAW_DMI_PAYMENT_CSV"
@@ -137,3 +137,38 @@ def test_another_report_of_equal_money_does_not_join_a_payment_that_was_ruled_ou
     assert (len(platform.ledger()), asked(platform)) == (1, ["possible_duplicate"])
     rule(platform, Decision.RELEASE, "two debits")
     assert platform.ledger() == [("DMI-APP-1", "1000.00")] * 2
+
+
+def test_a_ruling_by_mistake_is_taken_back_by_a_hold_by_hand_and_its_release(
+    platform: Platform,
+) -> None:
+    platform.land(loan(1, ""), loan(1, ""))
+    platform.run()
+    rule(platform, Decision.SAME_PAYMENT, "twice in the file")
+    connection = platform.models.connection
+    [key] = [row["source_key"] for row in platform.models.core() if not row["is_success"]]
+    hold(connection, key, "ravi", "the borrower paid twice")
+    platform.run()
+    assert (platform.ledger(), asked(platform)) == ([("DMI-APP-1", "500.00")], ["by_hand"])
+    rule(platform, Decision.RELEASE, "the bank confirms two debits")
+    assert platform.ledger() == [("DMI-APP-1", "500.00")] * 2
+
+
+def test_a_payment_held_by_hand_is_not_posted_until_it_is_released(platform: Platform) -> None:
+    connection = platform.models.connection
+    set_guards(connection, "DMI", {"paused": True}, "asha")
+    platform.land(loan(1, "A"), loan(2, "B"))
+    platform.run()
+    [key] = [
+        row["source_key"]
+        for row in platform.models.core()
+        if row["loan_external_id"] == "DMI-APP-1"
+    ]
+    hold(connection, key, "asha", "the bank is asked")
+    set_guards(connection, "DMI", {"paused": False}, "asha")
+    platform.run()
+    assert (platform.ledger(), asked(platform)) == ([("DMI-APP-2", "500.00")], ["by_hand"])
+    rule(platform, Decision.RELEASE, "it is in order")
+    assert len(platform.ledger()) == 2
+    with pytest.raises(NotHeld):
+        hold(connection, key, "asha", "too late")

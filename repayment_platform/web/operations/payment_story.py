@@ -29,6 +29,8 @@ class Story:
     """Open ones."""
     exceptions: list[dict[str, Any]] = field(default_factory=list)
     """Open ones."""
+    may_be_held: bool = False
+    """It is to be posted, or a person ruled it out."""
     may_be_undone: bool = False
     """Something was amiss with its repayment, so that posting it again may be asked for."""
 
@@ -82,12 +84,16 @@ def story(visit: Visit, key: str) -> Story | None:
         return None
     holds = visit.rows(_HOLDS, key=key)
     exceptions = visit.rows(_EXCEPTIONS, key=key)
+    open_holds = [hold for hold in holds if hold["decision"] is None]
+    is_ruled_out = payment["status"] == "no_repayment" and payment["outcome"] == "success"
     tale = Story(
         payment,
-        holds=[hold for hold in holds if hold["decision"] is None],
+        holds=open_holds,
         exceptions=[found for found in exceptions if found["closed_at"] is None],
+        may_be_held=not open_holds
+        and (payment["status"] in ("waiting", "deferred", "failed") or is_ruled_out),
         may_be_undone=bool(payment["status"] == "success" and exceptions)
-        or any(hold["reason_code"] == UNDONE and hold["decision"] is None for hold in holds),
+        or any(hold["reason_code"] == UNDONE for hold in open_holds),
     )
     keys = visit.rows(_KEYS, key=key)
     events = [event for row in keys for event in _received(visit, row)]

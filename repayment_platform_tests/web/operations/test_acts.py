@@ -231,6 +231,27 @@ def test_a_rejected_row_that_a_replay_has_landed_is_listed_no_more(
         assert "landed since" not in told
 
 
+def test_a_payment_is_held_on_its_page_and_once(site: Site, operator: Browser) -> None:
+    key = site.payment("waiting")
+    assert "Hold it" in operator.get(f"/payments/{key}").text
+    assert "Hold it" not in site.as_role(Role.VIEWER).get(f"/payments/{key}").text
+    before = site.state()
+    operator.post(f"/payments/{key}/hold", {"why": ""})
+    assert "say why" in operator.told()
+    assert site.state() == before
+    operator.post(f"/payments/{key}/hold", {"why": "the bank is asked"})
+    assert "Held" in operator.told()
+    held = site.one('SELECT source_key, reason_code, reason FROM "CORE"."CORE_HOLD"')
+    assert held == (key, "by_hand", "operator says: the bank is asked")
+    assert site.audited()[-1] == ("operator", "hold.by_hand", key)
+    assert "Hold it" not in operator.get(f"/payments/{key}").text
+    operator.post(f"/payments/{key}/hold", {"why": "once more"})
+    assert "held by hand already" in operator.told()
+    posted = site.payment("success")
+    operator.post(f"/payments/{posted}/hold", {"why": "too late"})
+    assert "it is posted" in operator.told()
+
+
 def _seen(browser: Browser) -> str:
     """What the page of held payments says that its first form is about."""
     return browser.get("/exceptions").text.split('name="seen" value="')[1][:32]

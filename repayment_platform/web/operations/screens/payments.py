@@ -1,6 +1,6 @@
 """Payments: every payment and its posting status, and one payment's whole story.
 
-What belongs here: the pages, and posting one payment again. What does not: their queries
+What belongs here: the pages, holding one payment, posting one again. What does not: their queries
 (`payment_list`, `payment_story`), when a payment may be posted again (`posting.reposting`,
 `posting.rejection`).
 """
@@ -12,6 +12,7 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from repayment_platform.posting.holds import NotHeld, hold
 from repayment_platform.posting.ledger import WrongLedger
 from repayment_platform.posting.rejection import rejected
 from repayment_platform.posting.reposting import repost
@@ -65,6 +66,21 @@ class Payments(Screen):
         if told is None:
             raise HTTPException(404, "There is no payment with this key.")
         return self.show(visit, "payment.html", title="Payment", story=told)
+
+    @page("/{source_key}/hold", Role.OPERATOR, "POST")
+    def hold(self, visit: Visit) -> Response:
+        """Keep a payment from being posted until somebody decides what it is."""
+        key, why = visit.request.path_params["source_key"], visit.text("why")
+        if len(why) < 3:
+            visit.tell("Nothing was changed: say why, for the audit log.", "warning")
+            return visit.go(f"/payments/{key}")
+        try:
+            hold(visit.connection, key, visit.user.username, why)
+        except NotHeld as error:
+            visit.tell(f"Nothing was changed: {error}.", "warning")
+        else:
+            visit.tell("Held. It is posted when somebody releases it.")
+        return visit.go(f"/payments/{key}")
 
     @page("/{source_key}/repost", Role.APPROVER, "POST")
     def post_again(self, visit: Visit) -> Response:
