@@ -212,7 +212,7 @@ WITH unapproved AS MATERIALIZED (
     SELECT source_key, loan_external_id, payment_ref FROM "CORE"."CORE_POSTING_ATTEMPT"
     WHERE settled_at IS NULL AND error_code = 'awaiting_approval'
 ), verdict AS (
-    SELECT w.source_key,
+    SELECT w.source_key, w.state AS state_now, w.reason AS reason_now,
         CASE WHEN h.source_key IS NOT NULL THEN 'held'
              WHEN s.paused OR w.payment_date < s.post_from THEN 'deferred'
              WHEN w.state IN ('held', 'deferred') THEN 'waiting'
@@ -240,8 +240,10 @@ WITH unapproved AS MATERIALIZED (
     WHERE w.state IN ('waiting', 'deferred', 'held', 'failed')
 )
 UPDATE "CORE"."CORE_OPEN_WORK" w SET state = v.state, reason = v.reason, updated_at = now()
-FROM verdict v
-WHERE v.source_key = w.source_key AND (w.state, w.reason) IS DISTINCT FROM (v.state, v.reason)
+FROM (SELECT * FROM verdict
+      -- OFFSET 0: those that stay as they are, which are nearly all, are not looked up again.
+      WHERE (state_now, reason_now) IS DISTINCT FROM (state, reason) OFFSET 0) v
+WHERE v.source_key = w.source_key
   -- Not claimed meanwhile. IS TRUE: each is found by its key, not among all of its state.
   AND (w.state IN ('waiting', 'deferred', 'held', 'failed')) IS TRUE
 """  # noqa: S608 (the part is a constant)

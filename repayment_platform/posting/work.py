@@ -18,19 +18,21 @@ Connection = AsyncConnection[Any]
 
 LOANS_PER_PAGE = 500
 
-# A payment is due when it waits or failed in an earlier run, it is of the run's path, its loan has
-# nothing in flight or in doubt, and no earlier trouble of its loan is still backing off. What was
-# never sent has no outcome to look for.
+# A payment is due when it waits or failed in an earlier run and is of the run's path, and its loan
+# has nothing in flight or in doubt, nor an earlier trouble that is still backing off. What was not
+# sent before has no outcome to look for.
 # IS TRUE: the list is read by loan, of which few make a page, never by state for each of them; and
 # an outcome is found by its key, never among all outcomes of the run.
 _DUE = """
     (w.state IN ('waiting', 'failed') AND w.source_lender = ANY (%(lenders)s)) IS TRUE
     AND CASE WHEN %(recon_keys)s::text[] IS NULL THEN w.recon_source IS NULL
              ELSE w.recon_source IS NOT NULL AND w.source_key = ANY (%(recon_keys)s) END
-    AND (%(loans)s::text[] IS NULL OR w.loan_external_id = ANY (%(loans)s))
     AND (w.tries = 0
          OR NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
                         WHERE p.source_key = w.source_key AND (p.run_id = %(run_id)s) IS TRUE))
+"""
+_LOAN_IS_FREE = """
+    (%(loans)s::text[] IS NULL OR w.loan_external_id = ANY (%(loans)s))
     AND NOT EXISTS (SELECT FROM "CORE"."CORE_POSTING_ATTEMPT" a
                     WHERE a.loan_external_id = w.loan_external_id AND a.settled_at IS NULL)
     AND NOT EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK" b
@@ -45,11 +47,12 @@ _LOANS_WITH_NEW = f"""
 SELECT DISTINCT loan_external_id, '-infinity' AS tried
 FROM "CORE"."CORE_OPEN_WORK" w
 WHERE loan_external_id > %(after_loan)s AND (state = 'waiting') IS TRUE AND {_DUE}
+  AND {_LOAN_IS_FREE}
 ORDER BY 1 LIMIT {LOANS_PER_PAGE}
 """  # noqa: S608 (the parts are constants of this module)
 _LOANS_TO_RETRY = f"""
 SELECT loan_external_id, max(updated_at)::text AS tried
-FROM "CORE"."CORE_OPEN_WORK" w WHERE {_DUE}
+FROM "CORE"."CORE_OPEN_WORK" w WHERE {_DUE} AND {_LOAN_IS_FREE}
 GROUP BY 1
 HAVING bool_and(state = 'failed') AND (max(updated_at), loan_external_id)
        > (%(after_tried)s::timestamptz, %(after_loan)s)
@@ -69,7 +72,8 @@ RETRY_FAILED = _PAGE.format(loans=_LOANS_TO_RETRY)
 _QUEUE = f"""
 SELECT w.source_lender AS lender,
        CASE WHEN w.recon_source IS NULL THEN 'automated' ELSE 'recon' END AS path,
-       w.state, w.reason, count(*) AS payments, sum(w.amount) AS rupees, ({_DUE}) AS due
+       w.state, w.reason, count(*) AS payments, sum(w.amount) AS rupees,
+       ({_DUE} AND {_LOAN_IS_FREE}) AS due
 FROM "CORE"."CORE_OPEN_WORK" w
 GROUP BY 1, 2, 3, 4, 7 ORDER BY 1, 2, 3, 4
 """  # noqa: S608

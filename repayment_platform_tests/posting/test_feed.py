@@ -130,7 +130,9 @@ def test_a_hold_does_not_touch_a_payment_that_another_run_claims_meanwhile(bench
 def test_a_run_that_is_stopped_while_it_feeds_keeps_the_others_out_only_for_a_while(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "LET_GO_SECONDS", 1)
+    limit = f"'{feed.LET_GO_SECONDS}s'"
+    assert limit in feed._LOCK
+    monkeypatch.setattr(feed, "_LOCK", feed._LOCK.replace(limit, "'1s'"))
     key = bench.payment("LN-1")
 
     async def beside_one_that_is_stopped() -> None:
