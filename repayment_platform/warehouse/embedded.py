@@ -240,6 +240,8 @@ class EmbeddedServer:
             "port": str(tcp_port or SOCKET_PORT),
             "unix_socket_directories": str(sockets),
             "max_connections": "200",
+            # Of its 128 MB the indexes of some million payments take all. Used only as needed.
+            "shared_buffers": f"{_buffers_mb()}MB",
             # A killed process must not leave its long query, and the locks of it, behind.
             "client_connection_check_interval": "2s",
             "timezone": "UTC",
@@ -252,6 +254,12 @@ class EmbeddedServer:
         # A socket's path has 100-odd bytes, which a home directory may use up by itself.
         key = sha256(f"{os.path.realpath(self.data)}:{user.uid}".encode()).hexdigest()[:16]
         return Path("/tmp") / f"repayment-pg-{key}"  # noqa: S108 - made private and checked
+
+
+def _buffers_mb() -> int:
+    """A sixteenth of the machine's memory, which is not for PostgreSQL alone, up to half a GB."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(128, min(512, memory // 16 // 2**20))
 
 
 def _make_private(directory: Path, user: ServerUser) -> None:
