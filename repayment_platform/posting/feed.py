@@ -116,9 +116,10 @@ WITH changed AS MATERIALIZED (
 ), overtaken AS ({ASK_ABOUT_OTHER_MONEY}
 ), bereft AS ({ASK_ABOUT_OTHER_GONE}
 ), withdrawn AS (
-    DELETE FROM "CORE"."CORE_OPEN_WORK" w USING changed c
-    WHERE w.source_key = c.source_key AND NOT c.posted AND NOT c.eligible
-      AND w.state IN ('waiting', 'deferred', 'held', 'failed')
+    DELETE FROM "CORE"."CORE_OPEN_WORK" w
+    WHERE w.source_key = ANY (ARRAY(
+              SELECT source_key FROM changed WHERE NOT posted AND NOT eligible))
+      AND (w.state IN ('waiting', 'deferred', 'held', 'failed')) IS TRUE
 ), opened AS (
     INSERT INTO "CORE"."CORE_OPEN_WORK" AS w (source_key, source_lender, loan_external_id,
         payment_date, amount, payment_ref, recon_source, state, reason)
@@ -205,47 +206,41 @@ WHERE t.source_key = h.source_key AND h.reason_code = 'conflicting_reports'
 _KEPT_BACK = "another payment of its loan or reference awaits approval in Fineract"
 # Said until dbt has folded the payment again and it leaves the list.
 _RULED_OUT = "a person decided that it is no repayment of its own"
-# What each open payment that nobody is sending should wait as, by holds, settings and what Fineract
-# has not approved yet, which is little.
-_RESTATE = f"""
-WITH unapproved AS MATERIALIZED (
-    SELECT source_key, loan_external_id, payment_ref FROM "CORE"."CORE_POSTING_ATTEMPT"
-    WHERE settled_at IS NULL AND error_code = 'awaiting_approval'
-), verdict AS (
-    SELECT w.source_key, w.state AS state_now, w.reason AS reason_now,
-        CASE WHEN h.source_key IS NOT NULL THEN 'held'
+# What an open payment `w` should wait as, by holds, settings and what Fineract has not approved
+# yet, which is little. OFFSET 0: its hold is found by its key, not by reading all in their order.
+_VERDICT = f"""(
+    SELECT
+        CASE WHEN h.reason IS NOT NULL THEN 'held'
              WHEN s.paused OR w.payment_date < s.post_from THEN 'deferred'
              WHEN w.state IN ('held', 'deferred') THEN 'waiting'
              ELSE w.state END AS state,
-        CASE WHEN h.source_key IS NOT NULL THEN h.reason
+        CASE WHEN h.reason IS NOT NULL THEN h.reason
              WHEN s.paused THEN 'lender paused: ' || coalesce(s.paused_why, 'no reason given')
              WHEN w.payment_date < s.post_from
                  THEN 'paid before ' || s.post_from || ', the first day posted from here'
              WHEN w.state <> 'failed' AND EXISTS (
-                 SELECT FROM unapproved u WHERE u.source_key <> w.source_key
+                 SELECT FROM "CORE"."CORE_POSTING_ATTEMPT" u
+                 WHERE u.settled_at IS NULL AND u.error_code = 'awaiting_approval'
+                 AND u.source_key <> w.source_key
                  AND (u.loan_external_id = w.loan_external_id OR u.payment_ref = w.payment_ref))
                  THEN '{_KEPT_BACK}'
              WHEN w.state NOT IN ('held', 'deferred') AND w.reason <> '{_KEPT_BACK}' THEN w.reason
              WHEN w.recon_source IS NULL THEN 'to be posted by the next run'
              ELSE 'awaits reconciliation' END AS reason
-    FROM "CORE"."CORE_OPEN_WORK" w
-    LEFT JOIN "CORE"."CORE_LENDER_SETTING" s USING (source_lender)
-    -- OFFSET 0: found by its key, never by reading all holds in the order of their ids.
-    LEFT JOIN LATERAL (SELECT source_key, CASE WHEN decision IS NULL THEN reason ELSE '{_RULED_OUT}'
-                                          END AS reason
-                       FROM (SELECT * FROM "CORE"."CORE_HOLD"
-                             WHERE source_key = w.source_key
-                               AND decision IS DISTINCT FROM 'release' OFFSET 0) of_it
-                       ORDER BY id LIMIT 1) h ON true
-    WHERE w.state IN ('waiting', 'deferred', 'held', 'failed')
-)
-UPDATE "CORE"."CORE_OPEN_WORK" w SET state = v.state, reason = v.reason, updated_at = now()
-FROM (SELECT * FROM verdict
-      -- OFFSET 0: those that stay as they are, which are nearly all, are not looked up again.
-      WHERE (state_now, reason_now) IS DISTINCT FROM (state, reason) OFFSET 0) v
-WHERE v.source_key = w.source_key
-  -- Not claimed meanwhile. IS TRUE: each is found by its key, not among all of its state.
-  AND (w.state IN ('waiting', 'deferred', 'held', 'failed')) IS TRUE
+    FROM (SELECT (SELECT CASE WHEN decision IS NULL THEN reason ELSE '{_RULED_OUT}' END
+                  FROM (SELECT * FROM "CORE"."CORE_HOLD"
+                        WHERE source_key = w.source_key
+                          AND decision IS DISTINCT FROM 'release' OFFSET 0) of_it
+                  ORDER BY id LIMIT 1) AS reason) h
+    LEFT JOIN "CORE"."CORE_LENDER_SETTING" s ON s.source_lender = w.source_lender
+)"""  # noqa: S608 (the parts are constants)
+# Asked of each row by itself and not in a join, which is a bad one when the list was empty at the
+# time of its last statistics. One that is claimed meanwhile is left alone.
+_RESTATE = f"""
+UPDATE "CORE"."CORE_OPEN_WORK" w SET (state, reason) = {_VERDICT}, updated_at = now()
+WHERE w.state IN ('waiting', 'deferred', 'held', 'failed')
+  AND EXISTS (SELECT FROM {_VERDICT} v
+              WHERE (v.state, v.reason) IS DISTINCT FROM (w.state, w.reason))
 """  # noqa: S608 (the part is a constant)
 
 

@@ -58,12 +58,14 @@ HAVING bool_and(state = 'failed') AND (max(updated_at), loan_external_id)
        > (%(after_tried)s::timestamptz, %(after_loan)s)
 ORDER BY max(updated_at), 1 LIMIT {LOANS_PER_PAGE}
 """  # noqa: S608
+# OFFSET 0: loan by loan, whatever the statistics say, which may be of a list that was empty.
 _PAGE = f"""
 WITH loans AS ({{loans}})
 SELECT w.source_key, w.source_lender AS lender, w.loan_external_id AS loan,
        w.payment_date AS date, w.amount, w.tries, loans.tried
-FROM "CORE"."CORE_OPEN_WORK" w JOIN loans USING (loan_external_id)
-WHERE {_DUE}
+FROM loans
+CROSS JOIN LATERAL (SELECT * FROM "CORE"."CORE_OPEN_WORK" w
+                    WHERE w.loan_external_id = loans.loan_external_id AND {_DUE} OFFSET 0) w
 ORDER BY loans.tried::timestamptz, 3, w.payment_date, w.source_key
 """  # noqa: S608
 POST_NEW = _PAGE.format(loans=_LOANS_WITH_NEW)

@@ -2,15 +2,20 @@
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from typing import Any
 
 import psycopg
 import pytest
 
 from repayment_platform.posting import feed, proof
+from repayment_platform.posting.allowance import Allowance
 from repayment_platform.posting.feed import READ_ANEW, refresh
 from repayment_platform.posting.guards import set_guards
+from repayment_platform.posting.model import Selection
+from repayment_platform.posting.work import POST_NEW, due_loans, look_up_by_key
 from repayment_platform_tests.posting.conftest import DAY, Bench
 
 QUICK = {"fineract_timeout_seconds": 0.3, "fineract_settle_seconds": 0.4}
@@ -170,3 +175,46 @@ def test_what_a_rebuild_of_core_changed_is_read_when_all_is_read_anew(bench: Ben
         posted,
         "changed_after_posting",
     )
+
+
+def appear(bench: Bench, payments: int) -> None:
+    """That many new payments in CORE."""
+    bench.batch += 1
+    bench.connection.execute(
+        """INSERT INTO "CORE"."CORE_TRANSACTION_DATA" (source_key, source_lender,
+               loan_external_id, payment_date, amount, is_success, batch)
+           SELECT md5(%(batch)s || '-' || n), 'DMI', 'LN-' || n, '2025-11-01', 100, true, %(batch)s
+           FROM generate_series(1, %(payments)s) n""",
+        {"batch": bench.batch, "payments": payments},
+    )
+
+
+def rows_read(bench: Bench, what: Coroutine[Any, Any, object]) -> int:
+    """How many rows of the list of open work something reads."""
+    counted = """SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables
+                 WHERE relname = 'CORE_OPEN_WORK'"""
+    before = bench.one(counted)[0]
+    asyncio.run(what)
+    return int(bench.one(counted)[0] - before)
+
+
+async def _first_page(conninfo: str) -> None:
+    async with await psycopg.AsyncConnection.connect(conninfo) as connection:
+        await look_up_by_key(connection)
+        selection, allowance = Selection(("DMI",)), Allowance(None, {})
+        assert await anext(due_loans(connection, selection, "run", POST_NEW, allowance))
+
+
+def test_a_large_day_costs_no_more_where_the_list_was_empty_at_its_last_statistics(
+    bench: Bench,
+) -> None:
+    """PostgreSQL then takes the list for empty, and any join of it for a small one."""
+    appear(bench, 500)
+    asyncio.run(_refresh(bench.conninfo))
+    bench.connection.execute('DELETE FROM "CORE"."CORE_OPEN_WORK"')
+    bench.connection.execute('ANALYZE "CORE"."CORE_OPEN_WORK", "CORE"."CORE_HOLD"')
+    appear(bench, 2000)
+    assert rows_read(bench, _refresh(bench.conninfo)) < 2000 * 10
+    assert rows_read(bench, _first_page(bench.conninfo)) < 2000 * 10
+    appear(bench, 500)
+    assert rows_read(bench, _refresh(bench.conninfo)) < 2500 * 10
