@@ -42,7 +42,7 @@ def holds() -> None:
 
 
 def hold_payment(
-    key: Annotated[str, typer.Argument(help="Its source_key.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="Its source_key.")],
     why: Annotated[str, typer.Option(help="The reason, for the audit log.")],
     by: Annotated[str, typer.Option(help="Who says so.")] = getpass.getuser(),
 ) -> None:
