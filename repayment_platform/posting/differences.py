@@ -50,7 +50,9 @@ def strays(
 
 
 def differences(
-    ours: Sequence[Posting], listing: tuple[LedgerTransaction, ...] | UnknownLoan
+    ours: Sequence[Posting],
+    listing: tuple[LedgerTransaction, ...] | UnknownLoan,
+    sent: Collection[str] = (),
 ) -> Iterator[Difference]:
     """Where the ledger disagrees with all that we recorded as posted on the loan, at most one
     difference of a kind for each payment."""
@@ -59,7 +61,7 @@ def differences(
             yield Difference(posting, "ledger_missing", "is not in the ledger, nor is its loan")
         return
     by_external_id = {t.external_id: t for t in listing}
-    foreign = strays(listing, {posting.external_id for posting in ours})
+    foreign = strays(listing, {*sent, *(posting.external_id for posting in ours)})
     for posting in ours:
         amount, day = posting.amount, posting.date
         found = by_external_id.get(posting.external_id)

@@ -12,7 +12,11 @@ from repayment_platform.posting.exceptions import (
     UNJUDGED_CONFLICT,
 )
 from repayment_platform.posting.holds import FACTS_OF_T
-from repayment_platform.posting.rulings import ASK_ABOUT_OTHER_GONE, ASK_ABOUT_OTHER_MONEY
+from repayment_platform.posting.rulings import (
+    ASK_ABOUT_OTHER_GONE,
+    ASK_ABOUT_OTHER_MONEY,
+    CLOSE_ANSWERED,
+)
 from repayment_platform.posting.work import Connection, look_up_by_key
 
 # A run whose process is stopped while it feeds (a suspended machine) must not keep all others out.
@@ -27,6 +31,7 @@ _NEWS = """
 SELECT f.batch, greatest(f.batch, (SELECT max(batch) FROM "CORE"."CORE_TRANSACTION_DATA")),
        EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK" WHERE tries > 0),
        EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK"),
+       EXISTS (SELECT FROM "CORE"."CORE_HOLD" WHERE decision IS NULL),
        EXISTS (SELECT FROM "CORE"."CORE_EXCEPTION" WHERE closed_at IS NULL)
 FROM "CORE"."CORE_WORK_FEED" f
 """
@@ -256,15 +261,26 @@ async def refresh(connection: Connection) -> None:
     await connection.execute(_LOCK)
     await look_up_by_key(connection, "LOCAL")
     row = await (await connection.execute(_NEWS)).fetchone()
-    fed, newest, some_were_sent, some_are_open, some_are_excepted = row or (0, 0, True, True, True)
+    fed, newest, some_were_sent, some_are_open, some_are_held, some_are_excepted = row or (
+        0,
+        0,
+        True,
+        True,
+        True,
+        True,
+    )
     is_new = fed < newest
     if is_new or some_were_sent:
         await connection.execute(_FEED, {"fed": fed, "newest": newest})
     statements: list[str] = []
     if is_new or some_are_open:
         statements += (_DROP_POSTED, _HOLD_POSTED_ELSEWHERE, _HOLD_LARGE, _HOLD_CHANGED)
-        statements += (_RELEASE_AGREED, _RESTATE)
-    if is_new or some_are_excepted:
+        statements.append(_RELEASE_AGREED)
+    if some_are_held:
+        statements += CLOSE_ANSWERED
+    if is_new or some_are_open:
+        statements.append(_RESTATE)
+    if some_are_excepted:
         statements += CLOSE_SETTLED
     for statement in statements:
         await connection.execute(statement)

@@ -80,16 +80,17 @@ SET decision = %(decision)s, decided_by = %(by)s, decided_why = %(why)s, decided
 FROM stated s
 WHERE h.id = s.id AND h.decision IS NULL
   AND coalesce(%(seen)s::text = md5(h.reason || s.facts::text), true)
-RETURNING h.source_key
+RETURNING h.source_key, h.facts ->> 'other_key'
 """  # noqa: S608 (the part is a constant)
 ASKS_ANEW = ("conflicting_reports", "ruled_out_before", "other_is_gone", "by_hand")
 """Reasons to hold a payment even after a person has ruled it out: the release is the later word."""
+# A ruling on money that was given back is not made into its release, which has to be asked for.
 _OVERRULE = """
 UPDATE "CORE"."CORE_HOLD" ruling
 SET decision = h.decision, decided_by = h.decided_by, decided_at = h.decided_at,
     decided_why = format('%%s (instead of %%s by %%s: %%s)', h.decided_why, ruling.decision,
                          ruling.decided_by, ruling.decided_why),
-    facts = ruling.facts || h.facts
+    facts = (ruling.facts - '{outcome,told_by,refunded}'::text[]) || h.facts
 FROM "CORE"."CORE_HOLD" h
 WHERE h.id = %(id)s AND h.decision = 'release' AND h.reason_code = ANY (%(asks_anew)s)
   AND ruling.source_key = h.source_key AND ruling.decided_at < h.held_at
@@ -100,6 +101,7 @@ INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
 SELECT t.source_key, 'by_hand', %(reason)s, {FACTS_OF_T}
 FROM "CORE"."CORE_TRANSACTION_DATA" t
 WHERE t.source_key = %(key)s AND (t.is_success OR t.outcome = 'success')
+  AND t.key_rule <> 'provisional'
   AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
                   WHERE p.source_key = t.source_key AND p.status = 'success')
 ON CONFLICT DO NOTHING
@@ -176,5 +178,7 @@ def decide(
             raise NoSuchHold(f"there is no open hold {hold}")
         connection.execute(_OVERRULE, {"id": hold, "asks_anew": list(ASKS_ANEW)})
         fold_again(connection, row[0], f"hold {hold}: {decision}")
+        if decision is Decision.SAME_PAYMENT and row[1]:  # which may be gone already
+            fold_again(connection, row[1], f"hold {hold}: another is the same")
         record(connection, by, f"hold.{decision}", row[0], why=why)
     return str(row[0])

@@ -16,7 +16,7 @@ from repayment_platform.fineract.contract import InvalidRequestError, Listing, L
 from repayment_platform.posting.differences import Difference, Posting, differences
 from repayment_platform.posting.exceptions import close_undone, keep_differences
 from repayment_platform.posting.ledger import check_ledger
-from repayment_platform.posting.ledger_scope import LedgerScope, postings_of
+from repayment_platform.posting.ledger_scope import LedgerScope, postings_of, sent_to
 from repayment_platform.posting.proof import Proof
 from repayment_platform.posting.workers import StopSwitch, Workers
 from repayment_platform.settings import Settings
@@ -95,6 +95,7 @@ async def _keep(
         by_loan[posting.loan].append(posting)
     asked: list[Posting] = []
     undone: list[str] = []
+    sent = await sent_to(connection, list(answers))
     found: list[Difference] = []
     for loan, listing in answers.items():
         if isinstance(listing, LookupFailed):
@@ -102,7 +103,7 @@ async def _keep(
             continue
         ours = by_loan[loan]
         asked += ours
-        found += differences(ours, listing)
+        found += differences(ours, listing, sent)
         if isinstance(listing, tuple):
             reversed_ids = {t.external_id for t in listing if t.reversed}
             undone += [posting.key for posting in ours if posting.external_id in reversed_ids]

@@ -121,6 +121,22 @@ class LedgerScope:
         await connection.execute(_LOOKED, parameters)
 
 
+# Read after the ledger was: what it has of these is ours, though `ours` may have been read before.
+_SENT = """
+SELECT coalesce(external_id, source_key) FROM "CORE"."CORE_POSTING_ATTEMPT"
+WHERE settled_at IS NULL AND loan_external_id = ANY (%(loans)s)
+UNION ALL
+SELECT coalesce(external_id, source_key) FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
+WHERE status = 'success' AND loan_external_id = ANY (%(loans)s)
+"""
+
+
+async def sent_to(connection: AsyncConnection[Any], loans: Sequence[str]) -> set[str]:
+    """The external ids of what is posted on these loans, or on its way there."""
+    cursor = await connection.execute(_SENT, {"loans": list(loans)})
+    return {external_id for (external_id,) in await cursor.fetchall()}
+
+
 async def postings_of(connection: AsyncConnection[Any], loans: Sequence[str]) -> list[Posting]:
     """All that is recorded as posted on these loans."""
     parameters = {"loans": list(loans), "after_posting": list(AFTER_POSTING)}

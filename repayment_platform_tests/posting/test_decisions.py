@@ -1,12 +1,15 @@
 """A decision on a hold is about what the person saw."""
 
+import asyncio
 import subprocess
 import sys
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 
+from repayment_platform.posting.feed import refresh
 from repayment_platform.posting.holds import FACTS_OF_T, Decision, HoldChanged, decide, open_holds
 from repayment_platform.settings import ROOT
 from repayment_platform_tests.posting.conftest import Bench
@@ -65,3 +68,24 @@ def test_the_commands_hold_a_payment_list_it_and_release_it(bench: Bench) -> Non
     assert run("decide", str(hold.id), "release", "--why", "in order").returncode == 0
     bench.post()
     assert bench.ledger() == [(key, "LN-1", "100.00")]
+
+
+def test_a_hold_made_while_a_person_ruled_is_later_than_the_ruling(bench: Bench) -> None:
+    bench.loans("LN-1")
+    bench.payment("LN-1", conflict=TWO)
+    bench.post()
+    [hold] = open_holds(bench.connection)
+
+    async def feed_beside_the_ruling() -> None:
+        async with await psycopg.AsyncConnection.connect(bench.conninfo) as feeding:
+            await feeding.execute("SELECT now()")  # its transaction begins, and waits for the lock
+            bench.payment("LN-1", conflict=THREE)
+            decide(bench.connection, hold.id, Decision.NOT_A_REPAYMENT, "asha", "the bank is asked")
+            await refresh(feeding)
+
+    asyncio.run(feed_beside_the_ruling())
+    [again] = open_holds(bench.connection)
+    assert again.id != hold.id
+    decide(bench.connection, again.id, Decision.RELEASE, "asha", "the first is right")
+    decisions = bench.connection.execute('SELECT decision FROM "CORE"."CORE_HOLD"').fetchall()
+    assert decisions == [("release",)] * 2

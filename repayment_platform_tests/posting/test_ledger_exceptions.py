@@ -201,3 +201,18 @@ def test_a_changed_payment_whose_repayment_was_undone_is_told_of_until_it_is_pos
     bench.post()
     assert bench.ledger() == [(again(1), "LN-1", "101.00")]
     assert open_exceptions(bench.connection) == []
+
+
+def test_our_own_payment_whose_answer_is_still_under_way_is_no_twin(
+    bench: Bench, posted: str
+) -> None:
+    day = DAY - timedelta(days=3)
+    other = bench.payment("LN-1", day=day)
+    bench.connection.execute(
+        """INSERT INTO "CORE"."CORE_POSTING_ATTEMPT" (source_key, source_lender, loan_external_id,
+               payment_date, amount, idempotency_key, run_id, worker)
+           VALUES (%s, 'ARTHMATE', 'LN-1', %s, 100, 'i', 'r', 1)""",
+        (other, day),
+    )
+    enter_by_hand(bench, other, days_before=3)
+    assert differences(bench) == []

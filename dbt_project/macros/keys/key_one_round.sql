@@ -167,14 +167,23 @@
         AND k.amount = {{ row }}.amount
         AND abs(k.payment_date - {{ row }}.payment_date) <= greatest(mine.match_days, {{ report_days() }})
         AND k.rule <> 'provisional' AND k.reports AND {{ stands('k', row) }}
+        AND NOT EXISTS ({{ report_like('k.source_key', row) }})
+        -- Nor one that a person ruled the same: its reports are of that payment.
         AND NOT EXISTS (
+            SELECT FROM "CORE"."CORE_HOLD" ruling
+            WHERE ruling.facts ->> 'other_key' = k.source_key AND ruling.decision = 'same_payment'
+                AND EXISTS ({{ report_like('ruling.source_key', row) }})
+        )
+{%- endmacro %}
+
+{# The reports of a payment that are of a row's source, or bear another reference of its namespace. #}
+{% macro report_like(source_key, row) -%}
             SELECT FROM "CORE"."CORE_PAYMENT_KEY" known
-            WHERE known.source_key = k.source_key AND known.rule <> 'provisional'
+            WHERE known.source_key = {{ source_key }} AND known.rule <> 'provisional'
                 AND (
                     known.raw_table = {{ row }}.raw_table AND known.reports AND {{ stands('known', row) }}
                     OR {{ namespace('known.payment_ref') }} = {{ namespace(row ~ '.payment_ref') }}
                 )
-        )
 {%- endmacro %}
 
 {# Whether no row that arrived before `row` has replaced this one. #}
