@@ -282,5 +282,6 @@ async def refresh(connection: Connection) -> None:
         statements.append(_RESTATE)
     if some_are_excepted:
         statements += CLOSE_SETTLED
-    for statement in statements:
-        await connection.execute(statement)
+    if statements:
+        # In one message. Not as a pipeline: a process that is stopped within one is never let go.
+        await connection.execute(";".join(statements))
