@@ -12,7 +12,8 @@ from repayment_platform_tests.posting.conftest import AUTOMATED, DAY, Bench
 pytestmark = pytest.mark.faults
 
 WORKERS, LOANS = 50, 120
-QUICK = {"fineract_timeout_seconds": 1.8, "fineract_settle_seconds": 1.2}
+# Two thirds of the time-out are for connecting: fifty at once, on a machine with other work.
+QUICK = {"fineract_timeout_seconds": 6, "fineract_settle_seconds": 1.2}
 
 
 def test_a_kill_amid_fifty_requests_leaves_fifty_in_doubt_at_most_and_the_next_run_settles_them(
