@@ -12,6 +12,7 @@ from typing import Any
 
 from psycopg import Connection, sql
 
+from repayment_platform.posting.holds import fold_again
 from repayment_platform.sources.registry import LENDERS
 from repayment_platform.warehouse import audit
 
@@ -60,11 +61,6 @@ VALUES (%(ref)s, %(loan)s, %(who)s, %(why)s)
 ON CONFLICT (payment_ref) DO UPDATE
 SET loan_external_id = EXCLUDED.loan_external_id, mapped_by = EXCLUDED.mapped_by,
     mapped_why = EXCLUDED.mapped_why, mapped_at = now()
-"""
-# Batch 0 asks dbt to fold the payment again in its next run.
-_FOLD_AGAIN = """
-INSERT INTO "CORE"."CORE_REFOLD" (source_key, reason) VALUES (%s, 'loan mapped')
-ON CONFLICT (source_key) DO UPDATE SET batch = 0, reason = EXCLUDED.reason
 """
 # Where people write a loan's number; amounts, ids and phone numbers stand under other names.
 _TELLING = re.compile(
@@ -136,7 +132,7 @@ def map_loan(connection: Connection[Any], source_key: str, loan: str, who: str, 
         raise NotMappable(f"{loan!r} is no loan id of {lender}")
     with connection.transaction():
         connection.execute(_MAP, {"ref": payment_ref, "loan": loan, "who": who, "why": why})
-        connection.execute(_FOLD_AGAIN, (source_key,))
+        fold_again(connection, source_key, "loan mapped")
         facts = {"payment_ref": payment_ref, "loan": loan, "why": why}
         audit.record(connection, who, "loan.map", source_key, **facts)
 

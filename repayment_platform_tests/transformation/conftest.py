@@ -4,6 +4,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -51,17 +52,22 @@ def models_database(server: DatabaseUrls, models_template: str) -> Iterator[Data
         yield urls
 
 
+def empty(connection: psycopg.Connection[Any]) -> None:
+    """Leave every table as it is before anything lands."""
+    tables = [sql.Identifier("RAW", table) for table in SOURCES]
+    tables += [sql.Identifier("CORE", table) for table in EMPTIED]
+    connection.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(tables)))
+    connection.execute('UPDATE "CORE"."CORE_RAW_CUT" SET cut_id = 0, keyed_to = 0')
+    posting = sql.SQL(", ").join(sql.Identifier("CORE", table) for table in OF_POSTING)
+    connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(posting))
+    connection.execute('INSERT INTO "CORE"."CORE_WORK_FEED" DEFAULT VALUES')
+
+
 @pytest.fixture
 def models(models_database: DatabaseUrls) -> Iterator[Warehouse]:
     """A warehouse with every model in it and no rows; emptying is faster than copying."""
-    tables = [sql.Identifier("RAW", table) for table in SOURCES]
-    tables += [sql.Identifier("CORE", table) for table in EMPTIED]
     with psycopg.connect(models_database.psycopg, autocommit=True) as connection:
-        connection.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(tables)))
-        connection.execute('UPDATE "CORE"."CORE_RAW_CUT" SET cut_id = 0, keyed_to = 0')
-        posting = sql.SQL(", ").join(sql.Identifier("CORE", table) for table in OF_POSTING)
-        connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(posting))
-        connection.execute('INSERT INTO "CORE"."CORE_WORK_FEED" DEFAULT VALUES')
+        empty(connection)
         yield Warehouse(models_database, connection)
 
 

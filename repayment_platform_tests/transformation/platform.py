@@ -13,6 +13,7 @@ import httpx
 from repayment_platform.landing.files import ingest_file
 from repayment_platform.landing.replay import ReplayResult, replay
 from repayment_platform.landing.results import FileResult
+from repayment_platform.posting.guards import set_guards
 from repayment_platform.posting.model import Selection
 from repayment_platform.posting.runner import run_posting
 from repayment_platform.settings import Settings
@@ -49,6 +50,10 @@ class Platform:
         result = ingest_file(self.models.urls.psycopg, path, source, received_by="test", **options)
         assert result.error is None
         return result
+
+    def pause(self, *, paused: bool) -> None:
+        """Pause DMI, the lender of the files that land by default, or resume it."""
+        set_guards(self.models.connection, "DMI", {"paused": paused}, "asha")
 
     def replay(self, source: str = NACH, **options: Any) -> ReplayResult:
         return replay(self.models.urls.psycopg, source, **options)

@@ -1,7 +1,6 @@
 """A row that is corrected more than once is a report of its last payment alone."""
 
 from repayment_platform.posting.exceptions import open_exceptions
-from repayment_platform.posting.guards import set_guards
 from repayment_platform.posting.holds import Decision, decide, open_holds
 from repayment_platform_tests.transformation.platform import Platform, loan
 
@@ -30,11 +29,11 @@ def moved_back(platform: Platform, row: int) -> None:
 
 def test_moved_back_before_it_was_posted_it_is_not_posted(platform: Platform) -> None:
     row = moved_out(platform)
-    set_guards(platform.models.connection, "DMI", {"paused": True}, "asha")
+    platform.pause(paused=True)
     platform.run()
     assert len(platform.ledger()) == 1
     moved_back(platform, row)
-    set_guards(platform.models.connection, "DMI", {"paused": False}, "asha")
+    platform.pause(paused=False)
     platform.run()
     assert len(platform.ledger()) == 1, "both rows report one payment"
 

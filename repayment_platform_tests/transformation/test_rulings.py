@@ -3,7 +3,6 @@
 import pytest
 
 from repayment_platform.posting.exceptions import open_exceptions
-from repayment_platform.posting.guards import set_guards
 from repayment_platform.posting.holds import Decision, NotHeld, decide, hold, open_holds
 from repayment_platform_tests.transformation.platform import Platform, loan
 
@@ -60,14 +59,13 @@ def test_ruled_out_a_second_time_it_is_asked_about_no_more(platform: Platform) -
 def test_ruled_the_same_as_one_that_is_withdrawn_it_is_posted_in_its_place_once_released(
     platform: Platform,
 ) -> None:
-    connection = platform.models.connection
-    set_guards(connection, "DMI", {"paused": True}, "asha")
+    platform.pause(paused=True)
     first = platform.land(loan(1, ""), loan(2, "Z"))
     platform.land(loan(1, "", Reason="again"))
     platform.run()
     rule(platform, Decision.SAME_PAYMENT, "in two files")
     platform.land(loan(2, "Z"), supersedes=first.file_id)
-    set_guards(connection, "DMI", {"paused": False}, "asha")
+    platform.pause(paused=False)
     platform.run()
     platform.run()
     assert (platform.ledger(), asked(platform)) == ([("DMI-APP-2", "500.00")], ["other_is_gone"])
@@ -156,7 +154,7 @@ def test_a_ruling_by_mistake_is_taken_back_by_a_hold_by_hand_and_its_release(
 
 def test_a_payment_held_by_hand_is_not_posted_until_it_is_released(platform: Platform) -> None:
     connection = platform.models.connection
-    set_guards(connection, "DMI", {"paused": True}, "asha")
+    platform.pause(paused=True)
     platform.land(loan(1, "A"), loan(2, "B"))
     platform.run()
     [key] = [
@@ -165,7 +163,7 @@ def test_a_payment_held_by_hand_is_not_posted_until_it_is_released(platform: Pla
         if row["loan_external_id"] == "DMI-APP-1"
     ]
     hold(connection, key, "asha", "the bank is asked")
-    set_guards(connection, "DMI", {"paused": False}, "asha")
+    platform.pause(paused=False)
     platform.run()
     assert (platform.ledger(), asked(platform)) == ([("DMI-APP-2", "500.00")], ["by_hand"])
     rule(platform, Decision.RELEASE, "it is in order")

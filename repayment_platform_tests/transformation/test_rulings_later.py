@@ -2,19 +2,14 @@
 
 import pytest
 
-from repayment_platform.posting.guards import set_guards
 from repayment_platform.posting.holds import Decision, NotHeld, hold
 from repayment_platform_tests.transformation.platform import Platform, loan
 from repayment_platform_tests.transformation.test_rulings import NACH, PAYMENT, asked, rule
 
 
-def pause(platform: Platform, *, paused: bool) -> None:
-    set_guards(platform.models.connection, "DMI", {"paused": paused}, "asha")
-
-
 def in_two_files(platform: Platform) -> int | None:
     """A payment waits, and one of a second file was ruled the same. Returns the first file."""
-    pause(platform, paused=True)
+    platform.pause(paused=True)
     first = platform.land(loan(1, ""), loan(2, "Z"))
     platform.land(loan(1, "", Reason="again"))
     platform.run()
@@ -36,7 +31,7 @@ def test_a_question_about_the_other_is_over_when_that_is_back_and_comes_again_wh
     platform.run()
     assert asked(platform) == ["other_is_gone"]
     rule(platform, Decision.RELEASE, "it is the only one")
-    pause(platform, paused=False)
+    platform.pause(paused=False)
     platform.run()
     assert platform.ledger() == [("DMI-APP-1", "500.00"), ("DMI-APP-2", "500.00")]
 
@@ -61,7 +56,7 @@ def test_a_question_about_other_money_is_over_when_it_is_as_it_was_and_comes_aga
 
 
 def test_ruled_the_same_as_one_that_is_gone_already_it_is_asked_about(platform: Platform) -> None:
-    pause(platform, paused=True)
+    platform.pause(paused=True)
     first = platform.land(loan(1, ""), loan(2, "Z"))
     platform.land(loan(1, "", Reason="again"))
     platform.run()
@@ -75,12 +70,12 @@ def test_the_release_of_a_conflict_releases_no_return_that_was_ruled_out(
     platform: Platform,
 ) -> None:
     models = platform.models
-    pause(platform, paused=True)
+    platform.pause(paused=True)
     models.file_row(NACH, ref="nach:1")
     models.file_row(NACH, ref="nach:1", outcome="late_return")
     platform.run()
     rule(platform, Decision.NOT_A_REPAYMENT, "the bank took it back")
-    pause(platform, paused=False)
+    platform.pause(paused=False)
     models.file_row(NACH, ref="nach:1", on="2025-12-05")
     platform.run()
     assert asked(platform) == ["conflicting_reports"]
@@ -92,12 +87,12 @@ def test_ruled_out_because_it_was_returned_it_is_asked_about_when_it_was_not(
     platform: Platform,
 ) -> None:
     models = platform.models
-    pause(platform, paused=True)
+    platform.pause(paused=True)
     models.file_row(NACH, ref="nach:1")
     back = models.file_row(NACH, ref="nach:1", outcome="late_return")
     platform.run()
     rule(platform, Decision.NOT_A_REPAYMENT, "the bank took it back")
-    pause(platform, paused=False)
+    platform.pause(paused=False)
     models.file_row(NACH, ref="nach:1", outcome="withdrawn", replaces_id=back)
     platform.run()
     assert asked(platform) == ["ruled_out_before"]
