@@ -17,7 +17,7 @@ from repayment_platform.posting.rulings import (
     ASK_ABOUT_OTHER_MONEY,
     CLOSE_ANSWERED,
 )
-from repayment_platform.posting.work import Connection, look_up_by_key
+from repayment_platform.posting.work import Connection, looking_up_by_key
 
 # A run whose process is stopped while it feeds (a suspended machine) must not keep all others out.
 LET_GO_SECONDS = 10
@@ -35,6 +35,7 @@ SELECT f.batch, greatest(f.batch, (SELECT max(batch) FROM "CORE"."CORE_TRANSACTI
        EXISTS (SELECT FROM "CORE"."CORE_EXCEPTION" WHERE closed_at IS NULL)
 FROM "CORE"."CORE_WORK_FEED" f
 """
+_BEGIN = f"{_LOCK};{looking_up_by_key('LOCAL')};{_NEWS}"
 
 # Payments of batches not read before, and open ones that have been sent: what CORE learned of a
 # payment while its request was under way was passed over. Open ones join or are brought up to
@@ -49,8 +50,10 @@ WITH changed AS MATERIALIZED (
     FROM (
         SELECT * FROM "CORE"."CORE_TRANSACTION_DATA" WHERE batch > %(fed)s
         UNION ALL
+        -- OFFSET 0: found by its key, never by reading all that was fed before.
         SELECT c.* FROM "CORE"."CORE_OPEN_WORK" w
-        JOIN "CORE"."CORE_TRANSACTION_DATA" c ON c.source_key = w.source_key
+        CROSS JOIN LATERAL (SELECT * FROM "CORE"."CORE_TRANSACTION_DATA"
+                            WHERE source_key = w.source_key OFFSET 0) c
         WHERE w.tries > 0 AND c.batch <= %(fed)s
     ) t LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
                ON p.source_key = t.source_key AND p.status = 'success'
@@ -212,7 +215,8 @@ _KEPT_BACK = "another payment of its loan or reference awaits approval in Finera
 # Said until dbt has folded the payment again and it leaves the list.
 _RULED_OUT = "a person decided that it is no repayment of its own"
 # What an open payment `w` should wait as, by holds, settings and what Fineract has not approved
-# yet, which is little. OFFSET 0: its hold is found by its key, not by reading all in their order.
+# yet, which is little. OFFSET 0: its hold is found by its key, not by reading all in their order,
+# and once for both.
 _VERDICT = f"""(
     SELECT
         CASE WHEN h.reason IS NOT NULL THEN 'held'
@@ -236,7 +240,7 @@ _VERDICT = f"""(
                   FROM (SELECT * FROM "CORE"."CORE_HOLD"
                         WHERE source_key = w.source_key
                           AND decision IS DISTINCT FROM 'release' OFFSET 0) of_it
-                  ORDER BY id LIMIT 1) AS reason) h
+                  ORDER BY id LIMIT 1) AS reason OFFSET 0) h
     LEFT JOIN "CORE"."CORE_LENDER_SETTING" s ON s.source_lender = w.source_lender
 )"""  # noqa: S608 (the parts are constants)
 # Asked of each row by itself and not in a join, which is a bad one when the list was empty at the
@@ -258,9 +262,9 @@ async def refresh(connection: Connection) -> None:
 
     Call it in a transaction; one that is rolled back leaves no trace (a dry run).
     """
-    await connection.execute(_LOCK)
-    await look_up_by_key(connection, "LOCAL")
-    row = await (await connection.execute(_NEWS)).fetchone()
+    cursor = await connection.execute(_BEGIN)
+    await cursor.set_result(-1)
+    row = await cursor.fetchone()
     fed, newest, some_were_sent, some_are_open, some_are_held, some_are_excepted = row or (
         0,
         0,

@@ -85,17 +85,22 @@ GROUP BY 1, 2, 3, 4, 7 ORDER BY 1, 2, 3, 4
 _ANYTHING_OPEN = 'SELECT FROM "CORE"."CORE_OPEN_WORK" LIMIT 1'
 
 
-async def look_up_by_key(
-    connection: Connection, scope: Literal["LOCAL", "SESSION"] = "SESSION"
-) -> None:
-    """What is new or open is looked up by key, one after another. Read by the whole, history would
-    have to be read too, and the planner prefers that as long as it takes the tables to be small:
-    before they are first analyzed, and for all the rows of a long run."""
+def looking_up_by_key(scope: Literal["LOCAL", "SESSION"]) -> str:
+    """The statement for `look_up_by_key`, for the transaction or the whole session."""
     ways = ", ".join(
         f"set_config('enable_{way}', 'off', {scope == 'LOCAL'})"
-        for way in ("seqscan", "hashjoin", "mergejoin", "material")
+        for way in ("seqscan", "bitmapscan", "hashjoin", "mergejoin", "material")
     )
-    await connection.execute(f"SELECT {ways}")
+    return f"SELECT {ways}"
+
+
+async def look_up_by_key(connection: Connection) -> None:
+    """What is new or open is looked up by key, one after another. Read by the whole, history would
+    have to be read too, and the planner prefers that as long as it takes the tables to be small:
+    before they are first analyzed, and for all the rows of a long run. Nor through bitmaps: only a
+    plain look-up marks the entries of deleted rows, of which each run leaves many, to be passed
+    over until the list is vacuumed."""
+    await connection.execute(looking_up_by_key("SESSION"))
 
 
 async def queue(connection: Connection, selection: Selection, run_id: str) -> list[QueueLine]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from repayment_platform.posting import feed, proof
 from repayment_platform.posting.allowance import Allowance
@@ -218,3 +219,33 @@ def test_a_large_day_costs_no_more_where_the_list_was_empty_at_its_last_statisti
     assert rows_read(bench, _first_page(bench.conninfo)) < 2000 * 10
     appear(bench, 500)
     assert rows_read(bench, _refresh(bench.conninfo)) < 2500 * 10
+
+
+def entries_read(bench: Bench) -> int:
+    """How many entries of the list's indexes have been read, those of deleted rows included."""
+    counted = """SELECT sum(idx_tup_read) FROM pg_stat_user_indexes
+                 WHERE relname = 'CORE_OPEN_WORK'"""
+    return int(bench.one(counted)[0])
+
+
+def test_what_was_on_the_list_before_is_not_read_again_and_again_until_it_is_vacuumed(
+    bench: Bench,
+) -> None:
+    bench.connection.execute('ALTER TABLE "CORE"."CORE_OPEN_WORK" SET (autovacuum_enabled = off)')
+    # Else a commit is not known to be safe, and what it deleted not known to be gone, for a while.
+    bench.connection.execute(
+        sql.SQL("ALTER DATABASE {} SET synchronous_commit = on").format(
+            sql.Identifier(bench.connection.info.dbname)
+        )
+    )
+    bench.connection.execute("SET synchronous_commit = on")
+    read = []
+    for _ in range(6):
+        appear(bench, 500)
+        before = entries_read(bench)
+        asyncio.run(_refresh(bench.conninfo))
+        asyncio.run(_first_page(bench.conninfo))
+        read.append(entries_read(bench) - before)
+        bench.connection.execute('DELETE FROM "CORE"."CORE_OPEN_WORK"')
+
+    assert read[-1] < read[0] * 2
