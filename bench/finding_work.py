@@ -79,6 +79,7 @@ class History:
                 self._record(connection)
             connection.execute(ALL_READ)
             connection.execute("VACUUM (ANALYZE)")
+            connection.execute("CHECKPOINT")  # else the writing of all this goes on meanwhile
 
     def _appear(self, connection: psycopg.Connection[Any], count: int) -> None:
         self.latest = {"first": self.newest + 1, "last": self.newest + count}

@@ -4,8 +4,6 @@ import asyncio
 import multiprocessing
 import os
 import signal
-import time
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -19,6 +17,7 @@ from repayment_platform.settings import Settings
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.faults.network import Link, links
 from repayment_platform_tests.posting.conftest import AUTOMATED, DAY, Bench, bench
+from repayment_platform_tests.waiting import wait_until
 
 __all__ = ["bench"]
 pytestmark = pytest.mark.faults
@@ -114,13 +113,6 @@ def host(settings: Settings, conninfo: str) -> None:
         os._exit(REFUSED)
     except psycopg.OperationalError:
         os._exit(LOST)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def posted_once(bench: Bench, keys: set[str]) -> None:

@@ -7,8 +7,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -18,6 +17,7 @@ from repayment_platform.warehouse import WarehouseUnavailable
 from repayment_platform.warehouse.embedded import EmbeddedServer, embedded_postgres
 from repayment_platform.warehouse.postmaster import Postmaster
 from repayment_platform.warehouse.server_user import server_user
+from repayment_platform_tests.waiting import wait_until
 from repayment_platform_tests.warehouse.users import User
 
 
@@ -52,13 +52,6 @@ def server_pid(home: Path) -> int:
 
 def is_up(home: Path) -> bool:
     return Postmaster(home / "pgdata").alive()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3)))[::2])

@@ -1,4 +1,4 @@
-"""Which loans have a payment that backs off: the SQL beside this."""
+"""Indexes of the list of open work that few of its rows are in: the SQL beside this."""
 
 from repayment_platform.warehouse.migrations.run_sql import run_sql_beside
 
