@@ -245,4 +245,4 @@ def test_what_has_left_the_list_is_not_read_again_and_again_until_the_list_is_va
         entries_read(bench)
 
     # That it is gone for all is known a little later, and where it was read once more.
-    wait_until(lambda: entries_read(bench) < at_first * 1.5, seconds=20)
+    wait_until(lambda: entries_read(bench) < at_first * 1.5, seconds=4)
