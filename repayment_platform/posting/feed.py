@@ -211,12 +211,14 @@ WHERE t.source_key = h.source_key AND h.reason_code = 'conflicting_reports'
   AND h.decision IS NULL AND t.conflict IS NULL
 """  # noqa: S608 (the part is a constant)
 
-_KEPT_BACK = "another payment of its loan or reference awaits approval in Fineract"
+_KEPT_BACK = "a payment of its loan or reference awaits approval in Fineract"
 # Said until dbt has folded the payment again and it leaves the list.
 _RULED_OUT = "a person decided that it is no repayment of its own"
+_AWAITING_APPROVAL = """FROM "CORE"."CORE_POSTING_ATTEMPT"
+                     WHERE settled_at IS NULL AND error_code = 'awaiting_approval'"""
 # What an open payment `w` should wait as, by holds, settings and what Fineract has not approved
-# yet, which is little. OFFSET 0: its hold is found by its key, not by reading all in their order,
-# and once for both.
+# yet, which is read once for all. OFFSET 0: its hold is found by its key, not by reading all in
+# their order, and once for both.
 _VERDICT = f"""(
     SELECT
         CASE WHEN h.reason IS NOT NULL THEN 'held'
@@ -227,11 +229,9 @@ _VERDICT = f"""(
              WHEN s.paused THEN 'lender paused: ' || coalesce(s.paused_why, 'no reason given')
              WHEN w.payment_date < s.post_from
                  THEN 'paid before ' || s.post_from || ', the first day posted from here'
-             WHEN w.state <> 'failed' AND EXISTS (
-                 SELECT FROM "CORE"."CORE_POSTING_ATTEMPT" u
-                 WHERE u.settled_at IS NULL AND u.error_code = 'awaiting_approval'
-                 AND u.source_key <> w.source_key
-                 AND (u.loan_external_id = w.loan_external_id OR u.payment_ref = w.payment_ref))
+             WHEN w.state <> 'failed' AND (
+                 w.loan_external_id IN (SELECT loan_external_id {_AWAITING_APPROVAL})
+                 OR w.payment_ref IN (SELECT payment_ref {_AWAITING_APPROVAL}))
                  THEN '{_KEPT_BACK}'
              WHEN w.state NOT IN ('held', 'deferred') AND w.reason <> '{_KEPT_BACK}' THEN w.reason
              WHEN w.recon_source IS NULL THEN 'to be posted by the next run'

@@ -103,7 +103,7 @@ def test_a_payment_kept_back_by_one_that_awaits_approval_says_so_and_goes_when_i
     why = 'SELECT reason FROM "CORE"."CORE_OPEN_WORK" WHERE source_key = %s'
     assert bench.states() == {awaiting: "awaiting_approval", kept_back: "waiting"}
     assert bench.one(why, kept_back) == (
-        "another payment of its loan or reference awaits approval in Fineract",
+        "a payment of its loan or reference awaits approval in Fineract",
     )
     settle = 'UPDATE "CORE"."CORE_POSTING_ATTEMPT" SET settled_at = now(), outcome = \'failed\''
     bench.connection.execute(settle)
@@ -190,13 +190,15 @@ def appear(bench: Bench, payments: int) -> None:
     )
 
 
-def rows_read(bench: Bench, what: Coroutine[Any, Any, object]) -> int:
-    """How many rows of the list of open work something reads."""
+def rows_read(
+    bench: Bench, what: Coroutine[Any, Any, object], table: str = "CORE_OPEN_WORK"
+) -> int:
+    """How many rows of the table something reads."""
     counted = """SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables
-                 WHERE relname = 'CORE_OPEN_WORK'"""
-    before = bench.one(counted)[0]
+                 WHERE relname = %s"""
+    before = bench.one(counted, table)[0]
     asyncio.run(what)
-    return int(bench.one(counted)[0] - before)
+    return int(bench.one(counted, table)[0] - before)
 
 
 async def _first_page(conninfo: str) -> None:
@@ -219,6 +221,22 @@ def test_a_large_day_costs_no_more_where_the_list_was_empty_at_its_last_statisti
     assert rows_read(bench, _first_page(bench.conninfo)) < 2000 * 10
     appear(bench, 500)
     assert rows_read(bench, _refresh(bench.conninfo)) < 2500 * 10
+
+
+def test_many_payments_that_await_approval_are_read_once_and_not_for_each_that_is_open(
+    bench: Bench,
+) -> None:
+    bench.connection.execute('ANALYZE "CORE"."CORE_POSTING_ATTEMPT"')
+    bench.connection.execute(
+        """INSERT INTO "CORE"."CORE_POSTING_ATTEMPT" (source_key, source_lender, loan_external_id,
+               payment_date, amount, idempotency_key, run_id, worker, error_code)
+           SELECT 'a' || n, 'DMI', 'A-' || n, '2025-11-01', 100, 'a' || n, 'run', 0,
+                  'awaiting_approval'
+           FROM generate_series(1, 300) n"""
+    )
+    appear(bench, 2000)
+
+    assert rows_read(bench, _refresh(bench.conninfo), "CORE_POSTING_ATTEMPT") < 300 * 10
 
 
 def entries_read(bench: Bench) -> int:
