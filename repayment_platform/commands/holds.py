@@ -11,6 +11,7 @@ import typer
 
 from repayment_platform.posting.holds import (
     Decision,
+    HoldChanged,
     NeedsRepost,
     NoSuchHold,
     NotHeld,
@@ -21,6 +22,9 @@ from repayment_platform.posting.holds import (
 from repayment_platform.settings import load_settings
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
+
+DIGITS = 4
+"""Of what was seen, behind a hold's number: enough to tell that it has changed."""
 
 
 def holds() -> None:
@@ -36,7 +40,15 @@ def holds() -> None:
                 found = []  # dbt has not built CORE yet, so nothing can be held
     header = ("hold", "lender", "loan", "rupees", "reason", "source_key")
     rows = [
-        (h.id, h.lender or "", h.loan or "", h.amount or "", h.reason, h.source_key) for h in found
+        (
+            f"{h.id}-{h.seen[:DIGITS]}",
+            h.lender or "",
+            h.loan or "",
+            h.amount or "",
+            h.reason,
+            h.source_key,
+        )
+        for h in found
     ]
     table("Holds", header, rows, "none open")
 
@@ -61,7 +73,7 @@ def hold_payment(
 
 
 def decide_hold(
-    number: Annotated[int, typer.Argument(metavar="HOLD", help="Its number in `./run holds`.")],
+    hold: Annotated[str, typer.Argument(help="As `./run holds` names it, such as 17-a3f2.")],
     decision: Annotated[Decision, typer.Argument(help="What it is.")],
     why: Annotated[str, typer.Option(help="The reason, for the audit log.")],
     by: Annotated[str, typer.Option(help="Who decides.")] = getpass.getuser(),
@@ -69,14 +81,19 @@ def decide_hold(
     """Decide a hold: `release` posts it, the others see to it that it never is posted.
 
     Takes effect with the next run of the pipeline. A release is good for the loan, amount and
-    date that the payment has now; should they change, it is held again. One that was undone in
+    date that `./run holds` showed; should they change, it is held again. One that was undone in
     Fineract is released by `repost`.
     """
+    number, _, seen = hold.partition("-")
+    if not number.isdecimal() or len(seen) < DIGITS:
+        raise typer.BadParameter("name it as `./run holds` does, such as 17-a3f2")
     with warehouse(load_settings()) as urls:
         migrate(urls)
         with psycopg.connect(urls.psycopg) as connection:
             try:
-                key = decide(connection, number, decision, by, why)
+                key = decide(connection, int(number), decision, by, why, seen)
+            except HoldChanged as error:
+                raise SystemExit(f"decide: {error}: look at it again with ./run holds") from None
             except (NoSuchHold, NeedsRepost) as error:
                 raise SystemExit(f"decide: {error}") from None
     typer.echo(f"{key}: {decision}")

@@ -55,22 +55,27 @@ class Hold:
     reason_code: str
     reason: str
     held_at: datetime
+    seen: str
+    """A digest of the reason and of the facts, for the decision: `decide` asks whether it is still
+    about them."""
 
 
-_OPEN = """
-SELECT h.id, h.source_key, t.source_lender AS lender, t.loan_external_id AS loan, t.amount,
-       h.reason_code, h.reason, h.held_at
-FROM "CORE"."CORE_HOLD" h
-LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
-WHERE h.decision IS NULL ORDER BY h.id
-"""
 FACTS_OF_T: LiteralString = """jsonb_build_object(
     'loan', t.loan_external_id, 'amount', t.amount, 'date', t.payment_date)"""
 """What a decision is about, of a row `t` of CORE_TRANSACTION_DATA."""
+SEEN: LiteralString = f"md5(h.reason || {FACTS_OF_T}::text)"
+"""What a person sees of a hold `h` and its payment `t`, to be given back with the decision."""
+_OPEN = f"""
+SELECT h.id, h.source_key, t.source_lender AS lender, t.loan_external_id AS loan, t.amount,
+       h.reason_code, h.reason, h.held_at, {SEEN} AS seen
+FROM "CORE"."CORE_HOLD" h
+LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
+WHERE h.decision IS NULL ORDER BY h.id
+"""  # noqa: S608 (the part is a constant)
 # The release is bound to the facts of this moment, which are what the person has seen.
 _DECIDE = f"""
 WITH stated AS (
-    SELECT h.id, {FACTS_OF_T} AS facts
+    SELECT h.id, {FACTS_OF_T} AS facts, {SEEN} AS seen
     FROM "CORE"."CORE_HOLD" h LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
     WHERE h.id = %(id)s
 )
@@ -79,7 +84,7 @@ SET decision = %(decision)s, decided_by = %(by)s, decided_why = %(why)s, decided
     facts = h.facts || s.facts
 FROM stated s
 WHERE h.id = s.id AND h.decision IS NULL
-  AND coalesce(%(seen)s::text = md5(h.reason || s.facts::text), true)
+  AND starts_with(s.seen, %(seen)s)
 RETURNING h.source_key, h.facts ->> 'other_key'
 """  # noqa: S608 (the part is a constant)
 ASKS_ANEW = ("conflicting_reports", "ruled_out_before", "other_is_gone", "by_hand")
@@ -149,15 +154,14 @@ def decide(
     decision: Decision,
     by: str,
     why: str,
-    seen: str | None = None,
+    seen: str = "",
     *,
     reposting: bool = False,
 ) -> str:
     """Record a decision and its audit row; takes effect with the next run. Returns the key.
 
     Args:
-        seen: the MD5 of the hold's reason and the facts (`FACTS_OF_T`) on which the person
-            decides, if they are known.
+        seen: the beginning of the hold's `seen` when the person looked at it.
         reposting: the release is part of a repost.
 
     Raises:

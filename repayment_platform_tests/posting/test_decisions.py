@@ -10,20 +10,13 @@ import psycopg
 import pytest
 
 from repayment_platform.posting.feed import refresh
-from repayment_platform.posting.holds import FACTS_OF_T, Decision, HoldChanged, decide, open_holds
+from repayment_platform.posting.holds import Decision, HoldChanged, decide, open_holds
 from repayment_platform.settings import ROOT
-from repayment_platform_tests.posting.conftest import Bench
+from repayment_platform_tests.posting.conftest import DAY, Bench
 from repayment_platform_tests.posting.test_conflicting_reports import THREE, TWO
 
 PART = {"is_success": False, "outcome": "refund", "refunded_amount": Decimal("40.00")}
 ALL = PART | {"refunded_amount": Decimal("100.00")}
-
-
-def seen(bench: Bench, key: str) -> str:
-    """What the page that lists the hold puts into its form."""
-    query = f"""SELECT md5(h.reason || {FACTS_OF_T}::text) FROM "CORE"."CORE_TRANSACTION_DATA" t
-                JOIN "CORE"."CORE_HOLD" h USING (source_key) WHERE source_key = %s"""
-    return str(bench.one(query, key)[0])
 
 
 @pytest.mark.parametrize(("then", "now"), [({"conflict": TWO}, {"conflict": THREE}), (PART, ALL)])
@@ -31,17 +24,16 @@ def test_a_release_is_for_the_reason_that_the_person_saw(
     bench: Bench, then: dict[str, Any], now: dict[str, Any]
 ) -> None:
     bench.loans("LN-1")
-    key = bench.payment("LN-1", **then)
+    bench.payment("LN-1", **then)
     bench.post()
     [hold] = open_holds(bench.connection)
-    on_page = seen(bench, key)
     bench.payment("LN-1", **now)
     bench.post()
     [changed] = open_holds(bench.connection)
     assert (changed.id, changed.reason == hold.reason) == (hold.id, False)
     with pytest.raises(HoldChanged):
-        decide(bench.connection, hold.id, Decision.RELEASE, "asha", "paid", on_page)
-    decide(bench.connection, hold.id, Decision.RELEASE, "asha", "paid", seen(bench, key))
+        decide(bench.connection, hold.id, Decision.RELEASE, "asha", "paid", hold.seen)
+    decide(bench.connection, hold.id, Decision.RELEASE, "asha", "paid", changed.seen)
     assert open_holds(bench.connection) == []
 
 
@@ -65,7 +57,17 @@ def test_the_commands_hold_a_payment_list_it_and_release_it(bench: Bench) -> Non
     bench.post()
     assert bench.ledger() == []
     [hold] = open_holds(bench.connection)
-    assert run("decide", str(hold.id), "release", "--why", "in order").returncode == 0
+    shown = f"{hold.id}-{hold.seen[:4]}"
+    assert shown in run("holds").stdout
+    unseen = run("decide", str(hold.id), "release", "--why", "in order")
+    assert (unseen.returncode, "such as 17-a3f2" in unseen.stderr) == (2, True)
+    bench.payment("LN-1", payment_date=DAY.replace(day=1))
+    changed = run("decide", shown, "release", "--why", "in order")
+    assert changed.returncode == 1
+    assert f"the payment of hold {hold.id} has changed" in changed.stderr
+    [hold] = open_holds(bench.connection)
+    seen = f"{hold.id}-{hold.seen[:4]}"
+    assert run("decide", seen, "release", "--why", "in order").returncode == 0
     bench.post()
     assert bench.ledger() == [(key, "LN-1", "100.00")]
 

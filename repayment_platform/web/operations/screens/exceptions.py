@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from repayment_platform.posting.exceptions import NoSuchException, close
 from repayment_platform.posting.holds import (
-    FACTS_OF_T,
+    SEEN,
     UNDONE,
     Decision,
     HoldChanged,
@@ -29,7 +29,7 @@ from repayment_platform.web.operations.users import Role
 
 _HOLDS = SQL(f"""
 SELECT h.id, h.source_key, h.reason_code, h.reason, h.held_at, h.facts ->> 'other_key' AS other_key,
-       md5(h.reason || {FACTS_OF_T}::text) AS seen,
+       {SEEN} AS seen,
        t.source_lender AS lender, t.loan_external_id AS loan, t.amount, t.payment_date,
        t.payment_ref, w.recon_source
 FROM "CORE"."CORE_HOLD" h
