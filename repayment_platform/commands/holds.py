@@ -10,6 +10,7 @@ import psycopg
 import typer
 
 from repayment_platform.posting.holds import (
+    SEEN_DIGITS,
     Decision,
     HoldChanged,
     NeedsRepost,
@@ -22,9 +23,6 @@ from repayment_platform.posting.holds import (
 from repayment_platform.settings import load_settings
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
-
-DIGITS = 4
-"""Of what was seen, behind a hold's number: enough to tell that it has changed."""
 
 
 def holds() -> None:
@@ -41,7 +39,7 @@ def holds() -> None:
     header = ("hold", "lender", "loan", "rupees", "reason", "source_key")
     rows = [
         (
-            f"{h.id}-{h.seen[:DIGITS]}",
+            f"{h.id}-{h.seen[:SEEN_DIGITS]}",
             h.lender or "",
             h.loan or "",
             h.amount or "",
@@ -85,7 +83,7 @@ def decide_hold(
     Fineract is released by `repost`.
     """
     number, _, seen = hold.partition("-")
-    if not number.isdecimal() or len(seen) < DIGITS:
+    if not number.isdecimal() or len(seen) < SEEN_DIGITS:
         raise typer.BadParameter("name it as `./run holds` does, such as 17-a3f2")
     with warehouse(load_settings()) as urls:
         migrate(urls)

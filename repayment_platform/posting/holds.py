@@ -65,6 +65,8 @@ FACTS_OF_T: LiteralString = """jsonb_build_object(
 """What a decision is about, of a row `t` of CORE_TRANSACTION_DATA."""
 SEEN: LiteralString = f"md5(h.reason || {FACTS_OF_T}::text)"
 """What a person sees of a hold `h` and its payment `t`, to be given back with the decision."""
+SEEN_DIGITS = 4
+"""So many of it tell that what was seen is another now."""
 _OPEN = f"""
 SELECT h.id, h.source_key, t.source_lender AS lender, t.loan_external_id AS loan, t.amount,
        h.reason_code, h.reason, h.held_at, {SEEN} AS seen
@@ -84,7 +86,7 @@ SET decision = %(decision)s, decided_by = %(by)s, decided_why = %(why)s, decided
     facts = h.facts || s.facts
 FROM stated s
 WHERE h.id = s.id AND h.decision IS NULL
-  AND starts_with(s.seen, %(seen)s)
+  AND coalesce(starts_with(s.seen, %(seen)s) AND length(%(seen)s) >= {SEEN_DIGITS}, true)
 RETURNING h.source_key, h.facts ->> 'other_key'
 """  # noqa: S608 (the part is a constant)
 ASKS_ANEW = ("conflicting_reports", "ruled_out_before", "other_is_gone", "by_hand")
@@ -154,14 +156,15 @@ def decide(
     decision: Decision,
     by: str,
     why: str,
-    seen: str = "",
+    seen: str | None = None,
     *,
     reposting: bool = False,
 ) -> str:
     """Record a decision and its audit row; takes effect with the next run. Returns the key.
 
     Args:
-        seen: the beginning of the hold's `seen` when the person looked at it.
+        seen: the hold's `seen` when the person looked at it, or its first digits; None where
+            nobody has looked at it as it is listed.
         reposting: the release is part of a repost.
 
     Raises:
