@@ -118,7 +118,7 @@ class Settings(BaseSettings):
 
     @property
     def timeout_seconds(self) -> float:
-        """Read time-out of one request to Fineract; short for the sandbox unless set."""
+        """Time-out of one whole request to Fineract; short for the sandbox unless set."""
         if self.uses_sandbox and "fineract_timeout_seconds" not in self.model_fields_set:
             return 1.5
         return self.fineract_timeout_seconds

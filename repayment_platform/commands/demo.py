@@ -1,4 +1,4 @@
-"""`./run demo`: the whole way from payment files and webhooks to Fineract's ledger, in two minutes.
+"""`./run demo`: the whole way from payment files and webhooks to Fineract's ledger.
 
 What belongs here: the steps, on a home of its own that is made anew each time. What does not: how
 a step works; each is the same code that a real installation runs.

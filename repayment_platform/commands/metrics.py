@@ -12,7 +12,8 @@ from repayment_platform.warehouse.server import warehouse
 
 
 def metrics() -> None:
-    """Serve GET /metrics on METRICS_PORT until Ctrl-C, on loopback."""
+    """Serve GET /metrics on METRICS_PORT until Ctrl-C, on loopback unless LISTEN says
+    otherwise."""
     import uvicorn
 
     from repayment_platform.web.metrics import create_app

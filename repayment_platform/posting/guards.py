@@ -1,7 +1,7 @@
 """Each lender's guards: the pause switch, limits, and the first day posted from here.
 
-What belongs here: changing them, with an audit row. What does not: keeping to them (`work`,
-`claims`).
+What belongs here: changing them, with an audit row. What does not: keeping to them (`feed`,
+`claims`, `allowance`).
 """
 
 from datetime import date
@@ -33,7 +33,8 @@ SET ({names}, updated_by, updated_at) = ROW ({values}, %(by)s, now())
 
 
 def set_guards(connection: Connection[Any], lender: str, guards: Guards, by: str) -> None:
-    """Change the guards that are named, leave the others; holds from the next run on."""
+    """Change the guards that are named, leave the others. A pause and the first day
+    hold at once, also for a run that is going on; limits from the next run on."""
     names = list(guards)
     statement = sql.SQL(_SET).format(
         names=sql.SQL(", ").join(map(sql.Identifier, names)),

@@ -94,7 +94,7 @@ class LenderCount:
 
 @dataclass
 class Summary:
-    """What a run did. Also what it would do, for a dry run: only `picked_up` and queue counts."""
+    """What a run did."""
 
     run_id: str
     lenders: dict[str, LenderCount] = field(default_factory=dict)

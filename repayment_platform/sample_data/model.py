@@ -1,7 +1,7 @@
 """What the generator talks about: a sum that falls due, what becomes of it, who takes it all in.
 
-What belongs here: the vocabulary shared by the cases and the writers. What does not: inventing
-values (`world`), formats (`layouts`, `razorpay`, `cashfree`), writing (`writers`).
+What belongs here: the vocabulary shared by the cases and those who write. What does not: inventing
+values (`world`), formats (`layouts`, `razorpay`, `cashfree`), writing (`folder`, `outlet`).
 """
 
 from collections.abc import Mapping

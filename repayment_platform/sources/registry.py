@@ -80,7 +80,8 @@ class Source:
     lender: str
     kind: Kind
     reports: str
-    """Short name of the channel, shown to operators and used as `recon_source`."""
+    """Short name of the channel, shown to operators and used as `recon_source`. NACH and PAYMENT also
+    say what kind of report a file is, for reconciliation (dbt's `kind_of_report`)."""
     unit: str
     """`paise` or `rupees`: a property of the format, never guessed from a number."""
     ref_namespace: str | None = None
@@ -91,7 +92,7 @@ class Source:
     layouts: tuple[Layout, ...] = ()
     null_texts: tuple[str, ...] = ("", "-", "na", "n/a", "null", "none", "nan")
     match_group: str | None = None
-    """Sources of one group report the same payments (design: same money reported twice)."""
+    """Sources of one group report the same payments (docs/payments.md, `same_money`)."""
     match_days: int = 0
     """Within a group: how many days apart two reports of one payment may be dated."""
 

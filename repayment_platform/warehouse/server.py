@@ -15,7 +15,7 @@ from repayment_platform.warehouse.embedded import embedded_postgres
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 OLDEST_MAJOR_VERSION = 15
-"""MERGE, which dbt uses, came with it."""
+"""The oldest that is supported."""
 CONNECT_SECONDS = 10
 
 

@@ -1,4 +1,4 @@
-"""GET /metrics for Prometheus, and /healthz. Not for the internet: it listens on loopback.
+"""GET /metrics for Prometheus, and /healthz, without a log-in: not for the internet.
 
 What belongs here: the answers. What does not: the metrics (`monitoring.metrics`).
 """

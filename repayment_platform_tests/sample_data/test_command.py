@@ -6,7 +6,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from repayment_platform.commands.sample_data import sample_data
-from repayment_platform.sources.registry import SOURCES
+from repayment_platform.sample_data.cases import MIXES
 
 FEW = ["--payments", "16", "--seed", "5", "--date", "2026-11-22"]
 
@@ -49,4 +49,4 @@ def test_force_replaces_an_earlier_sample_and_nothing_else(tmp_path: Path) -> No
 
 
 def test_too_few_payments_are_refused(tmp_path: Path) -> None:
-    assert run(str(tmp_path), "--payments", str(len(SOURCES) - 1)).exit_code == 2
+    assert run(str(tmp_path), "--payments", str(len(MIXES) - 1)).exit_code == 2

@@ -59,21 +59,21 @@ def test_another_seed_makes_other_payments(told: Truth) -> None:
     assert len(same) < len(other) / 10
 
 
-@pytest.mark.parametrize("payments", [len(SOURCES), 400])
+@pytest.mark.parametrize("payments", [len(MIXES), 400])
 def test_every_source_sends_something(tmp_path: Path, payments: int) -> None:
     generate(tmp_path, payments, 3, TODAY)
-    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == set(SOURCES)
-    assert all(any((tmp_path / table).iterdir()) for table in SOURCES)
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == set(MIXES)
+    assert all(any((tmp_path / table).iterdir()) for table in MIXES)
 
 
-def test_every_source_has_a_mix_of_stories() -> None:
-    assert set(MIXES) == set(SOURCES)
+def test_the_mixes_of_stories_are_of_sources_that_there_are() -> None:
+    assert set(MIXES) <= set(SOURCES)
     assert sum(share for share, _ in MIXES.values()) == 50
 
 
 def test_fewer_payments_than_sources_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=f"at least {len(SOURCES)}"):
-        generate(tmp_path, len(SOURCES) - 1, 1, TODAY)
+    with pytest.raises(ValueError, match=f"at least {len(MIXES)}"):
+        generate(tmp_path, len(MIXES) - 1, 1, TODAY)
 
 
 def test_the_demo_has_every_state_where_it_can_occur(told: Truth) -> None:

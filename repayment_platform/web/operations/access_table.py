@@ -63,7 +63,7 @@ def _of(routes: Sequence[BaseRoute]) -> Iterator[Access]:
             yield from _of(route.routes)
         elif isinstance(route, Route):
             role = getattr(route.endpoint, "role", _unnamed(route))
-            text = (route.endpoint.__doc__ or _WHAT.get(route.path, "")).split("\n")[0]
+            text = (_WHAT.get(route.path) or route.endpoint.__doc__ or "").split("\n")[0]
             path = re.sub(r":\w+}", "}", route.path)
             for method in (route.methods or set()) - {"HEAD"}:
                 yield Access(path, method, role, text)

@@ -33,7 +33,7 @@ class Role(IntEnum):
     APPROVER = 3
     """Lets money move: approves requests, resumes a lender, has a payment posted again."""
     ADMIN = 4
-    """Sets limits and sees who the users are."""
+    """Sets a lender's limits. Users are managed with `./run users`."""
 
     @property
     def label(self) -> str:

@@ -38,7 +38,7 @@ class Audit(Screen):
 
     @page("", Role.VIEWER)
     def index(self, visit: Visit) -> Response:
-        """The list, filtered."""
+        """Who did what, filtered."""
         query, values = _query(visit, PAGE_ROWS + 1)
         rows = visit.rows(query, **values)
         after = visit.query.get("after", "")

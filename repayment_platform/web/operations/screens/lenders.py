@@ -40,7 +40,7 @@ class Lenders(Screen):
 
     @page("/{code}/pause", Role.OPERATOR, "POST")
     def pause(self, visit: Visit) -> Response:
-        """Post nothing of this lender, from the next run on."""
+        """Post nothing more of this lender; what is under way is finished."""
         why = visit.text("why")
         if len(why) < 3:
             return _refused(visit, "say why, for the audit log")
@@ -103,7 +103,7 @@ def _lender(visit: Visit) -> str:
 def _set(visit: Visit, guards: Guards, done: str) -> Response:
     code = _lender(visit)
     set_guards(visit.connection, code, guards, visit.user.username)
-    visit.tell(f"{LENDERS[code].name} is {done}, from the next run on.")
+    visit.tell(f"{LENDERS[code].name} is {done}.")
     return visit.go("/lenders")
 
 

@@ -25,7 +25,7 @@ class Reconciliation(Screen):
 
     @page("", Role.VIEWER)
     def index(self, visit: Visit) -> Response:
-        """The list, filtered."""
+        """Payments to reconcile, filtered."""
         filters = Filters.read(visit.query)
         query, values = filters.page()
         count_query, count_values = filters.count()
