@@ -139,6 +139,11 @@ def replay(
 
 def _replay_file(connection: Connection[Any], source: Source, file_id: int) -> ReplayResult:
     changes.prepare(connection, source)
+    # No correction lands from here on. One that has since the files were listed may have taken this
+    # file's place; read again now, these rows would come after those that correct them.
+    names = {"table": source.table, "file_id": file_id}
+    if connection.execute(_FILES, names).fetchone() is None:
+        return ReplayResult(source.table)
     changes.load_standing(connection, source, file_id)
     read, left, still = 0, Counter[str](), 0
     file_ids: set[int] = set()
@@ -156,8 +161,8 @@ def _replay_file(connection: Connection[Any], source: Source, file_id: int) -> R
     connection.execute(_PAIR)
     connection.execute("ANALYZE arrived; ANALYZE pairs")
     found = changes.append_changes(connection, source)
-    names = {"raw": sql.Identifier("RAW", source.table), "file_id": sql.Literal(file_id)}
-    connection.execute(sql.SQL(_RELEASE).format(**names))
+    release = {"raw": sql.Identifier("RAW", source.table), "file_id": sql.Literal(file_id)}
+    connection.execute(sql.SQL(_RELEASE).format(**release))
     connection.execute(_REFOLD)
     return ReplayResult(source.table, read, found, dict(+left), still)
 

@@ -92,8 +92,9 @@ SELECT source_key, kind, detail FROM (
 {_NOT_CLOSED_AS_IT_IS}"""  # noqa: S608 (the parts are constants of this module)
 
 # For a statement in which `changed` holds rows of CORE: money that was given back of a payment
-# that is not to be found, or in part of one that only the refund tells of; or of one that a person
-# ruled the same as another, where `twins` does not tell which that is.
+# that is not to be found (with no reference, or one that no payment of its loan bears), or in part
+# of one that only the refund tells of; or of one that a person ruled the same as another, where
+# `twins` does not tell which that is.
 RAISE_RETURN_WITHOUT_PAYMENT = f"""
 INSERT INTO "CORE"."CORE_EXCEPTION" (source_key, kind, detail)
 SELECT source_key, kind, detail FROM (
@@ -107,7 +108,8 @@ SELECT source_key, kind, detail FROM (
             'payment_ref', r.payment_ref, 'why', r.not_repayment_reason) AS detail
     FROM changed r
     WHERE r.key_rule = 'provisional' AND r.outcome IN ('refund', 'late_return')
-          AND (r.payment_ref IS NULL OR r.outcome = 'refund' AND r.refunded_amount < r.amount)
+          AND (r.payment_ref IS NULL OR r.loan_external_id IS NOT NULL
+               OR r.outcome = 'refund' AND r.refunded_amount < r.amount)
        OR r.source_key IN (SELECT source_key FROM twins WHERE is_unclear)
 ) news
 {_NOT_CLOSED_AS_IT_IS}"""  # noqa: S608

@@ -205,6 +205,7 @@ $function$
     -- No row may have been updated before: its own transaction could not use the indexes then.
     CREATE INDEX ON waiting (place);
     CREATE INDEX ON waiting (replaces_id) WHERE replaces_id IS NOT NULL;
+    CREATE INDEX ON waiting (payment_ref) WHERE outcome IN ('refund', 'late_return');
     ANALYZE waiting;
 {% endmacro %}
 

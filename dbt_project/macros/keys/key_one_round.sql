@@ -5,9 +5,10 @@
     replaces         it stands for a row that already belongs to a payment, and does not leave it
     same_money       another source of its match group reported the same loan and amount within
                      match_days; exactly one such payment lacks a report of this source, bears
-                     no other reference of this namespace and was not ruled out by a person
-    new              nobody holds the formula key
-    proven_another   every holder of the formula bears another reference of the same namespace
+                     no other reference of this namespace, was not ruled out by a person and did
+                     not have its money given back
+    new              no payment has this loan, amount and day, by its key or by one of its reports
+    proven_another   every payment that has bears another reference of the same namespace
     held             equal money that nothing tells apart, also where the two reports are further
                      apart than match_days but not than reports can be, or a correction that leaves
                      its payment: the next key, and a person decides
@@ -28,6 +29,7 @@
                 coalesce(money.keys, '{}') AS money_keys,
                 money.far_key,
                 twins.last_n,
+                twins.is_taken,
                 twins.all_bear_another_ref,
                 twins.first_key
             FROM turn t
@@ -42,7 +44,10 @@
             ) money ON true
             LEFT JOIN LATERAL (
                 SELECT max(k.occurrence) AS last_n,
-                    min(k.source_key) FILTER (WHERE k.occurrence = 0) AS first_key,
+                    coalesce(
+                        min(k.source_key) FILTER (WHERE k.occurrence = 0), min(k.source_key)
+                    ) AS first_key,
+                    count(*) > 0 AS is_taken,
                     bool_and(EXISTS (
                         SELECT FROM "CORE"."CORE_PAYMENT_KEY" other
                         WHERE other.source_key = k.source_key AND other.rule <> 'provisional'
@@ -51,7 +56,8 @@
                 FROM "CORE"."CORE_PAYMENT_KEY" k
                 WHERE k.source_lender = t.source_lender AND k.loan_external_id = t.loan_external_id
                     AND k.amount = t.amount AND k.payment_date = t.payment_date
-                    AND k.rule <> 'provisional' AND k.occurrence IS NOT NULL
+                    AND k.rule <> 'provisional'
+                    AND (k.occurrence IS NOT NULL OR k.reports AND {{ stands('k', 't') }})
             ) twins ON true
         ), judged AS (
             SELECT *,
@@ -62,9 +68,9 @@
                         SELECT FROM "CORE"."CORE_HOLD" ruling
                         WHERE ruling.source_key = money_keys[1]
                             AND ruling.decision IN ('same_payment', 'not_a_repayment')
-                    ) THEN 'same_money'
+                    ) AND NOT EXISTS ({{ given_back('money_keys[1]') }}) THEN 'same_money'
                     WHEN cardinality(money_keys) > 0 OR far_key IS NOT NULL OR leaves THEN 'held'
-                    WHEN last_n IS NULL THEN 'new'
+                    WHEN NOT is_taken THEN 'new'
                     WHEN all_bear_another_ref THEN 'proven_another'
                     ELSE 'held'
                 END AS rule,
@@ -174,6 +180,20 @@
             WHERE ruling.facts ->> 'other_key' = k.source_key AND ruling.decision = 'same_payment'
                 AND EXISTS ({{ report_like('ruling.source_key', row) }})
         )
+{%- endmacro %}
+
+{# The observations that a payment's money was given back: what is reported later may be the money
+   that was paid instead. Those that arrived with it are keyed after it, by their reference. #}
+{% macro given_back(source_key) -%}
+                        SELECT 1 FROM "CORE"."CORE_PAYMENT_KEY" back
+                        CROSS JOIN LATERAL {{ observation_of('back') }} observation
+                        WHERE back.source_key = {{ source_key }} AND back.rule <> 'provisional'
+                            AND NOT back.reports AND observation.outcome IN ('refund', 'late_return')
+                        UNION ALL
+                        SELECT 1 FROM "CORE"."CORE_PAYMENT_KEY" named
+                        JOIN waiting back ON back.payment_ref = named.payment_ref
+                        WHERE named.source_key = {{ source_key }} AND named.rule <> 'provisional'
+                            AND back.outcome IN ('refund', 'late_return')
 {%- endmacro %}
 
 {# The reports of a payment that are of a row's source, or bear another reference of its namespace. #}

@@ -38,7 +38,8 @@ CROSS JOIN LATERAL (
     SELECT w.source_key, w.payment_date
     FROM "CORE"."CORE_OPEN_WORK" w
     JOIN "CORE"."CORE_RECON_RECORD" r ON r.source_key = w.source_key
-    WHERE w.state = s.state AND w.source_lender = one.lender AND {where}
+    WHERE w.recon_source IS NOT NULL AND w.state = s.state AND w.source_lender = one.lender
+      AND {where}
     ORDER BY w.payment_date DESC, w.source_key DESC LIMIT %(limit)s
 ) found
 """)

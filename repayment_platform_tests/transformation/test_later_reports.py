@@ -1,0 +1,110 @@
+"""What is reported after the payment that it seems to be of."""
+
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from repayment_platform.posting.holds import Decision, decide, open_holds
+from repayment_platform.sources import registry
+from repayment_platform.sources.layouts import Column
+from repayment_platform_tests.sources.reading import NACH
+from repayment_platform_tests.transformation.platform import Platform, loan
+from repayment_platform_tests.transformation.test_withdrawals import COLLECTION, PAYMENT
+
+SHIV_NACH, SHIV_PAYMENT = "RAW_SHIVALIK_NACH_CSV", "RAW_SHIVALIK_PAYMENT_CSV"
+SHIV_HEADER = ("Loan Account No", "Paid Amount", "Payment Date", "Payment Status")
+
+
+def held(platform: Platform) -> list[tuple[str, str | None]]:
+    return [(each.reason_code, each.loan) for each in open_holds(platform.models.connection)]
+
+
+def test_a_payment_row_that_comes_again_in_another_file_is_held(platform: Platform) -> None:
+    loans = [{"externalId": "SHIV-LN-1"}]
+    httpx.post(f"{platform.sandbox.root_url}/sandbox/loans", json=loans).raise_for_status()
+    platform.land(["SHIV-LN-1", *loan(1, "A")[1:]], source=SHIV_NACH)  # of the day before
+    row = ["SHIV-LN-1", "500.00", "07/11/2025", "Success"]
+    platform.land(row, source=SHIV_PAYMENT, header=SHIV_HEADER)
+    platform.run()
+    assert platform.models.rules() == ["new", "same_money"]
+
+    another = ["SHIV-LN-1", "70.00", "07/11/2025", "Success"]
+    platform.land(row, another, source=SHIV_PAYMENT, header=SHIV_HEADER)
+    platform.run()
+
+    assert platform.ledger() == [("SHIV-LN-1", "500.00"), ("SHIV-LN-1", "70.00")]
+    assert held(platform) == [("possible_duplicate", "SHIV-LN-1")]
+
+
+def test_a_corrected_row_that_comes_again_in_a_later_file_is_held(platform: Platform) -> None:
+    corrected = loan(2, "", Settlement_Date="07/11/2025")
+    first = platform.land(loan(2, ""))
+    platform.land(corrected, supersedes=first.file_id)
+    platform.run()
+
+    platform.land(corrected, loan(1, ""))
+    platform.run()
+
+    assert platform.ledger() == [("DMI-APP-1", "500.00"), ("DMI-APP-2", "500.00")]
+    assert held(platform) == [("possible_duplicate", "DMI-APP-2")]
+
+
+@pytest.mark.parametrize("runs_between", [True, False])
+def test_what_is_paid_in_place_of_a_returned_debit_is_held_and_not_taken_for_the_debit(
+    platform: Platform, runs_between: bool
+) -> None:
+    platform.land(loan(3, "C"))
+    if runs_between:
+        platform.run()
+    platform.land(loan(3, "C", Status="Reversed", Reason="late return"))
+    if runs_between:
+        platform.run()
+    paid = ["DMI-APP-3", "500.00", "08/11/2025", "Clear", "T3"]
+    platform.land(paid, source=PAYMENT, header=COLLECTION)
+    platform.run()
+    [hold] = [
+        each
+        for each in open_holds(platform.models.connection)
+        if each.reason_code == "possible_duplicate"
+    ]
+    decide(platform.models.connection, hold.id, Decision.RELEASE, "asha", "paid by UPI", hold.seen)
+    platform.run()
+
+    assert platform.ledger() == [("DMI-APP-3", "500.00")] * (2 if runs_between else 1)
+    kinds = [each["kind"] for each in platform.table("CORE_EXCEPTION")]
+    assert kinds == ["returned_after_posting"] * runs_between
+
+
+def test_a_return_with_a_reference_that_no_payment_bears_is_told(platform: Platform) -> None:
+    platform.land(loan(4, ""))
+    platform.run()
+    platform.land(loan(4, "D", Status="Reversed", Reason="late return"))
+    platform.run()
+
+    [exception] = platform.table("CORE_EXCEPTION")
+    assert exception["kind"] == "return_without_payment"
+    assert "late return of 500.00 rupees" in exception["detail"]["what"]
+
+
+def test_a_correction_that_lands_while_its_source_is_replayed_stands(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = platform.land(loan(1, "A"), loan(2, "B"), loan(3, "C"))
+    platform.pause(paused=True)
+    platform.run()
+    source = registry.SOURCES[NACH]
+    layouts = tuple(
+        replace(each, columns={**each.columns, "method": Column(("Status",))})
+        for each in source.layouts
+    )
+    monkeypatch.setitem(registry.SOURCES, NACH, replace(source, layouts=layouts))
+
+    def correct(_done: int, _files: int) -> None:
+        platform.land(loan(1, "A", Amount="50.00"), loan(2, "B"), supersedes=first.file_id)
+
+    platform.replay(progress=correct)
+    platform.pause(paused=False)
+    platform.run()
+
+    assert platform.ledger() == [("DMI-APP-1", "50.00"), ("DMI-APP-2", "500.00")]
