@@ -34,10 +34,10 @@ def guard(
     no_limits: Annotated[bool, typer.Option("--no-limits", help="Take limits away.")] = False,
     by: Annotated[str, typer.Option(help="Who changes it.")] = getpass.getuser(),
 ) -> None:
-    """Change a lender's guards. A pause and --post-from hold at once, limits from the next run on.
+    """Change a lender's guards: a pause and --post-from hold at once, limits from the next run.
 
-    `./run status` shows them. A payment over --max-payment is held for a person; what is over a run's limits is left to the
-    next run.
+    `./run status` shows them. A payment over --max-payment is held for a person; what is over a
+    run's limits is left to the next run.
     """
     code = lender.upper()
     if code not in LENDERS:

@@ -16,6 +16,7 @@ from repayment_platform.posting.holds import (
     NeedsRepost,
     NoSuchHold,
     NotHeld,
+    RuledOut,
     decide,
     hold,
     open_holds,
@@ -92,6 +93,6 @@ def decide_hold(
                 key = decide(connection, int(number), decision, by, why, seen)
             except HoldChanged as error:
                 raise SystemExit(f"decide: {error}: look at it again with ./run holds") from None
-            except (NoSuchHold, NeedsRepost) as error:
+            except (NoSuchHold, NeedsRepost, RuledOut) as error:
                 raise SystemExit(f"decide: {error}") from None
     typer.echo(f"{key}: {decision}")

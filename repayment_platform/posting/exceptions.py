@@ -94,8 +94,8 @@ SELECT source_key, kind, detail FROM (
 # For a statement in which `changed` holds rows of CORE: money that was given back of a payment
 # that is not to be found (with no reference, or one that no payment of its loan bears), or in part
 # of one that only the refund tells of; or of one that a person ruled the same as another, where
-# `twins` does not tell which that is.
-RAISE_RETURN_WITHOUT_PAYMENT = f"""
+# `twins` does not tell which that is. And payments that cannot be read, which no run will post.
+RAISE_UNCLEAR = f"""
 INSERT INTO "CORE"."CORE_EXCEPTION" (source_key, kind, detail)
 SELECT source_key, kind, detail FROM (
     SELECT r.source_key, 'return_without_payment' AS kind,
@@ -111,6 +111,16 @@ SELECT source_key, kind, detail FROM (
           AND (r.payment_ref IS NULL OR r.loan_external_id IS NOT NULL
                OR r.outcome = 'refund' AND r.refunded_amount < r.amount)
        OR r.source_key IN (SELECT source_key FROM twins WHERE is_unclear)
+    UNION ALL
+    SELECT r.source_key, 'unreadable_payment',
+        jsonb_build_object(
+            'what', format('%%s (%%s): %%s', coalesce(r.payment_ref, 'a payment'),
+                           r.source_lender, r.not_repayment_reason),
+            'lender', r.source_lender, 'loan', r.loan_external_id, 'amount', r.amount,
+            'date', r.payment_date, 'payment_ref', r.payment_ref)
+    FROM changed r
+    WHERE r.key_rule = 'provisional' AND r.outcome = 'success'
+          AND r.not_repayment_reason LIKE '%% is missing or unreadable'
 ) news
 {_NOT_CLOSED_AS_IT_IS}"""  # noqa: S608
 
@@ -151,7 +161,7 @@ CLOSE_SETTLED = (
     """
     UPDATE "CORE"."CORE_EXCEPTION" e
     SET closed_at = now(), closed_by = 'CORE', closed_why = 'its payment was found'
-    WHERE e.kind = 'return_without_payment' AND e.closed_at IS NULL
+    WHERE e.kind IN ('return_without_payment', 'unreadable_payment') AND e.closed_at IS NULL
       AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA" t
                       WHERE t.source_key = e.source_key)
     """,

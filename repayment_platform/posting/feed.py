@@ -8,7 +8,7 @@ from repayment_platform.posting.exceptions import (
     CLOSE_SETTLED,
     RAISE_AFTER_POSTING,
     RAISE_CONFLICT,
-    RAISE_RETURN_WITHOUT_PAYMENT,
+    RAISE_UNCLEAR,
     UNJUDGED_CONFLICT,
 )
 from repayment_platform.posting.holds import FACTS_OF_T
@@ -78,7 +78,7 @@ WITH changed AS MATERIALIZED (
     SELECT (of_posted).*, source_key, why FROM twins WHERE (of_posted).source_key IS NOT NULL
 ), excepted AS ({RAISE_AFTER_POSTING}
 ), contradicted AS ({RAISE_CONFLICT}
-), unclear AS ({RAISE_RETURN_WITHOUT_PAYMENT}
+), unclear AS ({RAISE_UNCLEAR}
 ), given_back AS (
     INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
     SELECT DISTINCT ON (1, 2) c.of_key,

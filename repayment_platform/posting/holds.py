@@ -39,6 +39,10 @@ class NotHeld(Exception):
     """The payment was not held; the message says why."""
 
 
+class RuledOut(Exception):
+    """A release would post nothing: a person has ruled the payment out on another hold."""
+
+
 class HoldChanged(Exception):
     """The payment or the reason for its hold is not any more what the person saw."""
 
@@ -102,6 +106,10 @@ FROM "CORE"."CORE_HOLD" h
 WHERE h.id = %(id)s AND h.decision = 'release' AND h.reason_code = ANY (%(asks_anew)s)
   AND ruling.source_key = h.source_key AND ruling.decided_at < h.held_at
   AND ruling.decision IN ('same_payment', 'not_a_repayment')
+"""
+_RULING = """
+SELECT decided_by, decision FROM "CORE"."CORE_HOLD"
+WHERE source_key = %s AND decision IN ('same_payment', 'not_a_repayment') LIMIT 1
 """
 _HOLD = f"""
 INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
@@ -171,6 +179,7 @@ def decide(
         NoSuchHold: it does not exist or has been decided.
         HoldChanged: the reason or the facts are others now.
         NeedsRepost: it was undone in Fineract, which a release does not heal.
+        RuledOut: it was ruled out on another hold, later than this one was made.
     """
     with connection.transaction():
         if decision is Decision.RELEASE and not reposting:
@@ -184,6 +193,9 @@ def decide(
                 raise HoldChanged(f"the payment of hold {hold} has changed")
             raise NoSuchHold(f"there is no open hold {hold}")
         connection.execute(_OVERRULE, {"id": hold, "asks_anew": list(ASKS_ANEW)})
+        ruling = connection.execute(_RULING, (row[0],)).fetchone()
+        if decision is Decision.RELEASE and ruling and not reposting:
+            raise RuledOut(f"{ruling[0]} decided {ruling[1]} on another hold: hold it anew first")
         fold_again(connection, row[0], f"hold {hold}: {decision}")
         if decision is Decision.SAME_PAYMENT and row[1]:  # which may be gone already
             fold_again(connection, row[1], f"hold {hold}: another is the same")

@@ -80,8 +80,8 @@ class Source:
     lender: str
     kind: Kind
     reports: str
-    """Short name of the channel, shown to operators and used as `recon_source`. NACH and PAYMENT also
-    say what kind of report a file is, for reconciliation (dbt's `kind_of_report`)."""
+    """Short name of the channel, shown to operators and used as `recon_source`. NACH and PAYMENT
+    also say what kind of report a file is, for reconciliation (dbt's `kind_of_report`)."""
     unit: str
     """`paise` or `rupees`: a property of the format, never guessed from a number."""
     ref_namespace: str | None = None

@@ -10,7 +10,14 @@ import psycopg
 import pytest
 
 from repayment_platform.posting.feed import refresh
-from repayment_platform.posting.holds import Decision, HoldChanged, decide, open_holds
+from repayment_platform.posting.holds import (
+    Decision,
+    HoldChanged,
+    RuledOut,
+    decide,
+    hold,
+    open_holds,
+)
 from repayment_platform.settings import ROOT
 from repayment_platform_tests.posting.conftest import DAY, Bench
 from repayment_platform_tests.posting.test_conflicting_reports import THREE, TWO
@@ -70,6 +77,18 @@ def test_the_commands_hold_a_payment_list_it_and_release_it(bench: Bench) -> Non
     assert run("decide", seen, "release", "--why", "in order").returncode == 0
     bench.post()
     assert bench.ledger() == [(key, "LN-1", "100.00")]
+
+
+def test_a_release_of_what_was_ruled_out_on_another_hold_meanwhile_is_refused(bench: Bench) -> None:
+    bench.loans("LN-1")
+    key = bench.payment("LN-1", conflict=TWO)
+    bench.post()
+    hold(bench.connection, key, "asha", "I ask the bank")
+    [conflict, by_hand] = open_holds(bench.connection)
+    decide(bench.connection, conflict.id, Decision.NOT_A_REPAYMENT, "ben", "it is a fee")
+    with pytest.raises(RuledOut, match="ben decided not_a_repayment on another hold"):
+        decide(bench.connection, by_hand.id, Decision.RELEASE, "asha", "the bank says it is paid")
+    assert [each.id for each in open_holds(bench.connection)] == [by_hand.id]
 
 
 def test_a_hold_made_while_a_person_ruled_is_later_than_the_ruling(bench: Bench) -> None:

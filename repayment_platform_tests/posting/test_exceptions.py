@@ -247,10 +247,11 @@ def test_an_exception_closes_when_core_has_the_payment_again_as_it_was_posted(
     assert closed(bench) == [("withdrawn_after_posting", "CORE", "it is again as it was posted")]
 
 
-def test_a_return_of_no_known_payment_is_an_exception_until_it_finds_one(bench: Bench) -> None:
-    loose = {"key_rule": "provisional", **RETURN}
-    key = bench.payment("LN-1", **loose)
-    bench.payment("LN-2", payment_ref="nach:1", **loose)
+@pytest.mark.parametrize("payment_ref", [None, "nach:1"])
+def test_a_return_of_no_known_payment_is_an_exception_until_it_finds_one(
+    bench: Bench, payment_ref: str | None
+) -> None:
+    key = bench.payment("LN-1", key_rule="provisional", payment_ref=payment_ref, **RETURN)
     bench.post()
 
     found = only_exception(bench)

@@ -10,6 +10,7 @@ from repayment_platform.sources import registry
 from repayment_platform.sources.layouts import Column
 from repayment_platform_tests.sources.reading import NACH
 from repayment_platform_tests.transformation.platform import Platform, loan
+from repayment_platform_tests.transformation.test_observations import sample
 from repayment_platform_tests.transformation.test_withdrawals import COLLECTION, PAYMENT
 
 SHIV_NACH, SHIV_PAYMENT = "RAW_SHIVALIK_NACH_CSV", "RAW_SHIVALIK_PAYMENT_CSV"
@@ -85,6 +86,27 @@ def test_a_return_with_a_reference_that_no_payment_bears_is_told(platform: Platf
     [exception] = platform.table("CORE_EXCEPTION")
     assert exception["kind"] == "return_without_payment"
     assert "late return of 500.00 rupees" in exception["detail"]["what"]
+
+
+def test_a_webhook_of_a_success_that_cannot_be_read_is_told_until_another_can(
+    platform: Platform,
+) -> None:
+    models, cashfree = platform.models, "RAW_GB_CASHFREE_API"
+    event = sample("cashfree_payment_success")
+    told = event["data"]["payment"]["payment_time"]
+    event["data"]["payment"]["payment_time"] = "19-11-2025 10:00:00"
+    models.event(cashfree, event)
+    platform.run()
+    [exception] = platform.table("CORE_EXCEPTION")
+    assert (exception["kind"], exception["closed_at"]) == ("unreadable_payment", None)
+    assert "the payment date is missing or unreadable" in exception["detail"]["what"]
+
+    event["data"]["payment"]["payment_time"] = told
+    models.event(cashfree, event)
+    core = platform.run()
+    assert core["GB-LN-00045"]["is_success"]
+    [exception] = platform.table("CORE_EXCEPTION")
+    assert exception["closed_why"] == "its payment was found"
 
 
 def test_a_correction_that_lands_while_its_source_is_replayed_stands(

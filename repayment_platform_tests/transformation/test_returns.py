@@ -36,9 +36,9 @@ def refund(number: str, amount: str, status: str = "SUCCESS") -> Any:
     return {"type": "REFUND_STATUS_WEBHOOK", "data": {"refund": about}}
 
 
-def dispute(status: str) -> Any:
+def dispute(status: str, amount: float = 12500.50) -> Any:
     data = {
-        "dispute": {"dispute_id": "1", "dispute_status": status, "dispute_amount": 12500.50,
+        "dispute": {"dispute_id": "1", "dispute_status": status, "dispute_amount": amount,
                     "reason_description": "Duplicate Processing"},
         "order_details": {"order_id": "GB-LN-00045_EMI5_1", "cf_payment_id": CASHFREE_PAYMENT},
     }  # fmt: skip
@@ -133,6 +133,14 @@ def test_a_cashfree_dispute_takes_the_payment_back_when_it_is_lost_or_accepted(
     if not stands:
         assert told(row) == ("late_return", False, "12500.50")
         assert row["not_repayment_reason"].endswith("a dispute was lost: Duplicate Processing")
+
+
+def test_what_a_lost_dispute_takes_is_added_to_what_was_refunded(models: Warehouse) -> None:
+    models.event(CASHFREE, sample("cashfree_payment_success"))
+    models.event(CASHFREE, refund("1", "8000.00"))
+    assert told(only(models.fold())) == ("refund", False, "8000.00")
+    models.event(CASHFREE, dispute("CHARGEBACK_MERCHANT_LOST", 4500.50))
+    assert told(only(models.fold())) == ("refund", False, "12500.50")
 
 
 # ── without a reference ─────────────────────────────────────────────────────────────────────

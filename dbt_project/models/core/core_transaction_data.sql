@@ -109,9 +109,13 @@ folded AS (
             WHEN bool_or(is_moved) THEN 'its row was corrected and is of another payment'
             ELSE (array_agg(not_repayment_reason ORDER BY best))[1]
         END AS not_repayment_reason,
-        greatest(
-            coalesce(max(refunded_amount) FILTER (WHERE refund_id IS NULL), 0),
-            coalesce(max(refunded_by_source), 0)
+        -- A dispute is lost, or a debit taken back, beside what was refunded before, never above all.
+        least(
+            {{ first_known('amount', 'is_success DESC, best') }},
+            greatest(
+                coalesce(max(refunded_amount) FILTER (WHERE refund_id IS NULL AND outcome <> 'late_return'), 0),
+                coalesce(max(refunded_by_source), 0)
+            ) + coalesce(max(refunded_amount) FILTER (WHERE outcome = 'late_return'), 0)
         ) AS refunded_amount,
         {{ first_known('method', 'best') }} AS method,
         {{ first_known('utr', 'best') }} AS utr,

@@ -118,9 +118,9 @@ def _head(report: _Report) -> str:
         f"Made by `{command}` on {today}: {report}.\n\n"
         "Each line is a kind of trouble: how often it struck, and what became of the payments "
         "that it struck. Rows with a process in them count what the process left in doubt.\n\n"
-        "`claim` is the commit of an intent, `record` that of a result. `stuck_key`: Fineract keeps "
-        "answering that the idempotency key is in work; `mysql_duplicate`: it answers a duplicate "
-        "external id as with MySQL. The other names are the sandbox's faults "
+        "`claim` is the commit of an intent, `record` that of a result. `stuck_key`: Fineract "
+        "keeps answering that the idempotency key is in work; `mysql_duplicate`: it answers a "
+        "duplicate external id as with MySQL. The other names are the sandbox's faults "
         "(`repayment_platform/sandbox/faults.py`).\n"
     )
 

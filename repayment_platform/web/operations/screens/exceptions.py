@@ -15,6 +15,7 @@ from repayment_platform.posting.holds import (
     HoldChanged,
     NeedsRepost,
     NoSuchHold,
+    RuledOut,
     decide,
 )
 from repayment_platform.web.operations.admin import Screen, Visit, page
@@ -94,6 +95,8 @@ class Exceptions(Screen):
             decide(visit.connection, number, Decision(given), who, why, seen)
         except HoldChanged:
             visit.tell("Nothing was decided: the payment has changed. Look at it again.", "warning")
+        except RuledOut as error:
+            visit.tell(f"Nothing was decided: {error}, on the payment's own page.", "warning")
         except NeedsRepost:
             visit.tell("Nothing was decided: post it again on the payment's own page.", "warning")
         except (NoSuchHold, OverflowError):
