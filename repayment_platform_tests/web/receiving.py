@@ -30,7 +30,7 @@ SECRETS = {
     "CASHFREE_WEBHOOK_SECRETS_GB": CASHFREE_SECRET,
 }
 ANY_AGE = {"WEBHOOK_MAX_AGE_HOURS": "1000000"}
-CLIENT = httpx.Client(trust_env=False, timeout=15)
+CLIENT = httpx.Client(trust_env=False, timeout=60)
 SERVE = """
 from repayment_platform.commands.receiver import serve
 from repayment_platform.settings import load_settings
