@@ -193,11 +193,16 @@ def decide(
                 raise HoldChanged(f"the payment of hold {hold} has changed")
             raise NoSuchHold(f"there is no open hold {hold}")
         connection.execute(_OVERRULE, {"id": hold, "asks_anew": list(ASKS_ANEW)})
-        ruling = connection.execute(_RULING, (row[0],)).fetchone()
-        if decision is Decision.RELEASE and ruling and not reposting:
-            raise RuledOut(f"{ruling[0]} decided {ruling[1]} on another hold: hold it anew first")
+        if decision is Decision.RELEASE and not reposting:
+            _refuse_if_ruled_out(connection, str(row[0]))
         fold_again(connection, row[0], f"hold {hold}: {decision}")
         if decision is Decision.SAME_PAYMENT and row[1]:  # which may be gone already
             fold_again(connection, row[1], f"hold {hold}: another is the same")
         record(connection, by, f"hold.{decision}", row[0], why=why)
     return str(row[0])
+
+
+def _refuse_if_ruled_out(connection: Connection[Any], key: str) -> None:
+    ruling = connection.execute(_RULING, (key,)).fetchone()
+    if ruling is not None:
+        raise RuledOut(f"{ruling[0]} decided {ruling[1]} on another hold: hold it anew first")

@@ -1,8 +1,7 @@
 """Results: what came of an attempt, written behind a fence.
 
 What belongs here: the transaction that settles attempts and moves their payments to the next
-state. What does not: deciding what a reply means (`verdicts`,
-`settlement`).
+state. What does not: deciding what a reply means (`verdicts`, `settlement`).
 """
 
 from collections.abc import Sequence

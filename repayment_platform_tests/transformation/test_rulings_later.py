@@ -66,17 +66,23 @@ def test_ruled_the_same_as_one_that_is_gone_already_it_is_asked_about(platform: 
     assert asked(platform) == ["other_is_gone"]
 
 
-def test_the_release_of_a_conflict_releases_no_return_that_was_ruled_out(
-    platform: Platform,
-) -> None:
-    models = platform.models
+def returned_and_ruled_out(platform: Platform) -> int:
+    """A debit that the bank took back before it was posted, ruled out by a person; returns the row
+    of its return."""
     platform.pause(paused=True)
-    models.file_row(NACH, ref="nach:1")
-    models.file_row(NACH, ref="nach:1", outcome="late_return")
+    platform.models.file_row(NACH, ref="nach:1")
+    back = platform.models.file_row(NACH, ref="nach:1", outcome="late_return")
     platform.run()
     rule(platform, Decision.NOT_A_REPAYMENT, "the bank took it back")
     platform.pause(paused=False)
-    models.file_row(NACH, ref="nach:1", on="2025-12-05")
+    return back
+
+
+def test_the_release_of_a_conflict_releases_no_return_that_was_ruled_out(
+    platform: Platform,
+) -> None:
+    returned_and_ruled_out(platform)
+    platform.models.file_row(NACH, ref="nach:1", on="2025-12-05")
     platform.run()
     assert asked(platform) == ["conflicting_reports"]
     rule(platform, Decision.RELEASE, "November's facts are the right ones")
@@ -86,14 +92,8 @@ def test_the_release_of_a_conflict_releases_no_return_that_was_ruled_out(
 def test_ruled_out_because_it_was_returned_it_is_asked_about_when_it_was_not(
     platform: Platform,
 ) -> None:
-    models = platform.models
-    platform.pause(paused=True)
-    models.file_row(NACH, ref="nach:1")
-    back = models.file_row(NACH, ref="nach:1", outcome="late_return")
-    platform.run()
-    rule(platform, Decision.NOT_A_REPAYMENT, "the bank took it back")
-    platform.pause(paused=False)
-    models.file_row(NACH, ref="nach:1", outcome="withdrawn", replaces_id=back)
+    back = returned_and_ruled_out(platform)
+    platform.models.file_row(NACH, ref="nach:1", outcome="withdrawn", replaces_id=back)
     platform.run()
     assert asked(platform) == ["ruled_out_before"]
     rule(platform, Decision.RELEASE, "the bank took back another")
