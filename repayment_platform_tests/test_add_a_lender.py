@@ -52,6 +52,7 @@ def project(tmp_path: Path) -> Path:
     return copy
 
 
+@pytest.mark.whole
 @pytest.mark.timeout(300)
 def test_a_lender_is_one_registry_entry_one_model_and_one_sample(
     project: Path, database_urls: DatabaseUrls

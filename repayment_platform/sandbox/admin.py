@@ -66,6 +66,7 @@ class Admin:
         return [
             Route("/sandbox/health", self.health),
             Route("/sandbox/ledger", self.list_ledger),
+            Route("/sandbox/empty", self.empty, methods=["POST"]),
             Route("/sandbox/requests", self.list_requests),
             Route("/sandbox/loans", self.save_loans, methods=["POST"]),
             Route("/sandbox/loans/{external_id}", self.change_loan, methods=["PATCH"]),
@@ -96,6 +97,12 @@ class Admin:
             ]
 
         return _stream(request, page, "resourceId")
+
+    async def empty(self, _request: Request) -> Response:
+        """Begin anew: no loans, no transactions, no wire log, no faults. There is no way back."""
+        self.ledger.empty()
+        self.faults.install(Plan())
+        return JSONResponse({"status": "EMPTY"})
 
     async def list_requests(self, request: Request) -> Response:
         """The wire log as one JSON array; `after` (id) and `limit` make pages."""

@@ -131,6 +131,12 @@ class Ledger:
             raise
         self.db.execute("COMMIT")
 
+    def empty(self) -> None:
+        """Forget all loans, transactions, commands and requests; ids begin at 1 again."""
+        with self.transaction():
+            for table in ("loan_transaction", "loan", "command", "request", "sqlite_sequence"):
+                self.db.execute(f"DELETE FROM {table}")  # noqa: S608 -- names are ours
+
     def loan(self, *, id: int | None = None, external_id: str | None = None) -> Loan | None:
         column, value = ("id", id) if external_id is None else ("external_id", external_id)
         sql = f"SELECT * FROM loan WHERE {column} = ?"  # noqa: S608 -- one of two literals

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from repayment_platform_tests.faults.conftest import Installation, free_port, installation
+from repayment_platform_tests.faults.conftest import Installation, installation
+from repayment_platform_tests.ports import free_port
 
 __all__ = ["installation"]
 CHROMIUM = (

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from repayment_platform_tests.browser.conftest import screenshot
 from repayment_platform_tests.faults.conftest import Installation
 
-pytestmark = pytest.mark.timeout(420)
+pytestmark = [pytest.mark.whole, pytest.mark.browser, pytest.mark.timeout(420)]
 
 SLOW = 120_000  # ms: a run waits for the daemon's queue, and CI has two busy cores
 

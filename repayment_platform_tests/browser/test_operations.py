@@ -10,9 +10,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from repayment_platform_tests.browser.conftest import screenshot
-from repayment_platform_tests.faults.conftest import Installation, free_port
+from repayment_platform_tests.faults.conftest import Installation
+from repayment_platform_tests.ports import free_port
 
-pytestmark = [pytest.mark.timeout(420), pytest.mark.browser]
+pytestmark = [pytest.mark.whole, pytest.mark.browser, pytest.mark.timeout(420)]
 
 SLOW = 120_000  # ms: a run waits for the daemon, and CI has two busy cores
 OWN = "a password of my own"

@@ -13,12 +13,11 @@ from repayment_platform.landing.files import ingest_file
 from repayment_platform.posting.proof import nothing_recorded_twice, nothing_unaccounted
 from repayment_platform.posting.runner import run_posting
 from repayment_platform.sample_data.generate import generate
-from repayment_platform.settings import Settings
 from repayment_platform.sources.registry import SOURCES, Kind
-from repayment_platform.warehouse.dbt import run_dbt
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.urls import DatabaseUrls
-from repayment_platform_tests.conftest import Sandbox
+from repayment_platform_tests.conftest import Sandbox, settings_of
+from repayment_platform_tests.dbt_once import play
 from repayment_platform_tests.posting.conftest import AUTOMATED
 
 POSTED = """
@@ -41,14 +40,14 @@ def land(urls: DatabaseUrls, sample: Path, part: slice) -> None:
         if source.kind is Kind.FILE:
             for file in sorted((sample / source.table).iterdir())[part]:
                 ingest_file(urls.psycopg, file, source.table, received_by="test")
-    assert run_dbt(urls, ["run"]) == 0
+    play(urls)
 
 
 def test_a_restored_database_posts_nothing_twice(
-    settings: Settings, sandbox: Sandbox, database_urls: DatabaseUrls, sample: Path, tmp_path: Path
+    sandbox: Sandbox, built_urls: DatabaseUrls, sample: Path, tmp_path: Path
 ) -> None:
     """Between backup and restore more landed, and all was posted; the files come again after it."""
-    urls = database_urls
+    urls, settings = built_urls, settings_of(built_urls, sandbox)
     land(urls, sample, slice(1))
     run_posting(settings, urls.psycopg, AUTOMATED, "before")
     backup.write(urls, tmp_path / "an-hour-ago")

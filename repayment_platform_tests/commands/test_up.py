@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from repayment_platform_tests.faults.conftest import Installation, free_port
+from repayment_platform_tests.faults.conftest import Installation
+from repayment_platform_tests.ports import free_port
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.whole, pytest.mark.faults, pytest.mark.timeout(300)]
 PORTS = ("DAGSTER_PORT", "CODE_SERVER_PORT", "WEBHOOK_PORT", "OPS_PORT", "METRICS_PORT")
 SERVICES = ("api grpc", "webserver", "daemon run", "webhooks", "operations", "metrics", "sandbox")
 # What a script's `nohup ./run up &` is started with.

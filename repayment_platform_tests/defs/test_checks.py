@@ -12,9 +12,7 @@ from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.conftest import Sandbox
 from repayment_platform_tests.defs.test_reconciliation import environ
 from repayment_platform_tests.posting.conftest import Bench
-from repayment_platform_tests.posting.core_table import CORE_TRANSACTION_DATA
 from repayment_platform_tests.posting.undone import undo
-from repayment_platform_tests.reconciliation.conftest import RECON_RECORD
 
 JOBS = {"post_repayments": "posted_repayments", "reconcile_repayments": "reconciled_repayments"}
 
@@ -38,8 +36,6 @@ def bench(
     database_urls: DatabaseUrls,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Bench:
-    connection.execute(CORE_TRANSACTION_DATA)
-    connection.execute(RECON_RECORD)
     bench = Bench(connection, settings, sandbox, database_urls.psycopg)
     for name, value in environ(bench, database_urls).items():
         monkeypatch.setenv(name, value)

@@ -17,8 +17,7 @@ from repayment_platform.settings import SANDBOX
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.conftest import Sandbox
 from repayment_platform_tests.posting.conftest import Bench
-from repayment_platform_tests.posting.core_table import CORE_TRANSACTION_DATA
-from repayment_platform_tests.reconciliation.conftest import DAY, RECON_RECORD, Desk
+from repayment_platform_tests.reconciliation.conftest import DAY, Desk
 
 UGRO = {"lender": "UGRO", "requested_by": "asha", "dry_run": False}
 RUN_KEY = "dagster/run_key"
@@ -31,8 +30,6 @@ def loaded() -> dg.Definitions:
 
 @pytest.fixture
 def bench(connection: Any, settings: Any, sandbox: Sandbox, database_urls: DatabaseUrls) -> Bench:
-    connection.execute(CORE_TRANSACTION_DATA)
-    connection.execute(RECON_RECORD)
     return Bench(connection, settings, sandbox, database_urls.psycopg)
 
 

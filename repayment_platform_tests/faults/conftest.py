@@ -3,9 +3,7 @@
 import csv
 import json
 import os
-import random
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,15 +25,7 @@ from repayment_platform.settings import ROOT, SANDBOX
 from repayment_platform.sources.registry import SOURCES, Kind
 from repayment_platform.warehouse.embedded import embedded_postgres
 from repayment_platform.warehouse.migrate import migrate
-
-
-def free_port() -> int:
-    """A port that nobody has, and that no outgoing connection is given before it is used."""
-    while True:
-        port = random.SystemRandom().randint(10_000, 30_000)
-        with socket.socket() as free:
-            if free.connect_ex(("127.0.0.1", port)) != 0:
-                return port
+from repayment_platform_tests.ports import free_port
 
 
 @dataclass(frozen=True)

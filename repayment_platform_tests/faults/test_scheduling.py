@@ -22,9 +22,10 @@ from repayment_platform.commands.platform import platform
 from repayment_platform.commands.services import Service, running_services
 from repayment_platform.commands.up import DAEMON, WORKSPACE
 from repayment_platform.settings import SANDBOX, Settings
-from repayment_platform_tests.faults.conftest import Installation, free_port
+from repayment_platform_tests.faults.conftest import Installation
+from repayment_platform_tests.ports import free_port
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.whole, pytest.mark.faults, pytest.mark.timeout(300)]
 SCHEDULED = """
 SELECT r.run_id, r.status, t.value AS tick
 FROM dagster.runs AS r INNER JOIN dagster.run_tags AS t USING (run_id)

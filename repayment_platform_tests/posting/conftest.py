@@ -13,8 +13,9 @@ import pytest
 from repayment_platform.posting.model import PostingStopped, Selection, Summary
 from repayment_platform.posting.runner import run_posting
 from repayment_platform.settings import Settings
+from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.conftest import Sandbox
-from repayment_platform_tests.posting.core_table import CORE_TRANSACTION_DATA
+from repayment_platform_tests.core_rows import put_payment
 
 DAY = date(2025, 11, 20)
 AUTOMATED = Selection(("ARTHMATE", "DMI", "IKF", "SHIVALIK"))
@@ -56,15 +57,8 @@ class Bench:
             "recon_source": None,
             "payment_ref": None,
             "batch": self.batch,
-        } | columns
-        names = ", ".join(row)
-        values = ", ".join(f"%({name})s" for name in row)
-        changes = ", ".join(f"{name} = EXCLUDED.{name}" for name in row)
-        self.connection.execute(
-            f'INSERT INTO "CORE"."CORE_TRANSACTION_DATA" ({names}) VALUES ({values}) '
-            f"ON CONFLICT (source_key) DO UPDATE SET {changes}",
-            row,
-        )
+        }
+        put_payment(self.connection, **row | columns)
         return key
 
     def post(self, selection: Selection = AUTOMATED, **settings: Any) -> Summary:
@@ -115,11 +109,16 @@ class Bench:
 
 
 @pytest.fixture
+def database_urls(built_urls: DatabaseUrls) -> DatabaseUrls:
+    """The engine reads what dbt has made."""
+    return built_urls
+
+
+@pytest.fixture
 def bench(
     connection: psycopg.Connection[Any],
     settings: Settings,
     sandbox: Sandbox,
-    database_urls: Any,
+    database_urls: DatabaseUrls,
 ) -> Bench:
-    connection.execute(CORE_TRANSACTION_DATA)
     return Bench(connection, settings, sandbox, database_urls.psycopg)

@@ -1,8 +1,6 @@
 """A decision on a hold is about what the person saw."""
 
 import asyncio
-import subprocess
-import sys
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +16,7 @@ from repayment_platform.posting.holds import (
     hold,
     open_holds,
 )
-from repayment_platform.settings import ROOT
+from repayment_platform_tests.command import Commands
 from repayment_platform_tests.posting.conftest import DAY, Bench
 from repayment_platform_tests.posting.test_conflicting_reports import THREE, TWO
 
@@ -44,21 +42,13 @@ def test_a_release_is_for_the_reason_that_the_person_saw(
     assert open_holds(bench.connection) == []
 
 
-def test_the_commands_hold_a_payment_list_it_and_release_it(bench: Bench) -> None:
+def test_the_commands_hold_a_payment_list_it_and_release_it(bench: Bench, run: Commands) -> None:
     key = bench.payment("LN-1")
-
-    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = (sys.executable, "-m", "repayment_platform.cli", *arguments)
-        env = {"DATABASE_URL": bench.conninfo, "FINERACT_BASE_URL": "sandbox", "PATH": "/usr/bin"}
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd=ROOT, env=env
-        )
-
     held = run("hold", key, "--why", "the bank is asked", "--by", "asha")
-    assert (held.returncode, held.stdout) == (0, f"{key}: held, see `./run holds`\n")
-    assert "asha says: the bank is asked" in " ".join(run("holds").stdout.split())
+    assert (held.code, held.stdout) == (0, f"{key}: held, see `./run holds`\n")
+    assert "asha says: the bank is asked" in run("holds").words
     again = run("hold", key, "--why", "once more")
-    assert again.returncode == 1
+    assert again.code == 1
     assert "held by hand already" in again.stderr
     bench.loans("LN-1")
     bench.post()
@@ -67,14 +57,14 @@ def test_the_commands_hold_a_payment_list_it_and_release_it(bench: Bench) -> Non
     shown = f"{hold.id}-{hold.seen[:4]}"
     assert shown in run("holds").stdout
     unseen = run("decide", str(hold.id), "release", "--why", "in order")
-    assert (unseen.returncode, "such as 17-a3f2" in unseen.stderr) == (2, True)
+    assert (unseen.code, "such as 17-a3f2" in unseen.stderr) == (2, True)
     bench.payment("LN-1", payment_date=DAY.replace(day=1))
     changed = run("decide", shown, "release", "--why", "in order")
-    assert changed.returncode == 1
+    assert changed.code == 1
     assert f"the payment of hold {hold.id} has changed" in changed.stderr
     [hold] = open_holds(bench.connection)
     seen = f"{hold.id}-{hold.seen[:4]}"
-    assert run("decide", seen, "release", "--why", "in order").returncode == 0
+    assert run("decide", seen, "release", "--why", "in order").code == 0
     bench.post()
     assert bench.ledger() == [(key, "LN-1", "100.00")]
 

@@ -1,8 +1,6 @@
 """Money that was given back: held before posting, an exception after it, closed when undone."""
 
 import asyncio
-import subprocess
-import sys
 from decimal import Decimal
 from typing import Any
 
@@ -19,7 +17,7 @@ from repayment_platform.posting.exceptions import (
 from repayment_platform.posting.holds import Decision, decide, open_holds
 from repayment_platform.posting.ledger_proof import ledger_agrees
 from repayment_platform.posting.ledger_scope import LedgerScope
-from repayment_platform.settings import ROOT
+from repayment_platform_tests.command import Commands
 from repayment_platform_tests.posting.conftest import DAY, Bench
 
 REFUND = {"is_success": False, "outcome": "refund", "refunded_amount": Decimal("40.00"),
@@ -265,23 +263,16 @@ def test_a_return_of_no_known_payment_is_an_exception_until_it_finds_one(
     assert closed(bench) == [("return_without_payment", "CORE", "its payment was found")]
 
 
-def test_the_commands_list_and_close_exceptions(bench: Bench) -> None:
+def test_the_commands_list_and_close_exceptions(bench: Bench, run: Commands) -> None:
     bench.payment("LN-1", **{"key_rule": "provisional", **RETURN})
     bench.post()
 
-    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = (sys.executable, "-m", "repayment_platform.cli", *arguments)
-        env = {"DATABASE_URL": bench.conninfo, "FINERACT_BASE_URL": "sandbox", "PATH": "/usr/bin"}
-        return subprocess.run(
-            command, capture_output=True, text=True, check=False, cwd=ROOT, env=env
-        )
-
     assert "return_without_payment" in run("exceptions").stdout
     number = str(only_exception(bench).id)
-    assert run("close-exception", number, "--why", "seen").returncode == 0
+    assert run("close-exception", number, "--why", "seen").code == 0
     assert "none open" in run("exceptions").stdout
     again = run("close-exception", number, "--why", "seen")
-    assert (again.returncode, again.stderr) == (
+    assert (again.code, again.stderr) == (
         1,
         f"close-exception: there is no open exception {number}\n",
     )

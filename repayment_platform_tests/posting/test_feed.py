@@ -183,8 +183,11 @@ def appear(bench: Bench, payments: int) -> None:
     bench.batch += 1
     bench.connection.execute(
         """INSERT INTO "CORE"."CORE_TRANSACTION_DATA" (source_key, source_lender,
-               loan_external_id, payment_date, amount, is_success, batch)
-           SELECT md5(%(batch)s || '-' || n), 'DMI', 'LN-' || n, '2025-11-01', 100, true, %(batch)s
+               loan_external_id, payment_date, amount, is_success, outcome, refunded_amount,
+               key_rule, observations, sources, first_raw_id, last_raw_id, first_landed_at,
+               last_landed_at, batch)
+           SELECT md5(%(batch)s || '-' || n), 'DMI', 'LN-' || n, '2025-11-01', 100, true, 'success',
+               0, 'new', 1, '{}', n, n, now(), now(), %(batch)s
            FROM generate_series(1, %(payments)s) n""",
         {"batch": bench.batch, "payments": payments},
     )
@@ -263,4 +266,4 @@ def test_what_has_left_the_list_is_not_read_again_and_again_until_the_list_is_va
         entries_read(bench)
 
     # That it is gone for all is known a little later, and where it was read once more.
-    wait_until(lambda: entries_read(bench) < at_first * 1.5, seconds=4)
+    wait_until(lambda: entries_read(bench) < at_first * 1.5)

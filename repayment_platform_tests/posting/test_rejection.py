@@ -1,8 +1,6 @@
 """A repayment that a checker rejected in Fineract is posted again once a person says so."""
 
 import asyncio
-import subprocess
-import sys
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,7 +13,7 @@ from repayment_platform.posting.ledger import WrongLedger, fineract_client
 from repayment_platform.posting.model import Selection, State
 from repayment_platform.posting.rejection import NotRejected, ToBeSentAgain, rejected
 from repayment_platform.posting.results import Result, Results, Settled
-from repayment_platform.settings import ROOT
+from repayment_platform_tests.command import Commands
 from repayment_platform_tests.posting.conftest import DAY, Bench
 
 TOO_YOUNG = "it was sent a moment ago"
@@ -189,26 +187,14 @@ def test_a_recon_payment_waits_for_reconciliation_again(bench: Bench) -> None:
     assert bench.states() == {key: "success"}
 
 
-def test_the_command_says_what_it_did_and_what_may_come_of_it(bench: Bench, awaiting: str) -> None:
-    command = (sys.executable, "-m", "repayment_platform.cli", "rejected", awaiting, "0" * 32)
-    done = subprocess.run(
-        (*command, "--why", "wrong button"),
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env={
-            "PATH": "/usr/bin",
-            "DATABASE_URL": bench.conninfo,
-            "FINERACT_BASE_URL": "sandbox",
-            "REPAYMENT_HOME": str(bench.settings.home),
-            "SANDBOX_PORT": str(bench.sandbox.port),
-        },
-    )
+def test_the_command_says_what_it_did_and_what_may_come_of_it(
+    bench: Bench, awaiting: str, run_with_fineract: Commands
+) -> None:
+    done = run_with_fineract("rejected", awaiting, "0" * 32, "--why", "wrong button")
 
     assert done.stdout.splitlines() == [
         f"{awaiting}: not in Fineract; to be posted by the next run. While maker-checker is on for "
         "REPAYMENT_LOAN, it will await approval again",
         f"{'0' * 32}: it does not await approval in Fineract",
     ]
-    assert done.returncode == 1
+    assert done.code == 1

@@ -1,14 +1,12 @@
 """A repayment undone in Fineract is posted again on purpose, once, under another external id."""
 
-import subprocess
-import sys
 from decimal import Decimal
 
 from repayment_platform.posting.exceptions import open_exceptions
 from repayment_platform.posting.holds import Decision, decide, open_holds
 from repayment_platform.posting.model import Selection
 from repayment_platform.posting.reposting import Reposted
-from repayment_platform.settings import ROOT
+from repayment_platform_tests.command import Commands
 from repayment_platform_tests.posting.conftest import DAY, Bench
 from repayment_platform_tests.posting.undone import (
     again,
@@ -241,27 +239,15 @@ def test_given_back_undone_and_ours_again_it_is_held_and_its_release_posts_it(be
 
 
 def test_the_command_says_what_it_did_and_under_which_external_id(
-    bench: Bench, undone: str
+    bench: Bench, undone: str, run_with_fineract: Commands
 ) -> None:
     some_time_passes(bench)
     posted = payment(bench, "LN-2")
     bench.post()
 
-    command = (sys.executable, "-m", "repayment_platform.cli", "repost", undone, posted)
-    done = subprocess.run(
-        (*command, "--why", "undone by mistake"),
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        env={
-            "PATH": "/usr/bin",
-            "DATABASE_URL": bench.conninfo,
-            "FINERACT_BASE_URL": "sandbox",
-            "REPAYMENT_HOME": str(bench.settings.home),
-            "SANDBOX_PORT": str(bench.sandbox.port),
-            "FINERACT_SETTLE_SECONDS": "120",  # however slowly the command starts
-        },
+    done = run_with_fineract(
+        *("repost", undone, posted, "--why", "undone by mistake"),
+        FINERACT_SETTLE_SECONDS="120",  # however slow the machine is
     )
 
     assert done.stdout.splitlines() == [
@@ -269,4 +255,4 @@ def test_the_command_says_what_it_did_and_under_which_external_id(
         f"{again(1)}",
         f"{posted}: it was posted or held a moment ago",
     ]
-    assert done.returncode == 1
+    assert done.code == 1

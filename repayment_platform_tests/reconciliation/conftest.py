@@ -12,15 +12,10 @@ from repayment_platform.reconciliation import requests
 from repayment_platform.reconciliation.preview import preview
 from repayment_platform.reconciliation.selection import Selection
 from repayment_platform.sources.keys import source_key
-from repayment_platform_tests.posting.core_table import CORE_TRANSACTION_DATA
+from repayment_platform.warehouse.urls import DatabaseUrls
+from repayment_platform_tests.core_rows import RECORD, insert, put_payment
 
 DAY = date(2025, 11, 20)
-RECON_RECORD = """
-CREATE TABLE "CORE"."CORE_RECON_RECORD" (
-    source_key text PRIMARY KEY, source_lender text NOT NULL, recon_source text NOT NULL,
-    loan_external_id text, payment_ref text, payment_date date, amount numeric(19, 2),
-    umrn text, utr text, vpa text, customer text, match_status text NOT NULL)
-"""
 
 
 @dataclass
@@ -50,15 +45,10 @@ class Desk:
             "recon_source": source,
         }
         core = {"is_success": True, "batch": self.batch} | columns
-        self._insert("CORE_TRANSACTION_DATA", row | core)
+        put_payment(self.connection, **row | core)
         if source:
-            self._insert("CORE_RECON_RECORD", row | {"match_status": status})
+            insert(self.connection, "CORE_RECON_RECORD", **RECORD | row, match_status=status)
         return str(row["source_key"])
-
-    def _insert(self, table: str, row: dict[str, Any]) -> None:
-        names = ", ".join(row)
-        values = ", ".join(f"%({name})s" for name in row)
-        self.connection.execute(f'INSERT INTO "CORE"."{table}" ({names}) VALUES ({values})', row)
 
     def change(self, key: str, **columns: Any) -> None:
         changes = ", ".join(f"{name} = %({name})s" for name in columns)
@@ -97,7 +87,11 @@ class Desk:
 
 
 @pytest.fixture
+def database_urls(built_urls: DatabaseUrls) -> DatabaseUrls:
+    """What is reconciled stands in tables that dbt has made."""
+    return built_urls
+
+
+@pytest.fixture
 def desk(connection: psycopg.Connection[Any]) -> Desk:
-    connection.execute(CORE_TRANSACTION_DATA)
-    connection.execute(RECON_RECORD)
     return Desk(connection)

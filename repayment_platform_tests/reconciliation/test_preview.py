@@ -3,10 +3,12 @@
 from datetime import date
 from typing import Any
 
+import psycopg
 import pytest
 
 from repayment_platform.reconciliation.preview import Excluded, LenderSum, NotBuilt, preview
 from repayment_platform.reconciliation.selection import BadSelection, Selection
+from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.reconciliation.conftest import DAY, Desk
 
 
@@ -128,6 +130,9 @@ def test_a_selection_that_makes_no_sense_is_refused_in_words(
         selection.validate()
 
 
-def test_without_core_the_preview_says_to_run_dbt(connection: Any) -> None:
-    with pytest.raises(NotBuilt, match="run dbt first"):
+def test_without_core_the_preview_says_to_run_dbt(migrated_urls: DatabaseUrls) -> None:
+    with (
+        psycopg.connect(migrated_urls.psycopg) as connection,
+        pytest.raises(NotBuilt, match="run dbt first"),
+    ):
         preview(connection, Selection(lender="GB"))

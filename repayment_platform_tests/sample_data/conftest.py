@@ -32,6 +32,12 @@ def told(sample: Path) -> Mapping[str, Any]:
 
 
 @pytest.fixture
+def database_urls(built_urls: DatabaseUrls) -> DatabaseUrls:
+    """What is sent is also made into CORE."""
+    return built_urls
+
+
+@pytest.fixture
 def send_webhooks(database_urls: DatabaseUrls, tmp_path: Path) -> Callable[[Path], Counts]:
     """Deliver the webhooks of a sample to a receiver of this test's own."""
 

@@ -17,9 +17,9 @@ from repayment_platform.sample_data.deliver import Counts
 from repayment_platform.sample_data.generate import generate
 from repayment_platform.sample_data.truth import compare, read
 from repayment_platform.settings import Settings
-from repayment_platform.warehouse.dbt import run_dbt
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.conftest import Sandbox
+from repayment_platform_tests.dbt_once import play
 
 AUTOMATED = Selection(("ARTHMATE", "DMI", "IKF", "SHIVALIK"))
 # Each payment of CORE in the words of the truth; `due` is one that a run must try to post.
@@ -61,7 +61,7 @@ def test_the_platform_agrees_with_the_truth_whatever_arrives_first(
     for file in reversed(told["files"]):
         path = root / file["source"] / file["name"]
         ingest_file(database_urls.psycopg, path, file["source"], received_by="test")
-    assert run_dbt(database_urls, ["build"]) == 0
+    play(database_urls)
 
     with psycopg.connect(database_urls.psycopg) as connection:
         assert payments(connection.execute(STATES).fetchall()) == expected(told)

@@ -16,9 +16,9 @@ from repayment_platform.sample_data.signing import demo_secrets
 from repayment_platform.sample_data.stream import Checkpoint, Stream, read_checkpoint
 from repayment_platform.sample_data.truth import read
 from repayment_platform.settings import Settings
-from repayment_platform.warehouse.dbt import run_dbt
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.conftest import Sandbox
+from repayment_platform_tests.dbt_once import play
 from repayment_platform_tests.sample_data.conftest import TODAY
 from repayment_platform_tests.sample_data.test_against_platform import AUTOMATED
 from repayment_platform_tests.web.receiving import start
@@ -28,9 +28,7 @@ NOWHERE = httpx.Client(base_url="http://127.0.0.1:9")
 
 
 @pytest.fixture
-def outlet(
-    database_urls: DatabaseUrls, sandbox: Sandbox, settings: Settings, tmp_path: Path
-) -> Iterator[Outlet]:
+def outlet(database_urls: DatabaseUrls, sandbox: Sandbox, tmp_path: Path) -> Iterator[Outlet]:
     """The way to a receiver, a sandbox and the inboxes of this test's own."""
     secrets = demo_secrets()
     set_as = {name: ",".join(values) for name, values in secrets.items()}
@@ -39,7 +37,7 @@ def outlet(
         httpx.Client(base_url=receiver.url) as web,
         httpx.Client(base_url=sandbox.root_url) as bank,
     ):
-        yield Outlet(web, bank, inbox_of(settings.home), secrets, lambda _seconds: True)
+        yield Outlet(web, bank, inbox_of(tmp_path), secrets, lambda _seconds: True)
     receiver.stop()
 
 
@@ -124,12 +122,12 @@ def test_a_killed_stream_sends_the_same_again_and_nothing_lands_twice(
     tell(stream, 35)
     told = payments(stream, tmp_path)
 
-    for folder in inbox_of(settings.home).iterdir():
+    for folder in inbox_of(tmp_path).iterdir():
         for file in sorted(folder.glob("*.*")):
             if not folder.name.startswith("."):
                 result = ingest_file(connection.info.dsn, file, folder.name, received_by="test")
                 assert result.status == "landed", result
-    assert run_dbt(database_urls, ["build"]) == 0
+    play(database_urls)
     due = sum(p["state"] == "success" for p in told)
     run_posting(settings, database_urls.psycopg, AUTOMATED, "run-1")
     ledger = httpx.get(f"{settings.base_url.split('/fineract')[0]}/sandbox/ledger").json()

@@ -1,12 +1,32 @@
 """The side door: seeding loans and reading the books."""
 
-from repayment_platform_tests.sandbox.server import BUSINESS_DATE, Server, code, repayment
+from pathlib import Path
+
+from repayment_platform_tests.sandbox.server import (
+    BUSINESS_DATE,
+    Server,
+    code,
+    repayment,
+    serving,
+)
 
 
 def test_health_names_the_ledger_and_the_process(server: Server) -> None:
     health = server.admin.get("/sandbox/health").json()
     expected = {"status": "UP", "ledger": str(server.ledger), "pid": server.process.pid}
     assert health == expected
+
+
+def test_an_emptied_sandbox_is_as_new(tmp_path: Path) -> None:
+    with serving(tmp_path / "ledger.sqlite") as server:
+        server.repay(server.new_loan(), key="key-1", externalId="pay-1")
+        server.faults({"kind": "gateway"})
+        server.admin.post("/sandbox/empty").raise_for_status()
+        assert server.admin.get("/sandbox/ledger").json() == []
+        assert server.admin.get("/sandbox/requests").json() == []
+        again = server.repay(server.new_loan(), key="key-1", externalId="pay-1")
+        assert (again.status_code, again.json()["resourceId"]) == (200, 1)
+        assert "x-served-from-cache" not in again.headers
 
 
 def test_a_loan_needs_no_more_than_its_external_id(server: Server) -> None:

@@ -1,4 +1,4 @@
-"""The whole way of a file in tests: it lands, dbt makes CORE of it, runs post to a real sandbox.
+"""The whole way of a file in tests: it lands, the models make CORE of it, runs post.
 
 What belongs here: doing these steps and looking at what came of them. What does not: expectations.
 """
@@ -22,15 +22,11 @@ from repayment_platform_tests.sources.reading import HEADER, NACH, row, text_of
 from repayment_platform_tests.transformation.warehouse import Row, Warehouse
 
 AUTOMATED = Selection(("ARTHMATE", "DMI", "IKF", "SHIVALIK"))
-OF_POSTING = (
-    "CORE_FILE_LOG", "CORE_QUARANTINE", "CORE_OPEN_WORK", "CORE_TRANSACTION_DATA_PROCESSED",
-    "CORE_POSTING_ATTEMPT", "CORE_EXCEPTION", "CORE_LEDGER_IDENTITY", "CORE_WORK_FEED",
-)  # fmt: skip
 
 
 @dataclass
 class Platform:
-    """Files land, dbt makes CORE of them, and runs post to a real sandbox."""
+    """Files land, the models make CORE of them, and runs post to a real sandbox."""
 
     models: Warehouse
     settings: Settings

@@ -21,10 +21,9 @@ from repayment_platform_tests.sources.settlement_recon import (
 )
 from repayment_platform_tests.sources.workbooks import write_workbook
 from repayment_platform_tests.transformation.test_observations import sample
-from repayment_platform_tests.transformation.warehouse import Row, Warehouse, run_in_process
+from repayment_platform_tests.transformation.warehouse import Row, Warehouse
 
 API, REPORT = "RAW_GB_CASHFREE_API", "RAW_GB_PAYMENT_CASHFREE"
-RECON = ("core_transaction_data", "core_recon_record", "core_settlement_lines")
 CF_PAYMENT, ORDER, LOAN = "5114900000001", "CFPay_abc_1", "GB-LN-00045"
 UTR = "1644822317781212"
 """As Cashfree's example of a webhook has it: there a number, in the file a text."""
@@ -37,8 +36,8 @@ def land(models: Warehouse, folder: Path, *events: Event) -> FileResult:
     return ingest_file(models.urls.psycopg, path, REPORT, received_by="test")
 
 
-def records(models: Warehouse, *args: str) -> list[Row]:
-    assert run_in_process(models.urls, "run", "--select", *RECON, *args).success
+def records(models: Warehouse, *, full_refresh: bool = False) -> list[Row]:
+    models.build_all(full_refresh=full_refresh)
     return models.rows('SELECT * FROM "CORE"."CORE_RECON_RECORD" ORDER BY payment_ref, source_key')
 
 
@@ -304,5 +303,5 @@ def test_a_run_adds_up_again_only_what_has_new_lines_and_equals_a_rebuild(
     ]  # fmt: skip
     assert after[1] == before[1]
     assert after[0]["batch"] > before[0]["batch"]
-    records(models, "--full-refresh")
+    records(models, full_refresh=True)
     assert models.rows(lines) == after

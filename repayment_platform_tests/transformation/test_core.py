@@ -9,12 +9,8 @@ from typing import Any
 import pytest
 
 from repayment_platform.posting.holds import Decision, decide, open_holds
-from repayment_platform_tests.transformation.warehouse import (
-    START,
-    Row,
-    Warehouse,
-    run_in_process,
-)
+from repayment_platform_tests.dbt_once import run_dbt_here
+from repayment_platform_tests.transformation.warehouse import START, Row, Warehouse
 
 NACH, PAYMENT, ARTHMATE = "RAW_DMI_NACH_CSV", "RAW_DMI_PAYMENT_CSV", "RAW_ARTHMATE_NACH_CSV"
 API, REPORT = "RAW_UGRO_RAZORPAY_API", "RAW_UGRO_PAYMENT_RAZORPAY"
@@ -254,10 +250,9 @@ def test_a_full_refresh_leaves_views_on_the_table_alone(models: Warehouse) -> No
     models.connection.execute(
         'CREATE VIEW "CORE".of_an_operator AS SELECT source_key FROM "CORE"."CORE_TRANSACTION_DATA"'
     )
-    assert models.build("--full-refresh") == before
-    assert run_in_process(models.urls, "run", "--select", "core_observation").success
+    assert models.build(full_refresh=True) == before
+    assert run_dbt_here(models.urls, "run", "--select", "core_observation").success
     assert len(models.rows('SELECT * FROM "CORE".of_an_operator')) == 1
-    models.connection.execute('DROP VIEW "CORE".of_an_operator')
 
 
 @pytest.mark.parametrize("decision", [Decision.SAME_PAYMENT, Decision.NOT_A_REPAYMENT])

@@ -14,7 +14,8 @@ from repayment_platform.settings import SANDBOX
 from repayment_platform.sources.registry import SOURCES
 from repayment_platform.warehouse import dbt
 from repayment_platform.warehouse.dbt import MANIFEST, PROJECT, prepare, run_dbt
-from repayment_platform_tests.transformation.warehouse import Warehouse, run_in_process
+from repayment_platform_tests.dbt_once import run_dbt_here
+from repayment_platform_tests.transformation.warehouse import Warehouse
 
 MADE = shutil.ignore_patterns("target", "logs", "generated")
 
@@ -74,7 +75,7 @@ def test_the_projects_own_tests_pass_and_find_a_planted_fault(models: Warehouse)
     models.file_row("RAW_DMI_NACH_CSV", ref="nach:1")
     models.file_row("RAW_DMI_NACH_CSV", loan=None, ref="nach:2")
     models.build()
-    assert run_in_process(models.urls, "test").success
+    assert run_dbt_here(models.urls, "test").success
     models.connection.execute(
         "UPDATE \"CORE\".\"CORE_PAYMENT_KEY\" SET payment_ref = 'nach:1', rule = 'new',"
         " source_key = 'another' WHERE payment_ref = 'nach:2'"
@@ -84,7 +85,7 @@ def test_the_projects_own_tests_pass_and_find_a_planted_fault(models: Warehouse)
         " WHERE key_rule = 'provisional'"
     )
     models.connection.execute('UPDATE "RAW"."RAW_DMI_NACH_CSV" SET id = id - 1')
-    tested = run_in_process(models.urls, "test", "--exclude-resource-types", "unit_test")
+    tested = run_dbt_here(models.urls, "test", "--exclude-resource-types", "unit_test")
     failed = {result.node.name for result in tested.result.results if result.status == "fail"}
     assert failed == {
         "a_reference_is_one_payment",

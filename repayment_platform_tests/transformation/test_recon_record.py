@@ -5,12 +5,11 @@ from typing import Any
 import pytest
 from psycopg.types.json import Json
 
-from repayment_platform_tests.transformation.warehouse import Row, Warehouse, run_in_process
+from repayment_platform_tests.transformation.warehouse import Row, Warehouse
 
 GATEWAY, REPORT = "RAW_UGRO_RAZORPAY_API", "RAW_UGRO_PAYMENT_RAZORPAY"
 LENDER_FILE, VIVRITI = "RAW_VIVRITI_PAYMENT_CSV", "RAW_VIVRITI_RAZORPAY_API"
 NOON = 1763521800  # 19 November 2025, 08:40 in Kolkata
-RECON = ("core_transaction_data", "core_recon_record", "core_settlement_lines")
 
 
 def captured(pay: str, loan: str | None, paise: int = 100000, **payment: Any) -> Row:
@@ -32,9 +31,9 @@ def settled(models: Warehouse, pay: str, loan: str | None, amount: str = "1000.0
     )  # fmt: skip
 
 
-def records(models: Warehouse, *args: str) -> dict[str, Row]:
+def records(models: Warehouse, *, full_refresh: bool = False) -> dict[str, Row]:
     """The records, by the id of the payment or else its loan."""
-    assert run_in_process(models.urls, "run", "--select", *RECON, *args).success
+    models.build_all(full_refresh=full_refresh)
     rows = models.rows('SELECT * FROM "CORE"."CORE_RECON_RECORD" ORDER BY source_key')
     return {(row["payment_ref"] or row["loan_external_id"]).split(":")[-1]: row for row in rows}
 
@@ -103,7 +102,7 @@ def test_a_run_goes_on_from_the_last_and_equals_a_rebuild(models: Warehouse) -> 
         ("AXISCN1", 2, "2000.00"),
         ("AXISCN9", 1, "11.00"),
     ]
-    assert records(models, "--full-refresh") == went_on
+    assert records(models, full_refresh=True) == went_on
     assert models.rows(lines) == sums
 
 

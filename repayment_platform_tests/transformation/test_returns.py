@@ -163,7 +163,7 @@ def test_a_return_without_a_reference_finds_its_one_payment(
     assert told(row) == ("late_return", False, "0.00")
     assert row["not_repayment_reason"].endswith(": Account frozen")
     assert (str(row["payment_date"]), row["observations"]) == ("2025-11-05", 2)
-    assert models.build("--full-refresh") == [row]
+    assert models.build(full_refresh=True) == [row]
 
 
 @pytest.mark.parametrize(

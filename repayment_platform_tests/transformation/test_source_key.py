@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from repayment_platform.sources.keys import source_key
+from repayment_platform_tests.dbt_once import compiled
 from repayment_platform_tests.transformation.warehouse import Warehouse
 
 _QUERY = """
@@ -17,7 +18,7 @@ FROM (VALUES (%s::text, %s::text, %s::date, %s::numeric, %s::integer))
 
 
 def test_the_macro_and_its_python_twin_are_equal(models: Warehouse) -> None:
-    query = models.compiled(_QUERY).encode()
+    query = compiled(models.urls, _QUERY).encode()
 
     @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
     @given(

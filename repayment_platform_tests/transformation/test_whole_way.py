@@ -1,23 +1,19 @@
 """The whole way: what is sent lands, becomes one row of CORE, and one repayment."""
 
 import json
-import socket
 from collections.abc import Iterator
 from itertools import permutations
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 
 from repayment_platform.landing.files import ingest_file
 from repayment_platform.posting.model import Selection
 from repayment_platform.posting.runner import run_posting
-from repayment_platform.settings import SANDBOX, Settings
 from repayment_platform.sources.registry import SOURCES
-from repayment_platform.warehouse.urls import DatabaseUrls
-from repayment_platform_tests.conftest import Sandbox, copied_database
+from repayment_platform_tests.conftest import Sandbox, settings_of
 from repayment_platform_tests.transformation.platform import Platform
 from repayment_platform_tests.transformation.test_observations import sample
 from repayment_platform_tests.transformation.warehouse import Row, Warehouse
@@ -27,16 +23,6 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 API, REPORT = "RAW_UGRO_RAZORPAY_API", "RAW_UGRO_PAYMENT_RAZORPAY"
 GATEWAY, LENDER = "RAW_VIVRITI_RAZORPAY_API", "RAW_VIVRITI_PAYMENT_CSV"
 CASHFREE = "RAW_GB_CASHFREE_API"
-
-
-@pytest.fixture
-def fresh(server: DatabaseUrls, models_template: str) -> Iterator[Warehouse]:
-    """A warehouse of this test's own, with every model in it."""
-    with (
-        copied_database(server, models_template) as urls,
-        psycopg.connect(urls.psycopg, autocommit=True) as connection,
-    ):
-        yield Warehouse(urls, connection)
 
 
 # ── the samples ─────────────────────────────────────────────────────────────────────────────
@@ -125,11 +111,11 @@ def test_a_sample_event_means_what_its_provider_says(models: Warehouse, name: st
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_sample_file_means_what_its_sender_says(fresh: Warehouse, name: str) -> None:
+def test_a_sample_file_means_what_its_sender_says(models: Warehouse, name: str) -> None:
     table, meaning = FILES[name]
-    result = ingest_file(fresh.urls.psycopg, SAMPLES / name, table, received_by="test")
+    result = ingest_file(models.urls.psycopg, SAMPLES / name, table, received_by="test")
     assert (result.status, result.rows_quarantined) == ("landed", 0)
-    assert meanings(fresh.fold()) == sorted(meaning, key=str)
+    assert meanings(models.fold()) == sorted(meaning, key=str)
 
 
 # ── one payment, many reports ───────────────────────────────────────────────────────────────
@@ -177,25 +163,19 @@ def test_a_cashfree_payment_is_one_though_its_id_is_a_number_in_one_version_and_
 
 
 @pytest.fixture
-def receiver(fresh: Warehouse, tmp_path: Path) -> Iterator[Receiver]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    started = start(fresh.urls.psycopg, tmp_path, port)
+def receiver(models: Warehouse, tmp_path: Path) -> Iterator[Receiver]:
+    started = start(models.urls.psycopg, tmp_path, 0)
     yield started
     started.stop()
 
 
 @pytest.mark.parametrize("posted_after", [1, 5])
 def test_a_payment_reported_five_times_is_one_row_of_core_and_one_repayment(
-    fresh: Warehouse, receiver: Receiver, sandbox: Sandbox, tmp_path: Path, posted_after: int
+    models: Warehouse, receiver: Receiver, sandbox: Sandbox, tmp_path: Path, posted_after: int
 ) -> None:
     """Three events, a settlement line and a row of the lender's file; posted when all are known,
     or after the first with the others following."""
-    settings = Settings(
-        _env_file=None, database_url=fresh.urls.psycopg, repayment_home=tmp_path / "home",
-        fineract_base_url=SANDBOX, sandbox_port=sandbox.port,
-    )  # fmt: skip
+    settings = settings_of(models.urls, sandbox)
     loan = [{"externalId": "UGRO-LN-000123"}]
     httpx.post(f"{sandbox.root_url}/sandbox/loans", json=loan).raise_for_status()
     settlement = tmp_path / "settlement.csv"
@@ -207,12 +187,12 @@ def test_a_payment_reported_five_times_is_one_row_of_core_and_one_repayment(
             assert receiver.razorpay(json.dumps(events[name]).encode(), name).status_code == 200
         else:
             path = settlement if name == "settlement" else SAMPLES / "razorpay_payments_report.csv"
-            ingest_file(fresh.urls.psycopg, path, REPORT, received_by="test")
+            ingest_file(models.urls.psycopg, path, REPORT, received_by="test")
 
     def post(run: str) -> int:
-        keys = tuple(row["source_key"] for row in fresh.build() if row["is_success"])
+        keys = tuple(row["source_key"] for row in models.build() if row["is_success"])
         selection = Selection(("UGRO",), recon_keys=keys)
-        return run_posting(settings, fresh.urls.psycopg, selection, run).total("posted")
+        return run_posting(settings, models.urls.psycopg, selection, run).total("posted")
 
     events = reports_of_one_payment()
     reports = [*events, "settlement", "lender"]
@@ -223,13 +203,13 @@ def test_a_payment_reported_five_times_is_one_row_of_core_and_one_repayment(
         deliver(name)
     assert post("run-2") == 0
 
-    [row] = [row for row in fresh.core() if row["is_success"]]
+    [row] = [row for row in models.core() if row["is_success"]]
     assert (row["observations"], row["sources"]) == (5, [REPORT, API])
     ledger = httpx.get(f"{sandbox.root_url}/sandbox/ledger").json()
     assert [(entry["externalId"], entry["amount"]) for entry in ledger] == [
         (row["source_key"], "12500.50")
     ]
-    assert fresh.rows('SELECT kind FROM "CORE"."CORE_EXCEPTION"') == []
+    assert models.rows('SELECT kind FROM "CORE"."CORE_EXCEPTION"') == []
 
 
 @pytest.mark.parametrize("posted_after", [1, 4])
@@ -269,10 +249,10 @@ def test_three_events_and_the_lenders_own_row_without_their_id_are_one_repayment
     assert platform.table("CORE_EXCEPTION") == []
 
 
-def test_a_gateway_payment_and_the_lenders_row_without_its_id_are_one(fresh: Warehouse) -> None:
-    fresh.event(GATEWAY, sample("razorpay_payment_link_paid"))
+def test_a_gateway_payment_and_the_lenders_row_without_its_id_are_one(models: Warehouse) -> None:
+    models.event(GATEWAY, sample("razorpay_payment_link_paid"))
     path = SAMPLES / "payment_file_vivriti_like.csv"
-    ingest_file(fresh.urls.psycopg, path, LENDER, received_by="test")
-    by_loan = {row["loan_external_id"]: row["sources"] for row in fresh.fold()}
+    ingest_file(models.urls.psycopg, path, LENDER, received_by="test")
+    by_loan = {row["loan_external_id"]: row["sources"] for row in models.fold()}
     assert by_loan == {"VIV-LN-77": [LENDER, GATEWAY], "VIV-LN-78": [LENDER]}
     assert {LENDER, GATEWAY} < SOURCES.keys()

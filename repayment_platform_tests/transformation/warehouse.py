@@ -1,54 +1,21 @@
-"""What the tests of the models do with a warehouse: land rows, assign keys, run dbt, look."""
+"""What the tests of the models do with a warehouse: land rows, assign keys, run models, look."""
 
 import json
-import os
-import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from functools import cache
-from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
-from dbt.cli.main import dbtRunner, dbtRunnerResult
 from psycopg import Connection, sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Json
 
-from repayment_platform.warehouse.dbt import PROJECT, dbt_session
 from repayment_platform.warehouse.raw_cut import advance_cuts
 from repayment_platform.warehouse.urls import DatabaseUrls
+from repayment_platform_tests import dbt_once
 
 Row = dict[str, Any]
 START = datetime(2025, 11, 20, 6, 0, tzinfo=UTC)
-TEMPLATE = "template_with_models"
-
-
-def run_in_process(urls: DatabaseUrls, *args: str) -> dbtRunnerResult:
-    """Run dbt in this process, which takes a tenth of a process of its own.
-
-    The first run makes the template; the others start from what it has parsed.
-    """
-    first = Path(os.environ["REPAYMENT_TEST_HOME"]) / "dbt"
-    target = first if urls.dbname == TEMPLATE else first.with_name(f"dbt-{os.getpid()}")
-    if not target.exists():
-        target.mkdir()
-        if target != first:
-            shutil.copy(first / "partial_parse.msgpack", target)
-    places = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-    places += ["--target-path", str(target)]
-    with dbt_session(urls) as env, patch.dict(os.environ, env):
-        return dbtRunner().invoke([*args, "--quiet", *places])
-
-
-@cache
-def full_query() -> bytes:
-    """The query of CORE's model as the template was built with it: over every key."""
-    home = Path(os.environ["REPAYMENT_TEST_HOME"])
-    [file] = home.glob("dbt/compiled/**/core_transaction_data.sql")
-    query = file.read_text().replace(f'"{TEMPLATE}".', "")
-    return f"SELECT * FROM ({query}) full_refresh ORDER BY source_key".encode()
 
 
 @dataclass
@@ -115,22 +82,26 @@ class Warehouse:
     def fold(self) -> list[Row]:
         """What CORE makes of the keys, by the model's own query over all of them."""
         self.assign_keys()
-        return self.rows(full_query())
+        return self.rebuilt()
 
-    def build(self, *args: str) -> list[Row]:
+    def rebuilt(self) -> list[Row]:
+        """What the query of CORE's model gives over all keys; changes nothing."""
+        return self.rows(
+            f"SELECT * FROM ({dbt_once.query_of_core()}) c ORDER BY source_key".encode()
+        )
+
+    def build(self, *, full_refresh: bool = False) -> list[Row]:
         """Run the model of CORE; returns its rows."""
-        assert run_in_process(self.urls, "run", "--select", "core_transaction_data", *args).success
+        dbt_once.play(self.urls, dbt_once.CORE, full_refresh=full_refresh)
         return self.core()
 
-    def compiled(self, query: str) -> str:
-        """A query with macros in it, as SQL."""
-        done = run_in_process(self.urls, "compile", "--inline", query)
-        return str(done.result.results[0].node.compiled_code)
+    def build_all(self, *, full_refresh: bool = False) -> None:
+        """Run CORE, the lines of settlements and the records of reconciliation."""
+        dbt_once.play(self.urls, full_refresh=full_refresh)
 
     def incremental_query(self) -> str:
         """The query that the next run of CORE's model would make."""
-        done = run_in_process(self.urls, "compile", "--select", "core_transaction_data")
-        return str(done.result.results[0].node.compiled_code)
+        return dbt_once.query_of_core(dbt_once.newest_batch(self.urls))
 
     def core(self) -> list[Row]:
         return self.rows('SELECT * FROM "CORE"."CORE_TRANSACTION_DATA" ORDER BY source_key')

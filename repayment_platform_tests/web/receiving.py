@@ -19,6 +19,8 @@ from typing import Any
 
 import httpx
 
+from repayment_platform_tests.ports import free_port
+
 SAMPLES = Path(__file__).parent.parent / "samples" / "webhooks"
 SIGNED = json.loads((SAMPLES / "signatures.json").read_text())
 RAZORPAY_SECRET = "demo_rzp_webhook_secret"
@@ -97,12 +99,6 @@ def start(database_url: str, folder: Path, port: int, **environment: str) -> Rec
         else:
             return receiver
     raise AssertionError(f"the receiver did not start: {receiver.log}")
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def razorpay_headers(

@@ -15,13 +15,9 @@ import pytest
 from psycopg import sql
 
 from repayment_platform.warehouse.urls import DatabaseUrls
+from repayment_platform_tests.ports import free_port
 from repayment_platform_tests.web.conftest import StartReceiver
-from repayment_platform_tests.web.receiving import (
-    Receiver,
-    free_port,
-    payment,
-    razorpay_headers,
-)
+from repayment_platform_tests.web.receiving import Receiver, payment, razorpay_headers
 
 pytestmark = pytest.mark.faults
 

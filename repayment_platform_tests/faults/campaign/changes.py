@@ -25,9 +25,12 @@ from repayment_platform_tests.faults.campaign.stand_in import StandIn
 
 _PUT = """
 INSERT INTO "CORE"."CORE_TRANSACTION_DATA" (source_key, source_lender, loan_external_id,
-    payment_date, amount, is_success, recon_source, payment_ref, batch)
+    payment_date, amount, is_success, recon_source, payment_ref, batch, outcome, refunded_amount,
+    key_rule, observations, sources, first_raw_id, last_raw_id, first_landed_at, last_landed_at)
 SELECT %(key)s, %(lender)s, %(loan)s, %(day)s, %(amount)s, %(is_success)s, %(recon_source)s,
-       %(payment_ref)s, coalesce(max(batch), 0) + 1 FROM "CORE"."CORE_TRANSACTION_DATA"
+       %(payment_ref)s, coalesce(max(batch), 0) + 1, 'success', 0,
+       'new', 1, '{}', 1, 1, now(), now()
+FROM "CORE"."CORE_TRANSACTION_DATA"
 ON CONFLICT (source_key) DO UPDATE SET loan_external_id = EXCLUDED.loan_external_id,
     payment_date = EXCLUDED.payment_date, amount = EXCLUDED.amount,
     is_success = EXCLUDED.is_success, batch = EXCLUDED.batch

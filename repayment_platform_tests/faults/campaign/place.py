@@ -14,12 +14,12 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from repayment_platform.warehouse.dbt import run_dbt
 from repayment_platform.warehouse.embedded import embedded_postgres, program
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.postmaster import Postmaster
 from repayment_platform.warehouse.server_user import server_user
 from repayment_platform.warehouse.urls import DatabaseUrls
-from repayment_platform_tests.posting.core_table import CORE_TRANSACTION_DATA
 
 _TEMPLATE = "template"
 _PATIENCE_SECONDS = 20.0
@@ -106,8 +106,9 @@ def place(home: Path) -> Iterator[Place]:
             admin.execute(f"CREATE DATABASE {_TEMPLATE}")
         template = urls.with_database(_TEMPLATE)
         migrate(template)
+        if run_dbt(template, ("run", "--quiet"), home / "dbt"):
+            raise RuntimeError("dbt did not build the models")
         with _autocommit(template) as connection:
-            connection.execute(CORE_TRANSACTION_DATA)
             connection.execute(_WITNESS)
             for table in _WITNESSED:
                 connection.execute(_SEE.format(table=table))

@@ -5,7 +5,6 @@ What belongs here: its process and its side door. What does not: its behaviour.
 
 import json
 import signal
-import socket
 import sys
 import time
 import urllib.error
@@ -19,6 +18,7 @@ import uvloop  # noqa: F401
 from repayment_platform.sandbox import __main__ as sandbox
 from repayment_platform_tests.faults.campaign.processes import Child, fork
 from repayment_platform_tests.faults.campaign.trouble import Rule
+from repayment_platform_tests.ports import free_port
 
 _START_SECONDS = 20.0
 
@@ -32,7 +32,7 @@ class StandIn:
         self._rules: tuple[Rule, ...] = ()
         self._child: Child | None = None
         self.starts = 0
-        self.port = _free_port()
+        self.port = free_port()
 
     def start(self) -> None:
         arguments = ["sandbox", "--port", str(self.port), "--ledger", str(self._home / "ledger")]
@@ -81,9 +81,3 @@ class StandIn:
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return False
         return True
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

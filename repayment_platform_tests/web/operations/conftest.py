@@ -10,18 +10,7 @@ from fastapi import FastAPI
 from repayment_platform.settings import SANDBOX, Settings
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform.web.operations.app import create_app
-from repayment_platform_tests.conftest import copied_database
-from repayment_platform_tests.transformation.conftest import models_template
 from repayment_platform_tests.web.operations.site import Site
-
-__all__ = ["models_template"]
-
-
-@pytest.fixture
-def built_urls(server: DatabaseUrls, models_template: str) -> Iterator[DatabaseUrls]:
-    """A database of this test's own in which dbt has built every model, without rows."""
-    with copied_database(server, models_template) as urls:
-        yield urls
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from repayment_platform.settings import Settings
 from repayment_platform.web.operations import sessions
 from repayment_platform.web.operations.auth import COOKIE
 from repayment_platform.web.operations.users import Role
+from repayment_platform_tests.core_rows import RECORD, insert, put_payment
 
 CSRF_COOKIE = "starlette_admin_csrftoken"
 DAY = date(2026, 11, 20)
@@ -73,12 +74,7 @@ class Site:
         return self.browser(role.label, role)
 
     def insert(self, table: str, **row: Any) -> None:
-        statement = sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(
-            sql.Identifier("CORE", table),
-            sql.SQL(", ").join(map(sql.Identifier, row)),
-            sql.SQL(", ").join(map(sql.Placeholder, row)),
-        )
-        self.connection.execute(statement, row)
+        insert(self.connection, table, **row)
 
     def payment(
         self,
@@ -106,20 +102,8 @@ class Site:
             "payment_ref": ref,
             "recon_source": recon,
         }
-        core = {
-            "is_success": True,
-            "outcome": "success",
-            "refunded_amount": 0,
-            "key_rule": "new",
-            "observations": 1,
-            "sources": ["RAW_UGRO_RAZORPAY_API"],
-            "first_raw_id": self.batch,
-            "last_raw_id": self.batch,
-            "first_landed_at": "2026-11-20 10:00+05:30",
-            "last_landed_at": "2026-11-20 10:00+05:30",
-            "batch": self.batch,
-        }
-        self.insert("CORE_TRANSACTION_DATA", **facts, **core | columns)
+        own = {"first_raw_id": self.batch, "last_raw_id": self.batch, "batch": self.batch}
+        put_payment(self.connection, **facts, **own | columns)
         if state == "success":
             self.insert(
                 "CORE_TRANSACTION_DATA_PROCESSED",
@@ -134,12 +118,7 @@ class Site:
             self.insert(
                 "CORE_RECON_RECORD",
                 **facts,
-                match_status=match,
-                match_reason=match,
-                payer_marks=[],
-                first_landed_at=core["first_landed_at"],
-                last_landed_at=core["last_landed_at"],
-                batch=self.batch,
+                **RECORD | {"match_status": match, "match_reason": match, "batch": self.batch},
             )
         return key
 
