@@ -1,10 +1,10 @@
 """A database from an hour ago: run again, nothing is posted twice and nothing is forgotten."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import httpx
 import psycopg
 import pytest
 
@@ -31,7 +31,7 @@ def sample(tmp_path: Path, sandbox: Sandbox) -> Path:
     root.mkdir()
     generate(root, 200, 4, datetime.now(ZoneInfo("Asia/Kolkata")).date())
     loans = (root / "loans.json").read_bytes()
-    httpx.post(f"{sandbox.root_url}/sandbox/loans", content=loans).raise_for_status()
+    sandbox.post("loans", json.loads(loans))
     return root
 
 
@@ -54,7 +54,7 @@ def test_a_restored_database_posts_nothing_twice(
     before = count(urls, POSTED)
     land(urls, sample, slice(1, None))
     run_posting(settings, urls.psycopg, AUTOMATED, "after")
-    ledger = httpx.get(f"{sandbox.root_url}/sandbox/ledger").json()
+    ledger = sandbox.get("ledger")
     assert 0 < before < len(ledger)
 
     backup.read(urls, tmp_path / "an-hour-ago")
@@ -63,7 +63,7 @@ def test_a_restored_database_posts_nothing_twice(
     land(urls, sample, slice(None))
     run_posting(settings, urls.psycopg, AUTOMATED, "restored")
 
-    assert httpx.get(f"{sandbox.root_url}/sandbox/ledger").json() == ledger
+    assert sandbox.get("ledger") == ledger
     assert len({row["externalId"] for row in ledger}) == len(ledger)
     assert count(urls, POSTED) == len(ledger)
     assert nothing_recorded_twice(urls.psycopg).findings == []

@@ -6,7 +6,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 
@@ -40,7 +39,7 @@ def database_urls(built_urls: DatabaseUrls) -> DatabaseUrls:
 def landed(database_urls: DatabaseUrls, sandbox: Sandbox, sample: Path) -> Iterator[DatabaseUrls]:
     """The sample has landed and its loans exist; nothing is transformed or posted yet."""
     loans = json.loads((sample / LOANS).read_text())
-    httpx.post(f"{sandbox.root_url}/sandbox/loans", json=loans).raise_for_status()
+    sandbox.post("loans", loans)
     for source in SOURCES.values():
         for file in sorted((sample / source.table).iterdir()):
             if source.kind is Kind.FILE:
@@ -49,7 +48,7 @@ def landed(database_urls: DatabaseUrls, sandbox: Sandbox, sample: Path) -> Itera
 
 
 def ledger(sandbox: Sandbox) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = httpx.get(f"{sandbox.root_url}/sandbox/ledger").json()
+    rows: list[dict[str, Any]] = sandbox.get("ledger")
     return rows
 
 

@@ -16,10 +16,10 @@ from repayment_platform.posting.runner import run_posting
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.faults.network import Link, links
-from repayment_platform_tests.posting.conftest import AUTOMATED, DAY, Bench, bench
+from repayment_platform_tests.posting.conftest import AUTOMATED, DAY, Bench, bench, database_urls
 from repayment_platform_tests.waiting import wait_until
 
-__all__ = ["bench"]
+__all__ = ["bench", "database_urls"]
 pytestmark = pytest.mark.faults
 
 LOANS = 60

@@ -4,7 +4,6 @@ import os
 import signal
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 from pydantic import SecretStr
@@ -64,7 +63,7 @@ def test_the_default_login_is_wrong_on_a_host_that_is_not_this_one(
 def test_a_fineract_that_is_away_is_told_in_one_line(
     settings: Settings, sandbox: Sandbox, database_urls: DatabaseUrls
 ) -> None:
-    os.kill(httpx.get(f"{sandbox.root_url}/sandbox/health").json()["pid"], signal.SIGKILL)
+    os.kill(sandbox.get("health")["pid"], signal.SIGKILL)
     found = checks(real(settings, sandbox), database_urls)
     assert not found["Fineract"].right
     assert "\n" not in found["Fineract"].seen

@@ -4,7 +4,6 @@
 """
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-ROOT = Path(__file__).parents[2]
+from repayment_platform.settings import ROOT
+from repayment_platform_tests.project_copy import copy_project
+
 FAULTS = Path(__file__).with_name("faults.toml")
 NO_TEST_RAN = (2, 3, 4, 5)
 """Exit codes of pytest that say nothing about the fault."""
@@ -66,12 +67,7 @@ def main(rooms: list[str]) -> int:
     console = Console(soft_wrap=True, markup=False, highlight=False)
     with tempfile.TemporaryDirectory(prefix="planted-") as folder:
         copy = Path(folder) / "copy"
-        tracked = subprocess.run(
-            ("git", "ls-files", "-z"), cwd=ROOT, capture_output=True, text=True, check=True
-        )
-        for name in filter(None, tracked.stdout.split("\0")):
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, copy / name)
+        copy_project(copy)
         for fault in faults():
             if rooms and fault.room not in rooms:
                 continue

@@ -6,7 +6,6 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 
@@ -32,7 +31,7 @@ class Bench:
 
     def loans(self, *names: str, **facts: Any) -> None:
         body = [{"externalId": name, **facts} for name in names]
-        httpx.post(f"{self.sandbox.root_url}/sandbox/loans", json=body).raise_for_status()
+        self.sandbox.post("loans", body)
 
     def payment(
         self,
@@ -73,7 +72,7 @@ class Bench:
 
     def ledger(self) -> list[tuple[str, str, str]]:
         """(external id, loan, amount) of every live transaction."""
-        rows = httpx.get(f"{self.sandbox.root_url}/sandbox/ledger").json()
+        rows = self.sandbox.get("ledger")
         rows = rows["transactions"] if isinstance(rows, dict) else rows
         return sorted(
             (row["externalId"], row["loanExternalId"], row["amount"])
@@ -83,7 +82,7 @@ class Bench:
 
     def requests(self) -> list[dict[str, Any]]:
         """The sandbox's wire log."""
-        rows: list[dict[str, Any]] = httpx.get(f"{self.sandbox.root_url}/sandbox/requests").json()
+        rows: list[dict[str, Any]] = self.sandbox.get("requests")
         return rows
 
     def posts(self) -> list[dict[str, Any]]:
@@ -92,7 +91,7 @@ class Bench:
 
     def faults(self, *rules: dict[str, Any], seed: int = 1) -> None:
         plan = {"seed": seed, "rules": list(rules)}
-        httpx.post(f"{self.sandbox.root_url}/sandbox/faults", json=plan).raise_for_status()
+        self.sandbox.post("faults", plan)
 
     def states(self) -> dict[str, str]:
         """State of every payment by key, the outcome where it is settled."""

@@ -4,7 +4,6 @@ import asyncio
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 
 from repayment_platform.posting import proof
@@ -33,7 +32,7 @@ def only_exception(bench: Bench) -> OpenException:
 
 
 def undo_in_fineract(bench: Bench, key: str) -> None:
-    httpx.post(f"{bench.sandbox.root_url}/sandbox/undo/{key}").raise_for_status()
+    bench.sandbox.post(f"undo/{key}")
 
 
 def look_up(bench: Bench) -> proof.Proof:

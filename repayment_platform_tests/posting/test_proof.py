@@ -5,7 +5,6 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 
 from repayment_platform.fineract.contract import LedgerTransaction, UnknownLoan
@@ -41,7 +40,7 @@ def test_a_payment_undone_by_hand_in_fineract_is_named_and_becomes_an_exception(
     bench.loans("LN-1", "LN-2")
     key = bench.payment("LN-1")
     bench.post()
-    httpx.post(f"{bench.sandbox.root_url}/sandbox/undo/{key}").raise_for_status()
+    bench.sandbox.post(f"undo/{key}")
     bench.payment("LN-2")
     bench.post()
 

@@ -4,7 +4,6 @@ import asyncio
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 
 from repayment_platform.posting.exceptions import open_exceptions
@@ -67,7 +66,7 @@ def test_a_posted_payment_is_an_exception_until_it_is_undone(
     assert (found.source_key, found.kind) == (key, kind)
     assert f"{found.detail['refunded']:.2f}" == refunded
     assert found.what.endswith(what.format(same))
-    httpx.post(f"{bench.sandbox.root_url}/sandbox/undo/{key}").raise_for_status()
+    bench.sandbox.post(f"undo/{key}")
     asyncio.run(ledger_agrees(bench.settings, bench.conninfo, LedgerScope()))
     assert open_exceptions(bench.connection) == []
 

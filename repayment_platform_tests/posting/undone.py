@@ -5,7 +5,6 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-import httpx
 import pytest
 
 from repayment_platform.posting.exceptions import open_exceptions
@@ -37,7 +36,7 @@ def again(k: int, loan: str = "LN-1", n: int = 0, lender: str = "ARTHMATE") -> s
 
 
 def undo(bench: Bench, external_id: str) -> None:
-    httpx.post(f"{bench.sandbox.root_url}/sandbox/undo/{external_id}").raise_for_status()
+    bench.sandbox.post(f"undo/{external_id}")
 
 
 def some_time_passes(bench: Bench) -> None:
@@ -68,7 +67,7 @@ def differences(bench: Bench) -> list[str]:
 
 def ids_in_ledger(bench: Bench) -> dict[str, bool]:
     """External id of each transaction in the ledger, and whether it is live."""
-    rows = httpx.get(f"{bench.sandbox.root_url}/sandbox/ledger").json()
+    rows = bench.sandbox.get("ledger")
     return {row["externalId"]: not row["reversed"] for row in rows}
 
 

@@ -1,5 +1,6 @@
 """What the platform makes of the sample is what the truth says, worked out apart from it."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -7,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
 import psycopg
 
 from repayment_platform.landing.files import ingest_file
@@ -55,7 +55,7 @@ def test_the_platform_agrees_with_the_truth_whatever_arrives_first(
     generate(root, 400, 11, datetime.now(ZoneInfo("Asia/Kolkata")).date())
     told = read(root / "truth.json")
     loans = (root / "loans.json").read_bytes()
-    httpx.post(f"{sandbox.root_url}/sandbox/loans", content=loans).raise_for_status()
+    sandbox.post("loans", json.loads(loans))
 
     send_webhooks(root)
     for file in reversed(told["files"]):
@@ -66,7 +66,7 @@ def test_the_platform_agrees_with_the_truth_whatever_arrives_first(
     with psycopg.connect(database_urls.psycopg) as connection:
         assert payments(connection.execute(STATES).fetchall()) == expected(told)
         run_posting(settings, database_urls.psycopg, AUTOMATED, "run-1")
-        ledger = httpx.get(f"{sandbox.root_url}/sandbox/ledger").json()
+        ledger = sandbox.get("ledger")
         assert compare(told, ledger) == []
         outcomes = Counter(connection.execute(OUTCOMES).fetchall())
     tried = [entry for entry in told["payments"] if entry["state"] in ("success", "failed")]

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
 
@@ -23,5 +22,5 @@ def models(built_urls: DatabaseUrls) -> Iterator[Warehouse]:
 @pytest.fixture
 def platform(models: Warehouse, sandbox: Sandbox, tmp_path: Path) -> Platform:
     loans = [{"externalId": f"DMI-APP-{n}"} for n in range(1, 10)]
-    httpx.post(f"{sandbox.root_url}/sandbox/loans", json=loans).raise_for_status()
+    sandbox.post("loans", loans)
     return Platform(models, settings_of(models.urls, sandbox), sandbox, tmp_path)

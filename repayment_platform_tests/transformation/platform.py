@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from repayment_platform.landing.files import ingest_file
 from repayment_platform.landing.replay import ReplayResult, replay
 from repayment_platform.landing.results import FileResult
@@ -63,7 +61,7 @@ class Platform:
 
     def ledger(self) -> list[tuple[str, str]]:
         """Loan and amount of every repayment, the undone ones too."""
-        rows = httpx.get(f"{self.sandbox.root_url}/sandbox/ledger").json()
+        rows = self.sandbox.get("ledger")
         return sorted((each["loanExternalId"], each["amount"]) for each in rows)
 
     def table(self, name: str) -> list[Row]:

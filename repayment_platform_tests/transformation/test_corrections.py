@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-import httpx
 import pytest
 
 from repayment_platform.sources import registry
@@ -113,7 +112,7 @@ def test_a_replay_that_reads_another_amount_corrects_what_waits_and_asks_about_w
     correct_mapping(amount=Column(("UTR",), required=True), utr=Column(("Reason",)))
     assert platform.replay().changes.changed == 2
     late = [{"externalId": "DMI-APP-99"}]
-    httpx.post(f"{platform.sandbox.root_url}/sandbox/loans", json=late).raise_for_status()
+    platform.sandbox.post("loans", late)
     platform.run()
 
     assert platform.ledger() == [("DMI-APP-1", "500.00"), ("DMI-APP-99", "700.00")]

@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-import httpx
 import pytest
 
 from repayment_platform.posting.holds import Decision, decide
@@ -46,7 +45,7 @@ def look_up_and_undo(platform: Platform, key: str) -> list[Row]:
 
     ask()
     assert [each["closed_at"] for each in platform.table("CORE_EXCEPTION")] == [None]
-    httpx.post(f"{platform.sandbox.root_url}/sandbox/undo/{key}").raise_for_status()
+    platform.sandbox.post(f"undo/{key}")
     ask()
     return platform.table("CORE_EXCEPTION")
 
@@ -102,7 +101,7 @@ def test_a_gateways_refund_holds_the_payment_or_asks_to_undo_the_repayment(
         return core
 
     loans = [{"externalId": name} for name in ("GB-LN-00045", "UGRO-LN-000123")]
-    httpx.post(f"{platform.sandbox.root_url}/sandbox/loans", json=loans).raise_for_status()
+    platform.sandbox.post("loans", loans)
     platform.models.event(table, paid)
     if is_known_before:
         platform.models.event(table, refunded)
@@ -127,7 +126,7 @@ def test_a_return_of_what_was_ruled_the_same_payment_asks_to_undo_the_other(
 ) -> None:
     table, name = "RAW_IKF_NACH_CSV", "IKF-LN-1"
     loans = [{"externalId": name}]
-    httpx.post(f"{platform.sandbox.root_url}/sandbox/loans", json=loans).raise_for_status()
+    platform.sandbox.post("loans", loans)
     platform.models.file_row(table, name)
     platform.models.file_row(table, name, ref="nach:1")
     platform.run()

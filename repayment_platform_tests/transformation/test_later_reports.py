@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import httpx
 import pytest
 
 from repayment_platform.posting.holds import Decision, decide, open_holds
@@ -23,7 +22,7 @@ def held(platform: Platform) -> list[tuple[str, str | None]]:
 
 def test_a_payment_row_that_comes_again_in_another_file_is_held(platform: Platform) -> None:
     loans = [{"externalId": "SHIV-LN-1"}]
-    httpx.post(f"{platform.sandbox.root_url}/sandbox/loans", json=loans).raise_for_status()
+    platform.sandbox.post("loans", loans)
     platform.land(["SHIV-LN-1", *loan(1, "A")[1:]], source=SHIV_NACH)  # of the day before
     row = ["SHIV-LN-1", "500.00", "07/11/2025", "Success"]
     platform.land(row, source=SHIV_PAYMENT, header=SHIV_HEADER)

@@ -6,7 +6,6 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from repayment_platform.landing.files import ingest_file
@@ -177,7 +176,7 @@ def test_a_payment_reported_five_times_is_one_row_of_core_and_one_repayment(
     or after the first with the others following."""
     settings = settings_of(models.urls, sandbox)
     loan = [{"externalId": "UGRO-LN-000123"}]
-    httpx.post(f"{sandbox.root_url}/sandbox/loans", json=loan).raise_for_status()
+    sandbox.post("loans", loan)
     settlement = tmp_path / "settlement.csv"
     lines = (SAMPLES / "razorpay_settlement_recon_dashboard.csv").read_text().splitlines()
     settlement.write_text("\n".join(lines[:2]))  # without the refund
@@ -205,7 +204,7 @@ def test_a_payment_reported_five_times_is_one_row_of_core_and_one_repayment(
 
     [row] = [row for row in models.core() if row["is_success"]]
     assert (row["observations"], row["sources"]) == (5, [REPORT, API])
-    ledger = httpx.get(f"{sandbox.root_url}/sandbox/ledger").json()
+    ledger = sandbox.get("ledger")
     assert [(entry["externalId"], entry["amount"]) for entry in ledger] == [
         (row["source_key"], "12500.50")
     ]
@@ -221,7 +220,7 @@ def test_three_events_and_the_lenders_own_row_without_their_id_are_one_repayment
     captured = {"event": "payment.captured", "payload": {"payment": parts["payment"]}}
     paid = {"event": "order.paid", "payload": {n: parts[n] for n in ("payment", "order")}}
     loans = [{"externalId": "VIV-LN-77"}, {"externalId": "VIV-LN-78"}]
-    httpx.post(f"{platform.sandbox.root_url}/sandbox/loans", json=loans).raise_for_status()
+    platform.sandbox.post("loans", loans)
 
     def deliver(report: Any) -> None:
         if isinstance(report, Path):

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
 
@@ -34,7 +33,7 @@ def site(built_urls: DatabaseUrls, sandbox: Sandbox, tmp_path: Path) -> Iterator
         sandbox_port=sandbox.port,
     )
     loans = [{"externalId": LOAN}]
-    httpx.post(f"{sandbox.root_url}/sandbox/loans", json=loans).raise_for_status()
+    sandbox.post("loans", loans)
     with psycopg.connect(built_urls.psycopg, autocommit=True) as connection:
         app = create_app(settings, built_urls.psycopg)
         yield Site(app, settings, built_urls.psycopg, connection)
@@ -64,7 +63,7 @@ def undone(site: Site, sandbox: Sandbox, state: str) -> str:
             assert isinstance(await client.post_repayment(repayment, key), Posted)
 
     asyncio.run(post())
-    httpx.post(f"{sandbox.root_url}/sandbox/undo/{key}").raise_for_status()
+    sandbox.post(f"undo/{key}")
     site.connection.execute(
         """UPDATE "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
            SET processed_at = now() - interval '1 hour'"""
@@ -122,7 +121,7 @@ def test_a_hold_of_an_undone_payment_is_released_by_posting_it_again(
 def test_what_fineract_cannot_be_asked_about_stays_as_it_is(site: Site, sandbox: Sandbox) -> None:
     key = undone(site, sandbox, "success")
     plan = {"seed": 1, "rules": [{"kind": "gateway", "on": "lookup"}]}
-    httpx.post(f"{sandbox.root_url}/sandbox/faults", json=plan).raise_for_status()
+    sandbox.post("faults", plan)
     approver = site.as_role(Role.APPROVER)
     before = site.state()
 
