@@ -103,22 +103,41 @@ def migrated_template(server: "DatabaseUrls") -> str:
     def make() -> None:
         create_database(server, TEMPLATE, "template1")
         migrate(server.with_database(TEMPLATE))
+        keep_pristine(server.with_database(TEMPLATE))
 
     made_once(TEMPLATE, make)
     return TEMPLATE
 
 
 @pytest.fixture(scope="session")
-def models_template(server: "DatabaseUrls", migrated_template: str) -> str:
+def models_template(server: "DatabaseUrls") -> str:
     """Name of a migrated database in which dbt has built every model, without rows."""
+    from repayment_platform.warehouse.migrate import migrate
     from repayment_platform_tests import dbt_once
 
     def make() -> None:
-        create_database(server, dbt_once.TEMPLATE, migrated_template)
-        dbt_once.build_and_record(server.with_database(dbt_once.TEMPLATE))
+        urls = server.with_database(dbt_once.TEMPLATE)
+        create_database(server, dbt_once.TEMPLATE, "template1")
+        migrate(urls)
+        dbt_once.build_and_record(urls)
+        keep_pristine(urls)
 
     made_once(dbt_once.TEMPLATE, make)
     return dbt_once.TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def migrated_database(server: "DatabaseUrls", migrated_template: str) -> Iterator["Emptied"]:
+    """This worker's migrated database."""
+    with Emptied(server, migrated_template) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def built_database(server: "DatabaseUrls", models_template: str) -> Iterator["Emptied"]:
+    """This worker's database with every model of dbt in it."""
+    with Emptied(server, models_template) as database:
+        yield database
 
 
 @pytest.fixture
@@ -129,17 +148,17 @@ def empty_database(server: "DatabaseUrls") -> Iterator["DatabaseUrls"]:
 
 
 @pytest.fixture
-def migrated_urls(server: "DatabaseUrls", migrated_template: str) -> Iterator["DatabaseUrls"]:
-    """A migrated database of this test's own; dbt has built nothing yet."""
-    with copied_database(server, migrated_template) as urls:
-        yield urls
+def migrated_urls(migrated_database: "Emptied") -> Iterator["DatabaseUrls"]:
+    """A migrated database without rows; dbt has built nothing yet."""
+    yield migrated_database.urls
+    migrated_database.restore()
 
 
 @pytest.fixture
-def built_urls(server: "DatabaseUrls", models_template: str) -> Iterator["DatabaseUrls"]:
-    """A database of this test's own in which dbt has built every model, without rows."""
-    with copied_database(server, models_template) as urls:
-        yield urls
+def built_urls(built_database: "Emptied") -> Iterator["DatabaseUrls"]:
+    """A database in which dbt has built every model, without rows."""
+    yield built_database.urls
+    built_database.restore()
 
 
 @pytest.fixture
@@ -169,6 +188,60 @@ def made_once(name: str, make: Callable[[], None]) -> None:
         if not made.exists():
             make()
             made.touch()
+
+
+def keep_pristine(urls: "DatabaseUrls") -> None:
+    """Have a template remember what it is like, for `Emptied`."""
+    import psycopg
+
+    with psycopg.connect(urls.psycopg) as connection:
+        connection.execute(Path(__file__).with_name("pristine.sql").read_bytes())
+
+
+class Emptied:
+    """A copy of a template that is made as it was after each test.
+
+    Its rows are; where a test has changed more than rows, such as a view or an index, another
+    copy takes its place.
+    """
+
+    _RESTORE = "SELECT CASE WHEN pristine.shape() = %s THEN pristine.restore() IS NOT NULL END"
+    _OTHERS = """
+        SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()
+    """
+
+    def __init__(self, server: "DatabaseUrls", template: str) -> None:
+        self._server, self._template = server, template
+
+    def __enter__(self) -> "Emptied":
+        import psycopg
+
+        self._copy = copied_database(self._server, self._template)
+        self.urls = self._copy.__enter__()
+        with psycopg.connect(self.urls.psycopg) as connection:
+            row = connection.execute("SELECT pristine.shape()").fetchone()
+        assert row
+        self._shape = row[0]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._copy.__exit__(None, None, None)
+
+    def restore(self) -> None:
+        """Make it as it was; ends whatever still uses it."""
+        import psycopg
+
+        try:
+            with psycopg.connect(self.urls.psycopg, autocommit=True) as connection:
+                connection.execute(self._OTHERS)
+                row = connection.execute(self._RESTORE, (self._shape,)).fetchone()
+            is_restored = bool(row and row[0])
+        except psycopg.Error:
+            is_restored = False  # without the functions, or closed: a test has done that too
+        if not is_restored:
+            self.__exit__()
+            self.__enter__()
 
 
 def create_database(server: "DatabaseUrls", name: str, template: str) -> None:
