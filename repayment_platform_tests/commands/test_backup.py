@@ -1,6 +1,7 @@
 """A database from an hour ago: run again, nothing is posted twice and nothing is forgotten."""
 
 import json
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -16,13 +17,22 @@ from repayment_platform.sample_data.generate import generate
 from repayment_platform.sources.registry import SOURCES, Kind
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.urls import DatabaseUrls
-from repayment_platform_tests.conftest import Sandbox, settings_of
+from repayment_platform_tests.conftest import Sandbox, copied_database, settings_of
 from repayment_platform_tests.dbt_once import play
 from repayment_platform_tests.posting.conftest import AUTOMATED
 
 POSTED = """
 SELECT count(*) FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" WHERE status = 'success'
 """
+
+
+@pytest.fixture
+def own(server: DatabaseUrls, models_template: str) -> Iterator[DatabaseUrls]:
+    """A database with nothing in it that a real one has not: it is dropped and made again."""
+    with copied_database(server, models_template) as urls:
+        with psycopg.connect(urls.psycopg) as connection:
+            connection.execute("DROP SCHEMA pristine CASCADE")
+        yield urls
 
 
 @pytest.fixture
@@ -44,10 +54,10 @@ def land(urls: DatabaseUrls, sample: Path, part: slice) -> None:
 
 
 def test_a_restored_database_posts_nothing_twice(
-    sandbox: Sandbox, built_urls: DatabaseUrls, sample: Path, tmp_path: Path
+    sandbox: Sandbox, own: DatabaseUrls, sample: Path, tmp_path: Path
 ) -> None:
     """Between backup and restore more landed, and all was posted; the files come again after it."""
-    urls, settings = built_urls, settings_of(built_urls, sandbox)
+    urls, settings = own, settings_of(own, sandbox)
     land(urls, sample, slice(1))
     run_posting(settings, urls.psycopg, AUTOMATED, "before")
     backup.write(urls, tmp_path / "an-hour-ago")

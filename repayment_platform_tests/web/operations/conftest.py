@@ -9,13 +9,18 @@ from fastapi import FastAPI
 
 from repayment_platform.settings import SANDBOX, Settings
 from repayment_platform.warehouse.urls import DatabaseUrls
+from repayment_platform.web.operations import overview_numbers
 from repayment_platform.web.operations.app import create_app
 from repayment_platform_tests.web.operations.site import Site
 
 
 @pytest.fixture
-def site(built_urls: DatabaseUrls, tmp_path: Path) -> Iterator[Site]:
+def site(
+    built_urls: DatabaseUrls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Site]:
     """The application, as users of each role see it."""
+    # What it remembers of finished days is of the rows of another test.
+    monkeypatch.setattr(overview_numbers, "_remembered", overview_numbers._Remembered())
     settings = Settings(
         _env_file=None,
         database_url=built_urls.psycopg,
