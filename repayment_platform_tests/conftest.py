@@ -54,6 +54,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in set(left_out)]
 
 
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    if not (config.getoption("whole") or names_tests(config)):
+        terminalreporter.write_line("Tests of whole installations were left out; see --whole.")
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """One named test needs no workers, which take longer to start than most tests to run."""
     return 0 if names_tests(config) else None
