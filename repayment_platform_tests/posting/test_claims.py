@@ -1,8 +1,8 @@
-"""Claims of two runs that cross each other."""
+"""Claims: what is read again before a request leaves, and two runs that cross each other."""
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from decimal import Decimal
@@ -83,10 +83,52 @@ def test_what_is_posted_while_a_claim_waits_is_not_claimed_after_it(
     assert [attempt and attempt.payment for attempt in claimed.result()] == [first, None]
 
 
-async def _claim(conninfo: str, payments: list[Payment]) -> list[Attempt | None]:
+HELD = """
+INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
+SELECT source_key, 'possible_duplicate', 'is it?', '{}' FROM "CORE"."CORE_TRANSACTION_DATA"
+"""
+MEANWHILE = {
+    "held": HELD,
+    "ruled out": HELD + """; UPDATE "CORE"."CORE_HOLD" SET decision = 'not_a_repayment'""",
+    "returned": 'UPDATE "CORE"."CORE_TRANSACTION_DATA" SET is_success = false',
+    "of another amount": 'UPDATE "CORE"."CORE_TRANSACTION_DATA" SET amount = amount + 1',
+    "of another day": 'UPDATE "CORE"."CORE_TRANSACTION_DATA" SET payment_date = payment_date - 1',
+    "of another loan": """UPDATE "CORE"."CORE_TRANSACTION_DATA" SET loan_external_id = 'LN-9'""",
+    "left to reconciliation": """UPDATE "CORE"."CORE_TRANSACTION_DATA" SET recon_source = 'NACH'""",
+    "paused": """INSERT INTO "CORE"."CORE_LENDER_SETTING" (source_lender, paused)
+                 VALUES ('ARTHMATE', true)""",
+    "too old": """INSERT INTO "CORE"."CORE_LENDER_SETTING" (source_lender, post_from)
+                  VALUES ('ARTHMATE', '2100-01-01')""",
+}
+
+
+@pytest.mark.parametrize("what", MEANWHILE)
+def test_what_became_of_a_payment_since_it_was_chosen_keeps_it_from_being_sent(
+    bench: Bench, what: str
+) -> None:
+    chosen = payment(bench, "LN-1")
+
+    def meanwhile() -> None:
+        bench.connection.execute(MEANWHILE[what])
+
+    assert asyncio.run(_claim(bench.conninfo, [chosen], meanwhile)) == [None]
+    assert bench.one('SELECT count(*) FROM "CORE"."CORE_POSTING_ATTEMPT"') == (0,)
+
+
+def test_a_payment_of_which_nothing_has_changed_since_it_was_chosen_is_claimed(
+    bench: Bench,
+) -> None:
+    [attempt] = asyncio.run(_claim(bench.conninfo, [payment(bench, "LN-1")]))
+    assert attempt
+
+
+async def _claim(
+    conninfo: str, payments: list[Payment], meanwhile: Callable[[], None] = lambda: None
+) -> list[Attempt | None]:
     async with await psycopg.AsyncConnection.connect(conninfo, autocommit=True) as connection:
         async with connection.transaction():
             await refresh(connection)
+        meanwhile()
         claims = GroupCommit(Claims(connection, "ours", AUTOMATED).write, len(payments))
         async with claims.running():
             return list(await asyncio.gather(*(claims.submit((one, 0)) for one in payments)))
