@@ -10,6 +10,10 @@ from repayment_platform.posting.runner import inspect_queue
 from repayment_platform_tests.posting.conftest import AUTOMATED, DAY, Bench
 
 
+PATIENT = {"fineract_timeout_seconds": 20, "fineract_settle_seconds": 30}
+"""However busy the machine is, a sandbox that stands answers within this."""
+
+
 def test_a_due_payment_is_posted_once_and_recorded(bench: Bench) -> None:
     bench.loans("LN-1")
     key = bench.payment("LN-1", "1250.50")
@@ -39,6 +43,18 @@ def test_many_loans_are_posted_in_parallel_and_each_loan_in_date_order(bench: Be
         'FROM "CORE"."CORE_POSTING_ATTEMPT" GROUP BY 1'
     ).fetchall()
     assert all(days == sorted(days) and len(days) == 3 for _, days in order)
+
+
+def test_trouble_that_passes_keeps_the_later_payments_of_its_loan_back(bench: Bench) -> None:
+    bench.loans("LN-1", "LN-2")
+    first, later = (bench.payment("LN-1", day=DAY + timedelta(n)) for n in (0, 1))
+    other = bench.payment("LN-2")
+    bench.faults({"kind": "too_many_requests", "external_id": first, "retry_after": 60})
+
+    bench.post()
+
+    assert bench.states() == {first: "waiting", later: "waiting", other: "success"}
+    assert [key for key, _, _ in bench.ledger()] == [other]
 
 
 def test_a_payment_of_an_unknown_loan_fails_with_fineracts_words_and_is_retried(
@@ -182,7 +198,7 @@ def test_fineract_being_down_ends_the_run_and_the_next_one_posts_everything(benc
     assert "no connection to Fineract" in (summary.stopped or "")
     assert summary.total("failed") == 0
     assert bench.states() == dict.fromkeys(keys, "waiting")
-    assert bench.post().total("posted") == 1000
+    assert bench.post(**PATIENT).total("posted") == 1000
     assert len(bench.ledger()) == 1000
 
 
