@@ -9,7 +9,6 @@ from repayment_platform.posting.model import Selection
 from repayment_platform.posting.runner import inspect_queue
 from repayment_platform_tests.posting.conftest import AUTOMATED, DAY, Bench
 
-
 PATIENT = {"fineract_timeout_seconds": 20, "fineract_settle_seconds": 30}
 """However busy the machine is, a sandbox that stands answers within this."""
 
