@@ -1,19 +1,16 @@
 """What tests stand on: a real PostgreSQL, a database of their own, a real sandbox.
 
-One embedded server serves all workers of a test run; each test gets a copy of a template, so tests
-neither wait for migrations or dbt nor see each other's rows. Each worker has one sandbox, which is
-emptied between tests. What a fixture costs stands in `docs/testing.md`.
+One embedded server serves all workers of a test run. Each worker has databases that are copies of
+a template, and one sandbox; they are emptied between tests. So tests neither wait for migrations or
+dbt nor see each other's rows. What a fixture costs stands in `docs/testing.md`.
 
 What is slow to import is imported by the fixture that needs it: a test of pure code needs none.
 """
 
-import fcntl
 import os
 import shutil
 import tempfile
-import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -28,12 +25,12 @@ if TYPE_CHECKING:
     from repayment_platform.settings import Settings
     from repayment_platform.warehouse.urls import DatabaseUrls
     from repayment_platform_tests.command import Commands
+    from repayment_platform_tests.databases import Emptied
 
 pytest_plugins = ("repayment_platform_tests.timings",)
 RUN_HOME = "REPAYMENT_TEST_HOME"
+"""The folder that all workers of a run share, as `databases` and `dbt_once` know it."""
 TEMPLATE = "template"
-# Losing power in the middle of a test run loses nothing.
-CARELESS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -85,18 +82,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def server() -> Iterator["DatabaseUrls"]:
     """The test run's embedded server."""
-    import psycopg
-
     from repayment_platform.warehouse.embedded import embedded_postgres
-
-    def be_careless() -> None:
-        with psycopg.connect(urls.psycopg, autocommit=True) as admin:
-            for name, value in CARELESS.items():
-                admin.execute(f"ALTER SYSTEM SET {name} = {value}")
-            admin.execute("SELECT pg_reload_conf()")
+    from repayment_platform_tests.databases import be_careless, made_once, run_home
 
     with embedded_postgres(run_home()) as urls:
-        made_once("careless", be_careless)
+        made_once("careless", lambda: be_careless(urls))
         yield urls
 
 
@@ -104,6 +94,7 @@ def server() -> Iterator["DatabaseUrls"]:
 def migrated_template(server: "DatabaseUrls") -> str:
     """Name of a migrated database."""
     from repayment_platform.warehouse.migrate import migrate
+    from repayment_platform_tests.databases import create_database, keep_pristine, made_once
 
     def make() -> None:
         create_database(server, TEMPLATE, "template1")
@@ -119,6 +110,7 @@ def models_template(server: "DatabaseUrls") -> str:
     """Name of a migrated database in which dbt has built every model, without rows."""
     from repayment_platform.warehouse.migrate import migrate
     from repayment_platform_tests import dbt_once
+    from repayment_platform_tests.databases import create_database, keep_pristine, made_once
 
     def make() -> None:
         urls = server.with_database(dbt_once.TEMPLATE)
@@ -134,6 +126,8 @@ def models_template(server: "DatabaseUrls") -> str:
 @pytest.fixture(scope="session")
 def migrated_database(server: "DatabaseUrls", migrated_template: str) -> Iterator["Emptied"]:
     """This worker's migrated database."""
+    from repayment_platform_tests.databases import Emptied
+
     with Emptied(server, migrated_template) as database:
         yield database
 
@@ -141,6 +135,8 @@ def migrated_database(server: "DatabaseUrls", migrated_template: str) -> Iterato
 @pytest.fixture(scope="session")
 def built_database(server: "DatabaseUrls", models_template: str) -> Iterator["Emptied"]:
     """This worker's database with every model of dbt in it."""
+    from repayment_platform_tests.databases import Emptied
+
     with Emptied(server, models_template) as database:
         yield database
 
@@ -148,6 +144,8 @@ def built_database(server: "DatabaseUrls", models_template: str) -> Iterator["Em
 @pytest.fixture
 def empty_database(server: "DatabaseUrls") -> Iterator["DatabaseUrls"]:
     """A database of this test's own with nothing in it."""
+    from repayment_platform_tests.databases import copied_database
+
     with copied_database(server, "template1") as urls:
         yield urls
 
@@ -178,97 +176,6 @@ def connection(database_urls: "DatabaseUrls") -> "Iterator[psycopg.Connection[An
 
     with psycopg.connect(database_urls.psycopg, autocommit=True) as opened:
         yield opened
-
-
-def run_home() -> Path:
-    """Where a run of the suite keeps what its workers share."""
-    return Path(os.environ[RUN_HOME])
-
-
-def made_once(name: str, make: Callable[[], None]) -> None:
-    """Have one worker make it; the others wait until it is there."""
-    made = run_home() / f"{name}.made"
-    with (run_home() / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not made.exists():
-            make()
-            made.touch()
-
-
-def keep_pristine(urls: "DatabaseUrls") -> None:
-    """Have a template remember what it is like, for `Emptied`."""
-    import psycopg
-
-    with psycopg.connect(urls.psycopg) as connection:
-        connection.execute(Path(__file__).with_name("pristine.sql").read_bytes())
-
-
-class Emptied:
-    """A copy of a template that is made as it was after each test.
-
-    Its rows are; where a test has changed more than rows, such as a view or an index, another
-    copy takes its place.
-    """
-
-    _RESTORE = "SELECT CASE WHEN pristine.shape() = %s THEN pristine.restore() IS NOT NULL END"
-    _OTHERS = """
-        SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid()
-    """
-
-    def __init__(self, server: "DatabaseUrls", template: str) -> None:
-        self._server, self._template = server, template
-
-    def __enter__(self) -> "Emptied":
-        import psycopg
-
-        self._copy = copied_database(self._server, self._template)
-        self.urls = self._copy.__enter__()
-        with psycopg.connect(self.urls.psycopg) as connection:
-            row = connection.execute("SELECT pristine.shape()").fetchone()
-        assert row
-        self._shape = row[0]
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._copy.__exit__(None, None, None)
-
-    def restore(self) -> None:
-        """Make it as it was; ends whatever still uses it."""
-        import psycopg
-
-        try:
-            with psycopg.connect(self.urls.psycopg, autocommit=True) as connection:
-                connection.execute(self._OTHERS)
-                row = connection.execute(self._RESTORE, (self._shape,)).fetchone()
-            is_restored = bool(row and row[0])
-        except psycopg.Error:
-            is_restored = False  # without the functions, or closed: a test has done that too
-        if not is_restored:
-            self.__exit__()
-            self.__enter__()
-
-
-def create_database(server: "DatabaseUrls", name: str, template: str) -> None:
-    import psycopg
-    from psycopg import sql
-
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-    with psycopg.connect(server.psycopg, autocommit=True) as admin:
-        admin.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
-
-
-@contextmanager
-def copied_database(server: "DatabaseUrls", template: str) -> Iterator["DatabaseUrls"]:
-    """A copy of a database of the test run's server, for as long as the block runs."""
-    import psycopg
-    from psycopg import sql
-
-    name = f"test_{uuid.uuid4().hex}"
-    create_database(server, name, template)
-    yield server.with_database(name)
-    with psycopg.connect(server.psycopg, autocommit=True) as admin:
-        admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 # ── Fineract ────────────────────────────────────────────────────────────────────────────────
@@ -312,6 +219,7 @@ def side_door() -> "httpx.Client":
 def workers_sandbox() -> Iterator[Sandbox]:
     """The sandbox of this worker of the test run."""
     from repayment_platform.sandbox.process import running_sandbox
+    from repayment_platform_tests.databases import run_home
     from repayment_platform_tests.ports import free_port
 
     home = run_home() / f"sandbox-{os.getpid()}"

@@ -1,8 +1,8 @@
 """dbt in tests: it runs once for a run of the suite, and what it did is played again.
 
-What belongs here: building every model in a template database, recording the statements that dbt
-sends for the incremental models, and playing them. What does not: tests of dbt itself, which run
-it with `run_dbt_here`.
+What belongs here: building every model in the template, recording the statements that dbt sends for
+the incremental models, and playing them. What does not: the template as a database (`databases`),
+tests of dbt itself, which run it with `run_dbt_here`.
 
 dbt takes two seconds to send what PostgreSQL answers in a tenth of one. The statements are dbt's
 own: hooks, temporary table, delete and insert, in its order and in one transaction. They depend on
@@ -18,7 +18,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cache
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -27,6 +26,7 @@ from psycopg import sql
 
 from repayment_platform.warehouse.dbt import PROJECT, dbt_session, prepare
 from repayment_platform.warehouse.urls import DatabaseUrls
+from repayment_platform_tests.databases import run_home
 
 TEMPLATE = "template_with_models"
 CORE = "core_transaction_data"
@@ -51,9 +51,9 @@ def build_and_record(urls: DatabaseUrls) -> None:
     prepare()
     assert run_dbt_here(urls, "run").success
     recording = {how: _record(urls, *args) for how, args in _HOW.items()}
-    [compiled] = _home().glob("dbt/compiled/**/core_transaction_data.sql")
+    [compiled] = run_home().glob("dbt/compiled/**/core_transaction_data.sql")
     recording["query"] = {CORE: [_unnamed(compiled.read_text())]}
-    (_home() / "models.json").write_text(json.dumps(recording))
+    (run_home() / "models.json").write_text(json.dumps(recording))
 
 
 _HOW: dict[str, tuple[str, ...]] = {"full_refresh": ("--full-refresh",), "run": ()}
@@ -68,7 +68,7 @@ def run_dbt_here(
     """
     from dbt.cli.main import dbtRunner
 
-    first = _home() / "dbt"
+    first = run_home() / "dbt"
     target = first if urls.dbname == TEMPLATE else first.with_name(f"dbt-{os.getpid()}")
     if not target.exists():
         target.mkdir()
@@ -109,13 +109,9 @@ def newest_batch(urls: DatabaseUrls) -> int:
         return _newest(connection, CORE)
 
 
-def _home() -> Path:
-    return Path(os.environ["REPAYMENT_TEST_HOME"])
-
-
 @cache
 def _recording() -> dict[str, Statements]:
-    recording: dict[str, Statements] = json.loads((_home() / "models.json").read_text())
+    recording: dict[str, Statements] = json.loads((run_home() / "models.json").read_text())
     return recording
 
 

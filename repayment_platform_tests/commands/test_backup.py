@@ -17,7 +17,8 @@ from repayment_platform.sample_data.generate import generate
 from repayment_platform.sources.registry import SOURCES, Kind
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.urls import DatabaseUrls
-from repayment_platform_tests.conftest import Sandbox, copied_database, settings_of
+from repayment_platform_tests.conftest import Sandbox, settings_of
+from repayment_platform_tests.databases import copied_database
 from repayment_platform_tests.dbt_once import play
 from repayment_platform_tests.posting.conftest import AUTOMATED
 

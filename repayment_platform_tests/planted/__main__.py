@@ -1,6 +1,6 @@
 """Plants each fault in a copy of the project and runs the tests that should notice.
 
-`python -m repayment_platform_tests.planted [ROOM ...]`; exits with 1 when a fault was missed.
+`.venv/bin/python -m repayment_platform_tests.planted [ROOM ...]` exits with 1 when one was missed.
 """
 
 import os

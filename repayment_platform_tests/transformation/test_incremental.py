@@ -13,7 +13,7 @@ from repayment_platform.warehouse import raw_cut
 from repayment_platform.warehouse.dbt import dbt_session
 from repayment_platform.warehouse.raw_cut import advance_cuts
 from repayment_platform.warehouse.urls import DatabaseUrls
-from repayment_platform_tests.conftest import copied_database
+from repayment_platform_tests.databases import copied_database
 from repayment_platform_tests.dbt_once import run_dbt_here
 from repayment_platform_tests.transformation.test_recon_record import GATEWAY, captured
 from repayment_platform_tests.transformation.warehouse import START, Warehouse

@@ -7,7 +7,8 @@ import psycopg
 
 from repayment_platform.landing.inbox import inbox_of, land_inbox
 from repayment_platform.warehouse.urls import DatabaseUrls
-from repayment_platform_tests.conftest import copied_database, settings_of
+from repayment_platform_tests.conftest import settings_of
+from repayment_platform_tests.databases import copied_database
 from repayment_platform_tests.landing.test_inbox import drop
 from repayment_platform_tests.sources.reading import HEADER, text_of
 from repayment_platform_tests.transformation.platform import Platform, loan
