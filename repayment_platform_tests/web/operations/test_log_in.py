@@ -111,6 +111,15 @@ def test_a_role_taken_away_and_a_user_disabled_hold_from_the_next_click(site: Si
     assert browser.get("/").status_code == 303
 
 
+def test_a_session_is_nobodys_once_its_user_is_disabled_even_if_it_was_left_standing(
+    site: Site,
+) -> None:
+    browser = site.as_role(Role.OPERATOR)
+    site.connection.execute('UPDATE "CORE"."CORE_USER" SET active = false')
+    assert site.one('SELECT count(*) FROM "CORE"."CORE_SESSION"') == 1
+    assert browser.get("/").status_code == 303
+
+
 def test_a_one_time_password_leads_to_nothing_but_choosing_ones_own(site: Site) -> None:
     made = users.first_admin(site.connection)
     assert made
