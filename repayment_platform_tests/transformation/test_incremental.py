@@ -12,10 +12,6 @@ from psycopg import sql
 from repayment_platform.warehouse import raw_cut
 from repayment_platform.warehouse.dbt import dbt_session
 from repayment_platform.warehouse.raw_cut import advance_cuts
-from repayment_platform.warehouse.urls import DatabaseUrls
-from repayment_platform_tests.databases import copied_database
-from repayment_platform_tests.dbt_once import run_dbt_here
-from repayment_platform_tests.transformation.test_recon_record import GATEWAY, captured
 from repayment_platform_tests.transformation.warehouse import START, Warehouse
 
 NACH, PAYMENT, ARTHMATE = "RAW_DMI_NACH_CSV", "RAW_DMI_PAYMENT_CSV", "RAW_ARTHMATE_NACH_CSV"
@@ -92,34 +88,6 @@ def test_incremental_runs_equal_a_rebuild(models: Warehouse, seed: int) -> None:
         assert_sound(models)
     before = models.core()
     assert models.build(full_refresh=True) == before
-
-
-def test_what_is_played_does_what_dbt_does(
-    models: Warehouse, server: DatabaseUrls, models_template: str
-) -> None:
-    """The other tests play dbt's statements; here the same lands twice, and dbt itself runs too."""
-    with (
-        copied_database(server, models_template) as urls,
-        psycopg.connect(urls.psycopg, autocommit=True) as connection,
-    ):
-        by_dbt = Warehouse(urls, connection)
-        for warehouse in (models, by_dbt):
-            rng, landed = random.Random(1), list[tuple[str, int]]()
-            for n in range(3):
-                for _ in range(20):
-                    land_anything(warehouse, rng, landed)
-                warehouse.event(GATEWAY, captured(f"pay_{n}", f"UGRO-LN-{n}"))
-                full_refresh = n == 2
-                if warehouse is models:
-                    models.build_all(full_refresh=full_refresh)
-                else:
-                    refresh = ["--full-refresh"] * full_refresh
-                    assert run_dbt_here(urls, "run", *refresh).success
-        for table in ("CORE_TRANSACTION_DATA", "CORE_RECON_RECORD", "CORE_SETTLEMENT_LINES"):
-            query = f'SELECT * FROM "CORE"."{table}" ORDER BY 1'
-            made = models.rows(query)
-            assert made == by_dbt.rows(query)
-            assert made or table == "CORE_SETTLEMENT_LINES"
 
 
 def replay_everything(models: Warehouse) -> dict[str, Any]:
