@@ -47,11 +47,6 @@ def landed(database_urls: DatabaseUrls, sandbox: Sandbox, sample: Path) -> Itera
     return database_urls
 
 
-def ledger(sandbox: Sandbox) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = sandbox.get("ledger")
-    return rows
-
-
 def rows(connection: Connection, query: str) -> list[Any]:
     return connection.execute(query).fetchall()
 
@@ -67,7 +62,7 @@ def test_a_run_builds_and_posts_one_with_nothing_new_leaves_dbt_out_one_after_a_
     first_run = run_with_fineract("pipeline")
     assert first_run.code == 0, first_run.stderr
     first = results.stat().st_mtime_ns
-    assert compare(read(sample / TRUTH), ledger(sandbox)) == []
+    assert compare(read(sample / TRUTH), sandbox.get("ledger")) == []
 
     assert run_with_fineract("pipeline").code == 0
 
@@ -82,7 +77,7 @@ def test_a_run_builds_and_posts_one_with_nothing_new_leaves_dbt_out_one_after_a_
     )
     assert run_with_fineract("pipeline").code == 0
     assert results.stat().st_mtime_ns > first
-    assert compare(read(sample / TRUTH), ledger(sandbox)) == []
+    assert compare(read(sample / TRUTH), sandbox.get("ledger")) == []
 
 
 def test_a_dry_run_shows_the_queue_and_changes_neither_database_nor_ledger(
@@ -96,7 +91,7 @@ def test_a_dry_run_shows_the_queue_and_changes_neither_database_nor_ledger(
     for word in ("ARTHMATE", "UGRO", "nothing was changed"):
         assert word in shown.stdout
     assert contents(connection) == before
-    assert ledger(sandbox) == []
+    assert sandbox.get("ledger") == []
 
 
 def test_skipping_dbt_posts_what_core_holds_and_the_operators_statements_are_right(
@@ -109,7 +104,7 @@ def test_skipping_dbt_posts_what_core_holds_and_the_operators_statements_are_rig
     play(landed)
     assert run_with_fineract("pipeline", "--skip-dbt").code == 0
 
-    assert compare(read(sample / TRUTH), ledger(sandbox)) == []
+    assert compare(read(sample / TRUTH), sandbox.get("ledger")) == []
     processed = rows(
         connection,
         'SELECT source_lender, status, COUNT(*) FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" '
@@ -117,7 +112,7 @@ def test_skipping_dbt_posts_what_core_holds_and_the_operators_statements_are_rig
     )
     assert {lender for lender, _, _ in processed} == {"ARTHMATE", "DMI", "IKF", "SHIVALIK"}
     posted = sum(times for _, status, times in processed if status == "success")
-    assert posted == len(ledger(sandbox))
+    assert posted == len(sandbox.get("ledger"))
     unposted = rows(
         connection,
         'SELECT t.source_lender, COUNT(*) FROM "CORE"."CORE_TRANSACTION_DATA" t '
