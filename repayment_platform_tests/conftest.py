@@ -10,8 +10,9 @@ What is slow to import is imported by the fixture that needs it: a test of pure 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -176,6 +177,20 @@ def connection(database_urls: "DatabaseUrls") -> "Iterator[psycopg.Connection[An
 
     with psycopg.connect(database_urls.psycopg, autocommit=True) as opened:
         yield opened
+
+
+@pytest.fixture
+def clock(database_urls: "DatabaseUrls") -> Callable[[date | None], None]:
+    """Chooses the day on which what this test lands from now on has landed; None: when it does."""
+    import psycopg
+
+    from repayment_platform_tests.databases import set_clock
+
+    def stand_on(today: date | None) -> None:
+        with psycopg.connect(database_urls.psycopg) as connection:
+            set_clock(connection, today)
+
+    return stand_on
 
 
 # ── Fineract ────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,9 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -43,10 +45,27 @@ def made_once(name: str, make: Callable[[], None]) -> None:
             made.touch()
 
 
+TODAY = date(2025, 12, 31)
+"""The day on which what a test lands has landed, unless the test chooses another: no test depends
+on when it runs."""
+
+
 def keep_pristine(urls: DatabaseUrls) -> None:
-    """Have a template remember what it is like, for `Emptied`."""
+    """Have a template remember what it is like, for `Emptied`; the clock of its copies stands on
+    `TODAY`."""
     with psycopg.connect(urls.psycopg) as connection:
         connection.execute(Path(__file__).with_name("pristine.sql").read_bytes())
+        connection.execute("INSERT INTO pristine.clock DEFAULT VALUES")
+        set_clock(connection, TODAY)
+        connection.execute("UPDATE pristine.clock SET at_first = later")
+
+
+def set_clock(connection: psycopg.Connection[Any], today: date | None) -> None:
+    """Have what lands from now on have landed on that day (Asia/Kolkata); None: when it does.
+
+    The day is that of RAW's rows alone. It goes back when the database is emptied.
+    """
+    connection.execute("SELECT pristine.set_clock(%s)", (today,))
 
 
 class Emptied:

@@ -1,7 +1,34 @@
 -- What makes a database that tests have used as it was: kept in the template, and so in each copy.
--- Rows go back; a test that changed more than rows leaves another shape(), and a new copy is made.
+-- Rows and the clock go back; a test that changed more leaves another shape(), and a new copy is made.
 
 CREATE SCHEMA pristine;
+
+-- By how much what lands is dated later than now, and by how much it was when the template was made.
+CREATE TABLE pristine.clock (later interval, at_first interval);
+
+-- The tables of RAW have it in their default: what writes there knows nothing of a clock.
+CREATE FUNCTION pristine.land_later() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    landing regclass;
+BEGIN
+    FOR landing IN
+        SELECT attrelid FROM pg_attribute INNER JOIN pg_class ON pg_class.oid = attrelid
+        WHERE relnamespace = '"RAW"'::regnamespace AND relkind = 'r' AND attname = 'landed_at'
+    LOOP
+        EXECUTE format('ALTER TABLE %s ALTER landed_at SET DEFAULT now() + %L::interval', landing, NEW.later);
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER land_later AFTER UPDATE ON pristine.clock
+FOR EACH ROW EXECUTE FUNCTION pristine.land_later();
+
+-- From now on what lands is dated as if it were ten in the morning of that day in Asia/Kolkata, and
+-- time goes on from there. With null it is dated now.
+CREATE FUNCTION pristine.set_clock(today date) RETURNS void LANGUAGE sql AS $$
+    UPDATE pristine.clock
+    SET later = coalesce((today + time '10:00') AT TIME ZONE 'Asia/Kolkata' - now(), interval '0')
+$$;
 
 CREATE TABLE pristine.sequence AS
 SELECT format('%I.%I', schemaname, sequencename)::regclass AS name, start_value, last_value
@@ -51,11 +78,12 @@ BEGIN
     EXECUTE 'TRUNCATE ' || used || ' CASCADE';
     FOR kept IN
         SELECT tablename AS name FROM pg_tables
-        WHERE schemaname = 'pristine' AND tablename <> 'sequence'
+        WHERE schemaname = 'pristine' AND tablename NOT IN ('sequence', 'clock')
     LOOP
         EXECUTE format('INSERT INTO %s OVERRIDING SYSTEM VALUE SELECT * FROM pristine.%I', kept.name, kept.name);
     END LOOP;
     PERFORM setval(name, coalesce(last_value, start_value), last_value IS NOT NULL)
     FROM pristine.sequence;
+    UPDATE pristine.clock SET later = at_first WHERE later <> at_first;
 END
 $$;
