@@ -3,11 +3,12 @@
     .venv/bin/python -m bench.finding_work [--rows 50000 5000000] [--new 1000] [--rounds 15]
 
 Two databases on one server, with as many posted payments each as `--rows` says, on 200,000 loans:
-in CORE, as outcomes and as attempts. In each round, in turns, 1,000 new payments appear in CORE,
-and a connection brings the list of open work up to date and reads the first page of due payments;
-they are then recorded as posted. Idle rounds do the same with nothing new. Medians. `again` is on
-a connection that has found work before: what the other takes longer is PostgreSQL's own start,
-which reads its catalogue anew for each connection. The operators' anti-join stands beside them.
+in CORE, as outcomes and as attempts; no day or amount is implausible. In each round, in turns,
+1,000 new payments appear in CORE, and a connection brings the list of open work up to date and
+reads the first page of due payments; they are then recorded as posted. Idle rounds do the same
+with nothing new. Medians. `again` is on a connection that has found work before: what the other
+takes longer is PostgreSQL's own start, which reads its catalogue anew for each connection. The
+operators' anti-join stands beside them.
 
 What belongs here: refreshing the list and its first page. What does not: sending.
 """
@@ -34,7 +35,7 @@ INSERT INTO "CORE"."CORE_TRANSACTION_DATA" (source_key, source_lender, loan_exte
     payment_date, amount, is_success, payment_ref, outcome, refunded_amount, key_rule,
     observations, sources, first_raw_id, last_raw_id, first_landed_at, last_landed_at, batch)
 SELECT md5('payment' || n), lender, lender || '-' || n %% 200000,
-       date '2023-01-01' + (n %% 730)::integer, 100 + n, true, lender || ':' || n, 'success', 0,
+       current_date - (n %% 80)::integer, 1000 + n %% 9000, true, lender || ':' || n, 'success', 0,
        'new', 1, ARRAY['RAW'], n, n, now(), now(), n - (n - %(first)s) %% 1000
 FROM generate_series(%(first)s::bigint, %(last)s) n,
      LATERAL (SELECT (%(lenders)s::text[])[1 + n %% 4] AS lender)

@@ -12,6 +12,13 @@ from repayment_platform.posting.exceptions import (
     UNJUDGED_CONFLICT,
 )
 from repayment_platform.posting.holds import FACTS_OF_T
+from repayment_platform.posting.plausibility import (
+    CLOSE_PLAUSIBLE,
+    IMPLAUSIBLE,
+    LEAST_IMPLAUSIBLE,
+    SUSPECTS,
+    hold_implausible,
+)
 from repayment_platform.posting.rulings import (
     ASK_ABOUT_OTHER_GONE,
     ASK_ABOUT_OTHER_MONEY,
@@ -29,7 +36,6 @@ SELECT set_config('idle_in_transaction_session_timeout', '{LET_GO_SECONDS}s', tr
 # max(batch) is an index look-up.
 _NEWS = """
 SELECT f.batch, greatest(f.batch, (SELECT max(batch) FROM "CORE"."CORE_TRANSACTION_DATA")),
-       EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK" WHERE tries > 0),
        EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK"),
        EXISTS (SELECT FROM "CORE"."CORE_HOLD" WHERE decision IS NULL),
        EXISTS (SELECT FROM "CORE"."CORE_EXCEPTION" WHERE closed_at IS NULL)
@@ -38,11 +44,13 @@ FROM "CORE"."CORE_WORK_FEED" f
 _BEGIN = f"{_LOCK};{looking_up_by_key('LOCAL')};{_NEWS}"
 
 # Payments of batches not read before, and open ones that have been sent: what CORE learned of a
-# payment while its request was under way was passed over. Open ones join or are brought up to
-# date, those that are no repayment any more leave, with a hold where money was given back, and a
-# posted one whose facts changed becomes an exception. What was given back of a payment that a
-# person ruled the same as another was given back of the other, whatever CORE says of that one;
-# its holds are read in aggregates, which no plan makes of anything but the index on their key.
+# payment while its request was under way was passed over. And those that a hold or a setting keeps
+# back no more, which may have come to the list unjudged. Open ones join or are brought up to date,
+# those that are no repayment any more leave, with a hold where money was given back, and a posted
+# one whose facts changed becomes an exception. It names those that may be implausible. What was
+# given back of a payment that a person ruled the same as another was given back of the other,
+# whatever CORE says of that one; its holds are read in aggregates, which no plan makes of anything
+# but the index on their key.
 _FEED = f"""
 WITH changed AS MATERIALIZED (
     SELECT t.*, p AS as_posted, p.source_key IS NOT NULL AS posted,
@@ -55,6 +63,17 @@ WITH changed AS MATERIALIZED (
         CROSS JOIN LATERAL (SELECT * FROM "CORE"."CORE_TRANSACTION_DATA"
                             WHERE source_key = w.source_key OFFSET 0) c
         WHERE w.tries > 0 AND c.batch <= %(fed)s
+        UNION ALL
+        SELECT c.* FROM "CORE"."CORE_OPEN_WORK" w
+        LEFT JOIN "CORE"."CORE_LENDER_SETTING" s ON s.source_lender = w.source_lender
+        CROSS JOIN LATERAL (SELECT * FROM "CORE"."CORE_TRANSACTION_DATA"
+                            WHERE source_key = w.source_key OFFSET 0) c
+        WHERE w.tries = 0 AND c.batch <= %(fed)s
+          AND (w.state = 'held'
+               OR w.state = 'deferred' AND w.reason ~ '^(paid before|lender paused)')
+          AND (s.paused OR w.payment_date < s.post_from) IS NOT TRUE
+          AND (SELECT bool_and(h.decision IS NOT DISTINCT FROM 'release') IS NOT FALSE
+               FROM "CORE"."CORE_HOLD" h WHERE h.source_key = w.source_key)
     ) t LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
                ON p.source_key = t.source_key AND p.status = 'success'
 ), twins AS MATERIALIZED (
@@ -121,6 +140,7 @@ WITH changed AS MATERIALIZED (
                       AND w.state NOT IN ('waiting', 'deferred', 'held', 'failed'))
     ON CONFLICT (source_key, reason_code) WHERE decision IS NULL
     DO UPDATE SET reason = EXCLUDED.reason, facts = EXCLUDED.facts
+), least AS MATERIALIZED ({LEAST_IMPLAUSIBLE}
 ), overtaken AS ({ASK_ABOUT_OTHER_MONEY}
 ), bereft AS ({ASK_ABOUT_OTHER_GONE}
 ), withdrawn AS (
@@ -146,7 +166,7 @@ WITH changed AS MATERIALIZED (
                             EXCLUDED.payment_ref, EXCLUDED.recon_source)
       AND w.state IN ('waiting', 'deferred', 'held', 'failed')
 )
-UPDATE "CORE"."CORE_WORK_FEED" SET batch = %(newest)s
+UPDATE "CORE"."CORE_WORK_FEED" SET batch = %(newest)s RETURNING {SUSPECTS}
 """  # noqa: S608 (the parts are constants)
 
 # A payment that was posted while the feed read it must not stay on the list.
@@ -184,13 +204,15 @@ WHERE w.amount > s.max_payment AND w.state IN ('waiting', 'deferred', 'held', 'f
 ON CONFLICT DO NOTHING
 """
 
-# A release is good only for the loan, amount and date it was given for.
-_HOLD_CHANGED = """
+# A release is good only for the loan, amount and date it was given for. What was implausible has
+# been judged by its new facts.
+_HOLD_CHANGED = f"""
 INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
 SELECT DISTINCT ON (w.source_key, h.reason_code) w.source_key, h.reason_code,
        'changed since it was released: ' || h.reason, f.facts
 FROM "CORE"."CORE_OPEN_WORK" w
 JOIN "CORE"."CORE_HOLD" h ON h.source_key = w.source_key AND h.decision = 'release'
+     AND h.reason_code NOT IN {IMPLAUSIBLE}
 CROSS JOIN LATERAL (SELECT jsonb_build_object('loan', w.loan_external_id, 'amount', w.amount,
                                               'date', w.payment_date) AS facts) f
 WHERE w.state IN ('waiting', 'deferred', 'held', 'failed')
@@ -198,7 +220,7 @@ WHERE w.state IN ('waiting', 'deferred', 'held', 'failed')
                   WHERE good.source_key = w.source_key AND good.reason_code = h.reason_code
                     AND (good.decision IS NULL OR good.facts @> f.facts))
 ON CONFLICT DO NOTHING
-"""
+"""  # noqa: S608 (the part is a constant)
 
 # A correction has settled which of the reports was right, whatever else it has changed; should they
 # differ again, it is news.
@@ -265,23 +287,19 @@ async def refresh(connection: Connection) -> None:
     cursor = await connection.execute(_BEGIN)
     await cursor.set_result(-1)
     row = await cursor.fetchone()
-    fed, newest, some_were_sent, some_are_open, some_are_held, some_are_excepted = row or (
-        0,
-        0,
-        True,
-        True,
-        True,
-        True,
-    )
+    fed, newest, some_are_open, some_are_held, some_are_excepted = row or (0, 0, True, True, True)
     is_new = fed < newest
-    if is_new or some_were_sent:
-        await connection.execute(_FEED, {"fed": fed, "newest": newest})
+    if is_new or some_are_open:
+        cursor = await connection.execute(_FEED, {"fed": fed, "newest": newest})
+        for (suspects,) in await cursor.fetchall():
+            if suspects:
+                await hold_implausible(connection, suspects)
     statements: list[str] = []
     if is_new or some_are_open:
         statements += (_DROP_POSTED, _HOLD_POSTED_ELSEWHERE, _HOLD_LARGE, _HOLD_CHANGED)
         statements.append(_RELEASE_AGREED)
     if some_are_held:
-        statements += CLOSE_ANSWERED
+        statements += (*CLOSE_ANSWERED, *CLOSE_PLAUSIBLE)
     if is_new or some_are_open:
         statements.append(_RESTATE)
     if some_are_excepted:

@@ -95,6 +95,8 @@ class Source:
     """Sources of one group report the same payments (docs/payments.md, `same_money`)."""
     match_days: int = 0
     """Within a group: how many days apart two reports of one payment may be dated."""
+    usual_days: int = 90
+    """A payment dated more days before it landed is held: somebody may have mistaken the year."""
 
     @property
     def id(self) -> str:

@@ -2,16 +2,18 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from repayment_platform.posting.model import PostingStopped, Selection, Summary
 from repayment_platform.posting.runner import run_posting
 from repayment_platform.settings import Settings
+from repayment_platform.sources.dates import KOLKATA
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.conftest import Sandbox
 from repayment_platform_tests.core_rows import put_payment
@@ -41,11 +43,13 @@ class Bench:
         *,
         lender: str = "ARTHMATE",
         n: str = "",
+        reported: date | None = None,
         **columns: Any,
     ) -> str:
-        """Put a payment into CORE; returns its key."""
+        """Put a payment into CORE, reported on its day or another; returns its key."""
         key = hashlib.md5(f"{lender}{loan}{day}{amount}{n}".encode()).hexdigest()
         self.batch += 1
+        landed = datetime.combine(reported or day, time(10), KOLKATA)
         row = {
             "source_key": key,
             "source_lender": lender,
@@ -55,10 +59,20 @@ class Bench:
             "is_success": True,
             "recon_source": None,
             "payment_ref": None,
+            "first_landed_at": landed,
+            "last_landed_at": landed,
             "batch": self.batch,
         }
         put_payment(self.connection, **row | columns)
         return key
+
+    def corrected(self, key: str, **columns: Any) -> None:
+        """Change a payment in CORE."""
+        self.batch += 1
+        changes = columns | {"batch": self.batch}
+        statement = sql.SQL('UPDATE "CORE"."CORE_TRANSACTION_DATA" SET {} WHERE source_key = {}')
+        pairs = [sql.SQL("{} = {}").format(sql.Identifier(k), v) for k, v in changes.items()]
+        self.connection.execute(statement.format(sql.SQL(", ").join(pairs), key))
 
     def post(self, selection: Selection = AUTOMATED, **settings: Any) -> Summary:
         self.runs += 1

@@ -187,7 +187,7 @@ def appear(bench: Bench, payments: int) -> None:
                key_rule, observations, sources, first_raw_id, last_raw_id, first_landed_at,
                last_landed_at, batch)
            SELECT md5(%(batch)s || '-' || n), 'DMI', 'LN-' || n, '2025-11-01', 100, true, 'success',
-               0, 'new', 1, '{}', n, n, now(), now(), %(batch)s
+               0, 'new', 1, '{}', n, n, '2025-11-01', '2025-11-01', %(batch)s
            FROM generate_series(1, %(payments)s) n""",
         {"batch": bench.batch, "payments": payments},
     )

@@ -1,0 +1,319 @@
+"""A payment whose day or amount cannot be right is held before it is money."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from repayment_platform.posting.guards import set_guards
+from repayment_platform.posting.holds import Decision, decide
+from repayment_platform.posting.model import Selection
+from repayment_platform.reconciliation.preview import preview
+from repayment_platform.reconciliation.selection import Selection as Chosen
+from repayment_platform.sources.registry import SOURCES
+from repayment_platform_tests.core_rows import RECORD, insert
+from repayment_platform_tests.posting.conftest import DAY, Bench
+
+SOURCE = "RAW_ARTHMATE_NACH_CSV"
+
+
+def holds(bench: Bench) -> list[tuple[Any, ...]]:
+    """Reason and words of each open hold."""
+    query = """SELECT reason_code, reason FROM "CORE"."CORE_HOLD" WHERE decision IS NULL
+               ORDER BY id"""
+    return bench.connection.execute(query).fetchall()
+
+
+def of_source(bench: Bench, count: int, amount: str = "100.00", **facts: Any) -> None:
+    """That many payments of one source, each of another loan."""
+    for n in range(count):
+        bench.payment(f"OTHER-{n}", amount, sources=[SOURCE], **facts)
+
+
+def paid_before(bench: Bench, *amounts: str, loan: str = "LN-1") -> None:
+    """Earlier payments of a loan, which a run has seen."""
+    bench.loans(loan)
+    for n, amount in enumerate(amounts):
+        bench.payment(loan, amount, DAY - timedelta(30 * (n + 1)), sources=[SOURCE])
+    bench.post()
+
+
+# ── the day ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("days", "state"), [(90, "success"), (91, "held")])
+def test_a_payment_dated_more_than_ninety_days_before_it_landed_is_held(
+    bench: Bench, days: int, state: str
+) -> None:
+    bench.loans("LN-1")
+    key = bench.payment("LN-1", reported=DAY + timedelta(days))
+    bench.post()
+    assert bench.states() == {key: state}
+
+
+def test_the_hold_says_how_long_before_and_what_is_usual(bench: Bench) -> None:
+    bench.payment(day=date(2025, 11, 5), reported=date(2026, 11, 24), sources=[SOURCE])
+    bench.post()
+    assert holds(bench) == [
+        (
+            "implausible_day",
+            "paid on 2025-11-05, 384 days before it was reported; usual are at most 90",
+        )
+    ]
+
+
+def test_a_payment_of_a_day_to_come_is_held(bench: Bench) -> None:
+    bench.loans("LN-1")
+    today = bench.payment("LN-1", day=DAY, n="today")
+    tomorrow = bench.payment("LN-1", day=DAY + timedelta(1), reported=DAY)
+    bench.post()
+    assert bench.states() == {today: "success", tomorrow: "held"}
+    assert holds(bench) == [
+        (
+            "implausible_day",
+            "paid on 2025-11-21, but reported on 2025-11-20; "
+            "usual are that day and the 90 before it",
+        )
+    ]
+
+
+def test_the_day_on_which_it_landed_is_that_of_kolkata(bench: Bench) -> None:
+    bench.loans("LN-1")
+    landed = "2025-11-20 18:31+00:00"  # a minute past midnight there
+    facts = {"first_landed_at": landed, "last_landed_at": landed}
+    key = bench.payment("LN-1", day=date(2025, 11, 21), **facts)
+    bench.post()
+    assert bench.states() == {key: "success"}
+
+
+def test_a_payment_that_was_first_heard_of_as_failed_may_be_dated_after_that(bench: Bench) -> None:
+    bench.loans("LN-1")
+    key = bench.payment("LN-1", first_landed_at="2025-11-10 10:00+05:30")
+    bench.post()
+    assert bench.states() == {key: "success"}
+
+
+def test_every_source_says_how_late_it_may_be() -> None:
+    assert {source.usual_days for source in SOURCES.values()} == {90}
+
+
+# ── the amount ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("amount", "state"), [("4999.99", "success"), ("5000.00", "held")])
+def test_fifty_times_the_median_of_its_loan_is_held(bench: Bench, amount: str, state: str) -> None:
+    paid_before(bench, "90.00", "100.00", "4000.00")
+    key = bench.payment("LN-1", amount)
+    bench.post()
+    assert bench.states()[key] == state
+
+
+def test_the_median_of_four_is_between_the_two_in_the_middle(bench: Bench) -> None:
+    paid_before(bench, "80.00", "90.00", "110.00", "4000.00")
+    below, at = bench.payment("LN-1", "4999.99"), bench.payment("LN-1", "5000.00")
+    bench.post()
+    assert (bench.states()[below], bench.states()[at]) == ("success", "held")
+
+
+def test_the_hold_says_how_much_is_usual_and_of_what(bench: Bench) -> None:
+    paid_before(bench, "6000.00", "6000.00", "6000.00")
+    bench.payment("LN-1", "600000.00")
+    bench.post()
+    assert holds(bench) == [
+        (
+            "implausible_amount",
+            "600000.00 rupees are 100 times what is usual: 6000.00 is the median of "
+            "the 3 earlier payments of its loan; paise taken for rupees?",
+        )
+    ]
+
+
+def test_its_loan_tells_before_its_source(bench: Bench) -> None:
+    of_source(bench, 400, "50000.00")
+    paid_before(bench, "100.00", "100.00", "100.00")
+    key = bench.payment("LN-1", "50000.00", sources=[SOURCE])
+    bench.post()
+    assert bench.states()[key] == "held"
+
+
+def test_with_too_few_payments_of_loan_and_source_nothing_is_implausible(bench: Bench) -> None:
+    paid_before(bench, "100.00", "100.00")
+    of_source(bench, 17)
+    key = bench.payment("LN-1", "900000.00", sources=[SOURCE])
+    bench.post()
+    assert bench.states()[key] == "success"
+
+
+def test_twenty_of_its_source_are_enough(bench: Bench) -> None:
+    paid_before(bench, "100.00", "100.00")
+    of_source(bench, 18)
+    bench.post()
+    bench.payment("LN-1", "5000.00", sources=[SOURCE])
+    bench.post()
+    assert holds(bench) == [
+        (
+            "implausible_amount",
+            "5000.00 rupees are 50 times what is usual: 100.00 is the median of "
+            f"20 payments of {SOURCE}; paise taken for rupees?",
+        )
+    ]
+
+
+@pytest.mark.parametrize(("others", "state"), [(19, "success"), (20, "held")])
+def test_twenty_others_of_a_first_file_are_enough(bench: Bench, others: int, state: str) -> None:
+    bench.loans("LN-1")
+    of_source(bench, others)
+    key = bench.payment("LN-1", "5000.00", sources=[SOURCE])
+    bench.post()
+    assert bench.states()[key] == state
+
+
+def test_a_whole_file_of_paise_does_not_make_itself_usual(bench: Bench) -> None:
+    of_source(bench, 20)
+    bench.post()
+    bench.loans(*(f"PAISE-{n}" for n in range(60)))
+    paise = {bench.payment(f"PAISE-{n}", "10000.00", sources=[SOURCE]) for n in range(60)}
+    bench.post()
+    assert {bench.states()[key] for key in paise} == {"held"}
+    again = bench.payment("PAISE-1", "10000.00", DAY + timedelta(1), sources=[SOURCE])
+    bench.post()
+    assert bench.states()[again] == "held"
+
+
+def test_payments_of_other_sources_and_of_long_ago_tell_nothing(bench: Bench) -> None:
+    bench.loans("LN-1")
+    of_source(bench, 30, day=DAY - timedelta(100))
+    for n in range(30):
+        bench.payment(f"ELSE-{n}", sources=["RAW_DMI_NACH_CSV"])
+    bench.post()
+    key = bench.payment("LN-1", "5000.00", sources=[SOURCE])
+    bench.post()
+    assert bench.states()[key] == "success"
+
+
+# ── a person's word, and corrections ────────────────────────────────────────────────────────
+
+
+def release(bench: Bench, why: str = "paid up at once") -> None:
+    for (hold,) in bench.connection.execute(
+        'SELECT id FROM "CORE"."CORE_HOLD" WHERE decision IS NULL'
+    ).fetchall():
+        decide(bench.connection, hold, Decision.RELEASE, "asha", why)
+
+
+def test_a_release_posts_it_and_is_good_for_its_facts(bench: Bench) -> None:
+    paid_before(bench, "100.00", "100.00", "100.00")
+    key = bench.payment("LN-1", "9000.00", reported=DAY + timedelta(200))
+    bench.post()
+    assert [code for code, _ in holds(bench)] == ["implausible_day", "implausible_amount"]
+    set_guards(bench.connection, "ARTHMATE", {"paused": True, "paused_why": "wait"}, "asha")
+    release(bench)
+    bench.corrected(key, observations=2)
+    bench.post()
+    assert holds(bench) == []
+    bench.corrected(key, payment_date=DAY - timedelta(1))
+    bench.post()
+    assert [code for code, _ in holds(bench)] == ["implausible_day", "implausible_amount"]
+    set_guards(bench.connection, "ARTHMATE", {"paused": False}, "asha")
+    release(bench)
+    bench.post()
+    assert bench.states()[key] == "success"
+
+
+def test_what_was_corrected_is_posted_without_a_person(bench: Bench) -> None:
+    paid_before(bench, "100.00", "100.00", "100.00")
+    key = bench.payment("LN-1", "9000.00", reported=DAY + timedelta(200))
+    bench.post()
+    bench.corrected(key, amount=90, payment_date=DAY + timedelta(199))
+    bench.post()
+    assert bench.states()[key] == "success"
+    closed = 'SELECT DISTINCT decided_by, decided_why FROM "CORE"."CORE_HOLD"'
+    assert bench.one(closed) == ("CORE", "it was corrected and is plausible")
+
+
+def test_what_was_corrected_to_another_implausible_day_stays_held_and_says_so(bench: Bench) -> None:
+    key = bench.payment(day=DAY, reported=DAY + timedelta(200))
+    bench.post()
+    bench.corrected(key, payment_date=DAY - timedelta(5))
+    bench.post()
+    assert holds(bench) == [
+        (
+            "implausible_day",
+            "paid on 2025-11-15, 205 days before it was reported; usual are at most 90",
+        )
+    ]
+
+
+def test_a_correction_that_is_undone_is_asked_about_again(bench: Bench) -> None:
+    key = bench.payment("LN-1", reported=DAY + timedelta(200))  # a loan unknown there: not posted
+    bench.post()
+    bench.corrected(key, payment_date=DAY + timedelta(199))
+    bench.post()
+    assert holds(bench) == []
+    bench.corrected(key, payment_date=DAY)
+    bench.post()
+    assert [code for code, _ in holds(bench)] == ["implausible_day"]
+
+
+def test_what_is_no_repayment_any_more_is_no_question_and_is_one_should_it_come_back(
+    bench: Bench,
+) -> None:
+    key = bench.payment(reported=DAY + timedelta(200))
+    bench.post()
+    bench.corrected(key, is_success=False, outcome="withdrawn")
+    bench.post()
+    assert holds(bench) == []
+    bench.corrected(key, is_success=True, outcome="success")
+    bench.post()
+    assert [code for code, _ in holds(bench)] == ["implausible_day"]
+
+
+# ── settings, and lenders posted by reconciliation ──────────────────────────────────────────
+
+
+def test_what_post_from_defers_is_not_held_until_it_is_ours(bench: Bench) -> None:
+    bench.loans("LN-1")
+    key = bench.payment("LN-1", reported=DAY + timedelta(200))
+    set_guards(bench.connection, "ARTHMATE", {"post_from": DAY + timedelta(100)}, "asha")
+    bench.post()
+    assert (bench.states(), holds(bench)) == ({key: "deferred"}, [])
+    set_guards(bench.connection, "ARTHMATE", {"post_from": DAY}, "asha")
+    bench.post()
+    assert bench.states() == {key: "held"}
+
+
+def test_what_was_held_for_another_reason_before_post_from_is_judged_when_it_is_released(
+    bench: Bench,
+) -> None:
+    bench.loans("LN-1")
+    key = bench.payment("LN-1", reported=DAY + timedelta(200))
+    guards = {"post_from": DAY + timedelta(100), "max_payment": 50}
+    set_guards(bench.connection, "ARTHMATE", guards, "asha")
+    bench.post()
+    assert [code for code, _ in holds(bench)] == ["over_limit"]
+    set_guards(bench.connection, "ARTHMATE", {"post_from": DAY}, "asha")
+    release(bench)
+    bench.post()
+    assert (bench.states(), [code for code, _ in holds(bench)]) == (
+        {key: "held"},
+        ["implausible_day"],
+    )
+
+
+def test_a_preview_of_reconciliation_leaves_it_out(bench: Bench) -> None:
+    facts = {"lender": "UGRO", "recon_source": "NACH"}
+    key = bench.payment("UGRO-LN-1", reported=DAY + timedelta(200), **facts)
+    insert(
+        bench.connection,
+        "CORE_RECON_RECORD",
+        **RECORD,
+        source_key=key,
+        source_lender="UGRO",
+        recon_source="NACH",
+        match_status="matched",
+        payment_date=DAY,
+        amount=100,
+    )
+    bench.post(Selection(("DMI",)))  # a run of others
+    seen = preview(bench.connection, Chosen(lender="UGRO", first_day=DAY, last_day=DAY))
+    assert [each.reason for each in seen.excluded] == ["held: implausible day"]
