@@ -38,7 +38,7 @@ INSERT INTO "CORE"."CORE_TRANSACTION_DATA" (source_key, source_lender, loan_exte
     payment_date, amount, is_success, payment_ref, outcome, refunded_amount, key_rule,
     observations, sources, first_raw_id, last_raw_id, first_landed_at, last_landed_at, batch)
 SELECT md5(%(run)s || n), 'DMI', 'BENCH-' || n %% %(loans)s, %(day)s, 100 + n, true,
-       'dmi:' || %(run)s || n, 'success', 0, 'new', 1, '{}', 0, 0, now(), now(),
+       'dmi:' || %(run)s || n, 'success', 0, 'new', 1, '{}', 0, 0, %(day)s, %(day)s,
        (SELECT coalesce(max(batch), 0) + 1 FROM "CORE"."CORE_TRANSACTION_DATA")
 FROM generate_series(0, %(rows)s - 1) n
 """

@@ -2,9 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -18,7 +16,7 @@ from repayment_platform.sources.registry import SOURCES, Kind
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.conftest import Sandbox, settings_of
-from repayment_platform_tests.databases import copied_database
+from repayment_platform_tests.databases import TODAY, copied_database
 from repayment_platform_tests.dbt_once import play
 from repayment_platform_tests.posting.conftest import AUTOMATED
 
@@ -40,7 +38,7 @@ def own(server: DatabaseUrls, models_template: str) -> Iterator[DatabaseUrls]:
 def sample(tmp_path: Path, sandbox: Sandbox) -> Path:
     root = tmp_path / "sample"
     root.mkdir()
-    generate(root, 200, 4, datetime.now(ZoneInfo("Asia/Kolkata")).date())
+    generate(root, 200, 4, TODAY)
     loans = (root / "loans.json").read_bytes()
     sandbox.post("loans", json.loads(loans))
     return root

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from repayment_platform.sources.registry import SOURCES, Kind
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.command import Commands
 from repayment_platform_tests.conftest import Sandbox
+from repayment_platform_tests.databases import TODAY
 from repayment_platform_tests.dbt_once import play
 
 Connection = psycopg.Connection[Any]
@@ -26,7 +26,7 @@ Connection = psycopg.Connection[Any]
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """120 payments of all sources, as files."""
     folder = tmp_path_factory.mktemp("sample")
-    generate(folder, 120, 3, date(2026, 11, 20))
+    generate(folder, 120, 3, TODAY)
     return folder
 
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from repayment_platform.sample_data.generate import generate
 from repayment_platform.sample_data.truth import compare, read
 from repayment_platform.sandbox.process import running_sandbox
 from repayment_platform.settings import ROOT, SANDBOX
+from repayment_platform.sources.dates import KOLKATA
 from repayment_platform.sources.registry import SOURCES, Kind
 from repayment_platform.warehouse.embedded import embedded_postgres
 from repayment_platform.warehouse.migrate import migrate
@@ -86,7 +87,7 @@ def installation() -> Iterator[Installation]:
     home = place / "a home"
     sample = home / "sample"
     sample.mkdir(parents=True)
-    generate(sample, 120, 3, date(2026, 11, 20))
+    generate(sample, 120, 3, datetime.now(KOLKATA).date())  # it lands now
     port = free_port()
     with embedded_postgres(home) as urls, running_sandbox(home, port, 30):
         migrate(urls)

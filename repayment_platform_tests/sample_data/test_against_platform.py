@@ -3,10 +3,8 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import psycopg
 
@@ -19,6 +17,7 @@ from repayment_platform.sample_data.truth import compare, read
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.conftest import Sandbox
+from repayment_platform_tests.databases import TODAY
 from repayment_platform_tests.dbt_once import play
 
 AUTOMATED = Selection(("ARTHMATE", "DMI", "IKF", "SHIVALIK"))
@@ -52,7 +51,7 @@ def test_the_platform_agrees_with_the_truth_whatever_arrives_first(
     """Everything arrives here in the reverse of the usual order: webhooks, then the last files."""
     root = tmp_path / "sample"
     root.mkdir()
-    generate(root, 400, 11, datetime.now(ZoneInfo("Asia/Kolkata")).date())
+    generate(root, 400, 11, TODAY)
     told = read(root / "truth.json")
     loans = (root / "loans.json").read_bytes()
     sandbox.post("loans", json.loads(loans))

@@ -118,7 +118,8 @@ def _payments(rng: random.Random, loans: dict[str, str], today: date) -> dict[st
                 lender=lender,
                 loan=loan,
                 day=today - timedelta(days=rng.choice((0, 0, 1, 2, 3, 5, 8))),
-                amount=Decimal(rng.randint(1, 900_000)) / 100,
+                # Neither by chance nor by a change is one 50 times what its loan pays.
+                amount=Decimal(rng.randint(50_000, 900_000)) / 100,
                 payment_ref=new_ref() if rng.random() < 0.6 else None,
                 recon_source="RAZORPAY" if is_recon else None,
             )
