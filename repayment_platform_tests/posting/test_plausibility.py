@@ -13,6 +13,7 @@ from repayment_platform.reconciliation.selection import Selection as Chosen
 from repayment_platform.sources.registry import SOURCES
 from repayment_platform_tests.core_rows import RECORD, insert
 from repayment_platform_tests.posting.conftest import DAY, Bench
+from repayment_platform_tests.posting.test_feed import _refresh, rows_read
 
 SOURCE = "RAW_ARTHMATE_NACH_CSV"
 
@@ -317,3 +318,41 @@ def test_a_preview_of_reconciliation_leaves_it_out(bench: Bench) -> None:
     bench.post(Selection(("DMI",)))  # a run of others
     seen = preview(bench.connection, Chosen(lender="UGRO", first_day=DAY, last_day=DAY))
     assert [each.reason for each in seen.excluded] == ["held: implausible day"]
+
+
+# ── what it costs ───────────────────────────────────────────────────────────────────────────
+
+HISTORY = """
+INSERT INTO "CORE"."CORE_TRANSACTION_DATA" (source_key, source_lender, loan_external_id,
+    payment_date, amount, is_success, outcome, refunded_amount, key_rule, observations, sources,
+    first_raw_id, last_raw_id, first_landed_at, last_landed_at, batch)
+SELECT md5(%(batch)s || '-' || n), 'DMI', 'LN-' || n %% 4000, %(day)s, %(amount)s, true, 'success',
+    0, 'new', 1, ARRAY['RAW_DMI_NACH_CSV'], n, n, %(day)s, %(day)s, %(batch)s
+FROM generate_series(1, %(payments)s) n
+"""
+
+
+def appear(bench: Bench, payments: int, amount: int, day: date) -> None:
+    """That many payments of DMI, on at most four thousand loans."""
+    bench.batch += 1
+    facts = {"batch": bench.batch, "payments": payments, "amount": amount, "day": day}
+    bench.connection.execute(HISTORY, facts)
+
+
+@pytest.mark.parametrize(("amount", "most"), [(1000, 5), (100_000, 40)])
+def test_it_reads_what_is_new_and_of_history_only_the_loans_in_question(
+    bench: Bench, amount: int, most: int
+) -> None:
+    """Where all are as usual a few rows of CORE for each that is new; where all are suspect what
+    their loans paid as well. Nowhere a share of the forty thousand."""
+    appear(bench, 40_000, 1000, DAY - timedelta(30))
+    bench.connection.execute('ANALYZE "CORE"."CORE_TRANSACTION_DATA"')
+    bench.connection.execute(
+        'UPDATE "CORE"."CORE_WORK_FEED" SET batch = %s',
+        (bench.batch,),
+    )
+    appear(bench, 500, amount, DAY)
+
+    assert rows_read(bench, _refresh(bench.conninfo), "CORE_TRANSACTION_DATA") < 500 * most
+    held = bench.one('SELECT count(*) FROM "CORE"."CORE_HOLD"')
+    assert held == (500 if amount > 1000 else 0,)

@@ -15,7 +15,7 @@ from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests import dbt_once
 
 Row = dict[str, Any]
-START = datetime(2025, 11, 20, 6, 0, tzinfo=UTC)
+START = datetime(2025, 12, 20, 6, 0, tzinfo=UTC)
 
 
 @dataclass
