@@ -38,13 +38,18 @@ def insert(connection: Connection[Any], table: str, **row: Any) -> None:
 
 
 def put_payment(connection: Connection[Any], **row: Any) -> None:
-    """Add a payment to CORE_TRANSACTION_DATA, or change the columns that are given."""
+    """Add a payment to CORE_TRANSACTION_DATA, or change the columns that are given.
+
+    A new one was reported on its day, unless the row says otherwise.
+    """
+    reported = f"{row.get('payment_date') or LANDED[:10]} 10:00+05:30"
+    new = PAYMENT | {"first_landed_at": reported, "last_landed_at": reported} | row
     changes = sql.SQL(", ").join(
         sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in row
     )
-    statement = _insert("CORE_TRANSACTION_DATA", PAYMENT | row)
+    statement = _insert("CORE_TRANSACTION_DATA", new)
     statement += sql.SQL(" ON CONFLICT (source_key) DO UPDATE SET {}").format(changes)
-    connection.execute(statement, PAYMENT | row)
+    connection.execute(statement, new)
 
 
 def _insert(table: str, row: dict[str, Any]) -> sql.Composed:

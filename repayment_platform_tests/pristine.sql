@@ -15,7 +15,10 @@ BEGIN
         SELECT attrelid FROM pg_attribute INNER JOIN pg_class ON pg_class.oid = attrelid
         WHERE relnamespace = '"RAW"'::regnamespace AND relkind = 'r' AND attname = 'landed_at'
     LOOP
-        EXECUTE format('ALTER TABLE %s ALTER landed_at SET DEFAULT now() + %L::interval', landing, NEW.later);
+        EXECUTE format(
+            'ALTER TABLE %s ALTER landed_at SET DEFAULT now()%s',
+            landing, ' + ' || quote_literal(nullif(NEW.later, '0')) || '::interval'
+        );
     END LOOP;
     RETURN NULL;
 END
@@ -24,7 +27,7 @@ CREATE TRIGGER land_later AFTER UPDATE ON pristine.clock
 FOR EACH ROW EXECUTE FUNCTION pristine.land_later();
 
 -- From now on what lands is dated as if it were ten in the morning of that day in Asia/Kolkata, and
--- time goes on from there. With null it is dated now.
+-- time goes on from there. With null it is dated now, by the very default of the migrations.
 CREATE FUNCTION pristine.set_clock(today date) RETURNS void LANGUAGE sql AS $$
     UPDATE pristine.clock
     SET later = coalesce((today + time '10:00') AT TIME ZONE 'Asia/Kolkata' - now(), interval '0')

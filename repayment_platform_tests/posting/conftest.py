@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -13,7 +13,6 @@ from psycopg import sql
 from repayment_platform.posting.model import PostingStopped, Selection, Summary
 from repayment_platform.posting.runner import run_posting
 from repayment_platform.settings import Settings
-from repayment_platform.sources.dates import KOLKATA
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.conftest import Sandbox
 from repayment_platform_tests.core_rows import put_payment
@@ -49,7 +48,6 @@ class Bench:
         """Put a payment into CORE, reported on its day or another; returns its key."""
         key = hashlib.md5(f"{lender}{loan}{day}{amount}{n}".encode()).hexdigest()
         self.batch += 1
-        landed = datetime.combine(reported or day, time(10), KOLKATA)
         row = {
             "source_key": key,
             "source_lender": lender,
@@ -59,10 +57,11 @@ class Bench:
             "is_success": True,
             "recon_source": None,
             "payment_ref": None,
-            "first_landed_at": landed,
-            "last_landed_at": landed,
             "batch": self.batch,
         }
+        if reported:
+            landed = f"{reported} 10:00+05:30"
+            row |= {"first_landed_at": landed, "last_landed_at": landed}
         put_payment(self.connection, **row | columns)
         return key
 

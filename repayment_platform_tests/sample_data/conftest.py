@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from repayment_platform.sample_data import truth
@@ -12,6 +13,7 @@ from repayment_platform.sample_data.deliver import Counts, deliver
 from repayment_platform.sample_data.generate import generate
 from repayment_platform.sample_data.signing import read_secrets
 from repayment_platform.warehouse.urls import DatabaseUrls
+from repayment_platform_tests.databases import set_clock
 from repayment_platform_tests.web.receiving import start
 
 TODAY = date(2026, 11, 22)
@@ -33,7 +35,9 @@ def told(sample: Path) -> Mapping[str, Any]:
 
 @pytest.fixture
 def database_urls(built_urls: DatabaseUrls) -> DatabaseUrls:
-    """What is sent is also made into CORE."""
+    """What is sent is also made into CORE; it lands on the sample's day."""
+    with psycopg.connect(built_urls.psycopg) as connection:
+        set_clock(connection, TODAY)
     return built_urls
 
 

@@ -17,8 +17,8 @@ from repayment_platform.sample_data.truth import compare, read
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.conftest import Sandbox
-from repayment_platform_tests.databases import TODAY
 from repayment_platform_tests.dbt_once import play
+from repayment_platform_tests.sample_data.conftest import TODAY
 
 AUTOMATED = Selection(("ARTHMATE", "DMI", "IKF", "SHIVALIK"))
 # Each payment of CORE in the words of the truth; `due` is one that a run must try to post.

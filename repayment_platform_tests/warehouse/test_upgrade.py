@@ -1,5 +1,7 @@
 """Upgrades: from every revision there has been to the newest, with data in it."""
 
+from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import psycopg
@@ -64,9 +66,13 @@ def shape(urls: DatabaseUrls) -> list[Any]:
 
 @pytest.mark.parametrize("revision", REVISIONS)
 def test_from_any_revision_with_data_in_it_the_newest_is_reached(
-    empty_database: DatabaseUrls, database_urls: DatabaseUrls, revision: str
+    empty_database: DatabaseUrls,
+    database_urls: DatabaseUrls,
+    clock: Callable[[date | None], None],
+    revision: str,
 ) -> None:
     """Nothing is lost, and the tables are those of a new installation."""
+    clock(None)
     upgrade_to(empty_database, revision)
     with psycopg.connect(empty_database.psycopg) as connection:
         connection.execute(ROWS)
