@@ -164,6 +164,7 @@ def _told_to_macros(source: Source) -> dict[str, Any]:
         "unit": source.unit,
         "ref_namespace": source.ref_namespace,
         "loan_id_in": list(source.loan_id_in),
+        "loan_id_weakly_in": list(source.loan_id_weakly_in),
         "loan_id_pattern": lender.loan_id_pattern,
         "settlement_line": _settlement_line(source),
         "refunded_in": _refunded_in(source),

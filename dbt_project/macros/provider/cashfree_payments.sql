@@ -111,6 +111,7 @@
                 )
         END AS refund_id
     FROM {{ raw }}
+    {{ loan_named(about, 'data') }}
     WHERE
         ({{ cf_payment_id }} IS NOT NULL OR {{ order_id }} LIKE 'CFPay\_%')
         AND (

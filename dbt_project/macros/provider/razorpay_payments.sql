@@ -56,6 +56,7 @@
         END AS refunded_amount,
         null::text AS refund_id
     FROM {{ raw }}
+    {{ loan_named(about, 'payload') }}
     WHERE
         {{ at(payment ~ 'id') }} IS NOT NULL
         AND (
