@@ -20,6 +20,7 @@
         replaces_id,
         {{ loan_id_columns(about, 'payload') }},
         {{ ist_date_of_epoch(at(payment ~ 'created_at')) }} AS payment_date,
+        5 AS day_exactness,
         {{ amount }} AS amount,
         CASE
             WHEN {{ is_lost }} THEN 'late_return'
