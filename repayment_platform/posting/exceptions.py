@@ -14,7 +14,7 @@ from psycopg import AsyncConnection, Connection
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from repayment_platform.posting.differences import Difference
+from repayment_platform.posting.differences import REPORT_DAYS, Difference
 from repayment_platform.warehouse.audit import record
 
 AFTER_POSTING = (
@@ -35,9 +35,13 @@ LEDGER_KINDS = (
 )
 """Kinds of differences between the ledger and what we recorded as posted."""
 
-# Of a posting p and its payment t in CORE.
-CORE_DIFFERS = """(NOT t.is_success OR (p.loan_external_id, p.amount, p.payment_date)
-        IS DISTINCT FROM (t.loan_external_id, t.amount, t.payment_date))"""
+# Of a posting p and its payment t in CORE. A day that is known better later, as when a bank tells
+# the settlement of a debit, is the same payment; a gateway knows when its payment was made.
+CORE_DIFFERS = f"""(NOT t.is_success
+        OR (p.loan_external_id, p.amount) IS DISTINCT FROM (t.loan_external_id, t.amount)
+        OR p.payment_date IS DISTINCT FROM t.payment_date
+           AND (abs(p.payment_date - t.payment_date) <= {REPORT_DAYS}
+                AND coalesce(t.payment_ref, '') !~ '^(razorpay|cashfree)(-order)?:') IS NOT TRUE)"""
 
 # What was closed stays closed until something new is known: another detail, another posting, or
 # that what closed it by itself is not so any more.
@@ -150,7 +154,7 @@ SELECT source_key, kind, detail FROM (
 ) news
 {_NOT_CLOSED_AS_IT_IS}"""  # noqa: S608
 
-CLOSE_SETTLED = (
+CLOSE_SETTLED: tuple[str, ...] = (
     """
     UPDATE "CORE"."CORE_EXCEPTION" e
     SET closed_at = now(), closed_by = 'CORE', closed_why = 'its reports agree'
@@ -165,17 +169,15 @@ CLOSE_SETTLED = (
       AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA" t
                       WHERE t.source_key = e.source_key)
     """,
-    """
+    f"""
     UPDATE "CORE"."CORE_EXCEPTION" e
     SET closed_at = now(), closed_by = 'CORE', closed_why = 'it is again as it was posted'
     FROM "CORE"."CORE_TRANSACTION_DATA" t
     JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
       ON p.source_key = t.source_key AND p.status = 'success'
     WHERE e.source_key = t.source_key AND e.kind LIKE '%\\_after\\_posting'
-      AND e.closed_at IS NULL AND t.is_success AND NOT e.detail ? 'told_by'
-      AND (t.loan_external_id, t.amount, t.payment_date)
-          = (p.loan_external_id, p.amount, p.payment_date)
-    """,
+      AND e.closed_at IS NULL AND NOT e.detail ? 'told_by' AND NOT {CORE_DIFFERS}
+    """,  # noqa: S608 (the part is a constant)
 )
 """Statements that close what new facts have settled; they read open exceptions only."""
 

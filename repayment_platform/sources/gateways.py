@@ -13,6 +13,7 @@ LOAN_KEYS = ("loan_id", "loan_account_number", "loanId")
 """Under which merchants keep the loan in the notes or tags that a gateway passes on."""
 
 # First what was made for the one payment, then what is paid to again and again, then free texts.
+# All must agree; the first is told as the place.
 _RAZORPAY_NOTES = (
     "payment",
     "order",
@@ -38,9 +39,9 @@ CASHFREE_LOAN_ID_IN = (
     "link_id",
     "payment_id",
     "payment_remarks",
-    # The weakest: it names who pays, and only where merchants number customers by loan, which.
-    "customer_details.customer_id",
 )
+# It names who pays, and only where merchants number customers by loan, which loan.
+CASHFREE_LOAN_ID_WEAKLY_IN = ("customer_details.customer_id",)
 
 RAZORPAY_PAYMENTS_REPORT = Layout(
     "razorpay payments report",

@@ -58,10 +58,12 @@ def within_limit(
     ]
 
 
-def holds_loan(pattern: str, text: object) -> bool:
-    """Whether a text holds a loan id in any case; BASE cuts it out by the same rule."""
+def loans_in(pattern: str, text: str | BadValue | None) -> set[str]:
+    """The loan ids in a text of any case; BASE cuts them out by the same rule."""
     whole = rf"(?<![A-Z0-9])(?:{pattern})(?![A-Z0-9])"
-    return isinstance(text, str) and re.search(whole, text.upper()) is not None
+    return (
+        {found[0] for found in re.finditer(whole, text.upper())} if isinstance(text, str) else set()
+    )
 
 
 def is_like(pattern: str, value: str | BadValue | None) -> bool:
@@ -80,13 +82,14 @@ def reference(
     return prefix + (value if value.isalnum() else "".join(value.split()))
 
 
-def from_json(text: str, keys: tuple[str, ...]) -> str | None:
-    """The first of `keys` in a cell of JSON notes; a cell that is no JSON speaks for itself."""
+def from_json(text: str, keys: tuple[str, ...]) -> list[str | None]:
+    """What stands under each of `keys` in a cell of JSON notes; a cell that is no JSON speaks for
+    itself."""
     try:
         notes = json.loads(text)
     except (ValueError, RecursionError):
-        return text
+        return [text] + [None] * (len(keys) - 1)
     if not isinstance(notes, dict):
-        return None
-    found = (notes[key] for key in keys if isinstance(notes.get(key), str | int))
-    return next((str(value).strip() for value in found), None) or None
+        return [None] * len(keys)
+    found = (notes.get(key) for key in keys)
+    return [str(each).strip() or None if isinstance(each, str | int) else None for each in found]

@@ -46,7 +46,7 @@ class Column:
     date_formats: tuple[str, ...] = ()
     """Formats tried in this order; for date fields only."""
     json_keys: tuple[str, ...] = ()
-    """The cell holds a JSON object; the first of these keys that is present is the value."""
+    """The cell holds a JSON object; the value stands under these keys."""
     pattern: str = ""
     """For ids: a text that does not match as a whole is not an id of this kind."""
 
@@ -60,7 +60,7 @@ class Layout:
     `refund_of`, `umrn`, `utr`, `method`, `currency`, `row_type`, `line_id`, `settlement_id`,
     `settlement_date`, `settled`, `fee`, `tax`, `credit`, `debit`, `tag_n`, `tagged_n`.
     The payment date is `payment_date`, or where that is empty `presentation_date`. The loan is the
-    first of `loan_ref`, `loan_ref_else` and the tags that holds a loan id of the lender.
+    one that `loan_ref`, `loan_ref_else` and the tags name; a row that names two names none.
     `refunded` is how much of a payment has been given back so far, which dbt reads from the cell.
     `payment_order` is an order that was made for one payment and names it before `payment_id`
     does; `refund_of` names the payment that a refund row takes back.

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from repayment_platform.sources.gateways import (
     CASHFREE_LOAN_ID_IN,
+    CASHFREE_LOAN_ID_WEAKLY_IN,
     CASHFREE_SETTLEMENT_RECON,
     RAZORPAY_LOAN_ID_IN,
     RAZORPAY_PAYMENTS_REPORT,
@@ -88,7 +89,10 @@ class Source:
     """Prefix of this source's `payment_ref`; None where it names no single payment. Two sources
     share one only when they report the ids of one issuer: equal refs are the same payment."""
     loan_id_in: tuple[str, ...] = ()
-    """Webhooks: JSON paths below `payload` (Razorpay) or `data` (Cashfree), first hit wins."""
+    """Webhooks: JSON paths below `payload` (Razorpay) or `data` (Cashfree) where the loan may
+    stand. An event that names different loans there names none."""
+    loan_id_weakly_in: tuple[str, ...] = ()
+    """Further ones, which count only where no other place names a loan, and contradict none."""
     layouts: tuple[Layout, ...] = ()
     null_texts: tuple[str, ...] = ("", "-", "na", "n/a", "null", "none", "nan")
     match_group: str | None = None
@@ -150,6 +154,7 @@ _SOURCES = (
         RUPEES,
         "cashfree",
         loan_id_in=CASHFREE_LOAN_ID_IN,
+        loan_id_weakly_in=CASHFREE_LOAN_ID_WEAKLY_IN,
     ),
     Source(
         "RAW_GB_CASHFREE_API",
@@ -159,6 +164,7 @@ _SOURCES = (
         RUPEES,
         "cashfree",
         loan_id_in=CASHFREE_LOAN_ID_IN,
+        loan_id_weakly_in=CASHFREE_LOAN_ID_WEAKLY_IN,
     ),
     Source(
         "RAW_ARTHMATE_NACH_CSV", "ARTHMATE", Kind.FILE, "NACH", RUPEES, layouts=(NACH, ACH_DEBIT)

@@ -18,10 +18,10 @@ from repayment_platform.sources import nach
 from repayment_platform.sources.dates import parse_date
 from repayment_platform.sources.ids import (
     from_json,
-    holds_loan,
     intact,
     is_like,
     is_rounded,
+    loans_in,
     reference,
     within_limit,
 )
@@ -76,7 +76,7 @@ class RowReader:
 
     def __init__(self, source: Source, layout: Layout, fields: Mapping[str, int]) -> None:
         self._namespace = source.ref_namespace
-        self._holds_loan = partial(holds_loan, LENDERS[source.lender].loan_id_pattern)
+        self._loans_named = partial(loans_in, LENDERS[source.lender].loan_id_pattern)
         self._layout = layout
         self._places = fields
         self._loan_else = [
@@ -213,18 +213,23 @@ class RowReader:
         return [check_line(*line) for line in zip(outcomes, amounts, *stated, strict=True)]
 
     def _loans(self, column: ColumnOf) -> Ids:
-        if self._layout.columns["loan_ref"].json_keys:
-            keys = self._layout.columns["loan_ref"].json_keys
-            loans: Ids = [text and from_json(text, keys) for text in column("loan_ref")]
+        """The text that names the loan; where several name different ones all of these, of which
+        BASE makes no loan and a person reads them."""
+        column_of_loan = self._layout.columns["loan_ref"]
+        if keys := column_of_loan.json_keys:
+            nothing: list[str | None] = [None] * len(keys)
+            notes = [from_json(text, keys) if text else nothing for text in column("loan_ref")]
+            places: list[Ids] = [[each[n] for each in notes] for n in range(len(keys))]
         else:
-            loans = self._ids(column, "loan_ref")
-        if not self._loan_else or all(map(self._holds_loan, loans)):
-            return loans
-        others = [self._loans_in(column, field) for field in self._loan_else]
-        return [
-            next(filter(self._holds_loan, texts), None) or next(filter(None, texts), None)
-            for texts in zip(loans, *others, strict=True)
-        ]
+            places = [self._ids(column, "loan_ref")]
+        places += [self._loans_in(column, field) for field in self._loan_else]
+        return places[0] if len(places) == 1 else [*map(self._loan_of, zip(*places, strict=True))]
+
+    def _loan_of(self, texts: tuple[str | BadValue | None, ...]) -> str | BadValue | None:
+        named = {text: loans for text in texts if (loans := self._loans_named(text))}
+        if len(set().union(*named.values())) > 1:
+            return " / ".join(map(str, named))
+        return next((text for text in (*named, *texts) if text), None)
 
     def _loans_in(self, column: ColumnOf, field: str) -> Ids:
         if not field.startswith("tag_"):

@@ -164,9 +164,12 @@ def _told_to_macros(source: Source) -> dict[str, Any]:
         "unit": source.unit,
         "ref_namespace": source.ref_namespace,
         "loan_id_in": list(source.loan_id_in),
+        "loan_id_weakly_in": list(source.loan_id_weakly_in),
         "loan_id_pattern": lender.loan_id_pattern,
         "settlement_line": _settlement_line(source),
-        "refunded_in": _refunded_in(source),
+        "refunded_in": _headers(source, "refunded"),
+        "settled_on": _headers(source, "payment_date"),
+        "null_texts": list(source.null_texts),
     }
 
 
@@ -176,10 +179,10 @@ def _settlement_line(source: Source) -> dict[str, list[str]]:
     return {name: list(column.aliases) for name, column in layout.columns.items()} if layout else {}
 
 
-def _refunded_in(source: Source) -> list[str]:
-    """Headers of the cell that says how much of a payment has been given back; mostly none."""
-    columns = (layout.columns.get("refunded") for layout in source.layouts)
-    return [alias for column in columns if column for alias in column.aliases]
+def _headers(source: Source, field: str) -> list[str]:
+    """Headers under which a file may have a field; empty where it has none."""
+    columns = (layout.columns.get(field) for layout in source.layouts)
+    return list(dict.fromkeys(alias for column in columns if column for alias in column.aliases))
 
 
 def _observation() -> str:

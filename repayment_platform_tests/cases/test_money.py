@@ -160,7 +160,6 @@ def test_a_return_that_names_another_loan_is_a_question_of_its_own(case: Case) -
 
 
 @pytest.mark.case("09_two_loans_in_one_cell")
-@wrong("all goes to the first")
 def test_two_loans_in_one_cell_are_no_loan(case: Case) -> None:
     case.step(1)
     assert case.posted() == {}

@@ -24,10 +24,7 @@ def events(name: str) -> list[Any]:
     return delivered
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param("link_first", marks=wrong("has the day of the link's event")), "payment_first"],
-)
+@pytest.mark.parametrize("name", ["link_first", "payment_first"])
 def test_a_payment_on_a_link_has_its_own_day_whichever_event_comes_first(
     models: Warehouse, name: str
 ) -> None:

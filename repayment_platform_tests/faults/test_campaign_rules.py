@@ -1,6 +1,7 @@
 """Each rule of the fault campaign finds what it forbids, and nothing in a clean history."""
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
@@ -151,6 +152,7 @@ BROKEN: dict[str, list[Change]] = {
     "changes_after_posting_are_raised": [
         added("deeds", put(at=3.0, is_success=False)),
         added("deeds", put(at=3.0, amount=AMOUNT + 1)),
+        added("deeds", put(at=3.0, day=DAY - timedelta(6))),
     ],
     "only_its_owner_writes_a_result": [
         added("writes", write(3.0, "run-2", version(), version())),

@@ -1,6 +1,7 @@
 """Money that was given back: held before posting, an exception after it, closed when undone."""
 
 import asyncio
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -147,6 +148,36 @@ def test_what_changes_after_posting_becomes_an_exception_that_names_the_repaymen
     assert Decimal(str(found.detail["refunded"])) == Decimal(refunded)
     assert f"repayment {transaction} of loan LN-1, 100.00 rupees" in found.what
     assert len(bench.ledger()) == 1
+
+
+@pytest.mark.parametrize(
+    ("payment_ref", "days_later", "is_told"),
+    [
+        (None, 5, False),
+        (None, -5, False),
+        (None, 6, True),
+        ("nach-arthmate:1", 5, False),
+        ("nach-arthmate:1", -6, True),
+        ("razorpay:pay_1", 1, True),
+        ("cashfree:1", -1, True),
+        ("cashfree-order:CFPay_1", 1, True),
+    ],
+)
+def test_a_day_that_is_known_better_later_is_told_of_a_gateways_payment_or_far_away(
+    bench: Bench, payment_ref: str | None, days_later: int, is_told: bool
+) -> None:
+    bench.loans("LN-1")
+    key = bench.payment("LN-1", payment_ref=payment_ref)
+    bench.post()
+    known = {"source_key": key, "payment_ref": payment_ref}
+    bench.payment("LN-1", **known, payment_date=DAY + timedelta(days_later))
+    bench.post()
+    kinds = [found.kind for found in open_exceptions(bench.connection)]
+    assert kinds == ["changed_after_posting"] * is_told
+
+    bench.payment("LN-1", **known)
+    bench.post()
+    assert open_exceptions(bench.connection) == []
 
 
 def test_an_exception_closes_by_itself_when_the_ledger_shows_the_repayment_undone(

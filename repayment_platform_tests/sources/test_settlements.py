@@ -85,7 +85,7 @@ LINK = {"Merchant_Reference_Id": "CFPay_abc_1"}
 @pytest.mark.parametrize(
     ("cells", "loan_ref"),
     [
-        (tagged(loan_id="GB-LN-9"), "GB-LN-00045_EMI5_1"),
+        (tagged(loan_id="GB-LN-00045"), "GB-LN-00045_EMI5_1"),
         (LINK | tagged(), "CFPay_abc_1"),
         (LINK | tagged(emi="5", loan_id="gb-ln-9"), "gb-ln-9"),
         (LINK | tagged(loanId="GB-LN-9/EMI5"), "GB-LN-9/EMI5"),
@@ -93,6 +93,10 @@ LINK = {"Merchant_Reference_Id": "CFPay_abc_1"}
         (LINK | tagged(loan_id="UGRO-LN-9"), "CFPay_abc_1"),
         (tagged(loan_id="GB-LN-9") | {"Merchant_Reference_Id": ""}, "GB-LN-9"),
         (tagged(loan_id="GB-LN-9") | {"Merchant_Reference_Id": "5.3E+11"}, "GB-LN-9"),
+        # Of two loans BASE makes none.
+        (tagged(loan_id="GB-LN-9"), "GB-LN-00045_EMI5_1 / GB-LN-9"),
+        (LINK | tagged(loan_id="GB-LN-8", loanId="gb-ln-9"), "GB-LN-8 / gb-ln-9"),
+        (tagged(loan_id="GB-LN-9", emi="GB-LN-7") | {"Merchant_Reference_Id": ""}, "GB-LN-9"),
     ],
 )
 def test_the_loan_is_in_the_orders_id_or_else_in_a_tag_for_it(

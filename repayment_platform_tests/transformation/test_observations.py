@@ -18,7 +18,7 @@ COLUMNS = [
     "raw_id", "raw_table", "landed_at", "replaces_id", "source_lender", "loan_external_id",
     "loan_id_found_in", "payment_date", "amount", "outcome", "is_success", "status_rank",
     "payment_ref", "recon_source", "method", "utr", "umrn", "not_repayment_reason",
-    "refunded_amount", "refund_id",
+    "refunded_amount", "refund_id", "day_exactness",
 ]  # fmt: skip
 
 

@@ -4,7 +4,8 @@
     PAYMENT_*_WEBHOOK          data.payment and data.order
     SUBSCRIPTION_PAYMENT_*     data itself; `payment_type` AUTH is the mandate's test debit
     PAYMENT_LINK_EVENT         data.order is the payment made on the link; link_amount_paid is a
-                               running total and never posted
+                               running total and never posted. When it was paid is not said, so the
+                               event's own time stands in until the payment's event tells
     …REFUND_STATUS…            data.refund (payments) or data itself (subscriptions)
     DISPUTE_*                  data.dispute and data.order_details; the money is gone when the
                                merchant has lost or accepted it, whatever the stage
@@ -56,6 +57,13 @@
                 )
             ELSE {{ ist_date(at('data.payment.payment_time')) }}
         END AS payment_date,
+        CASE
+            WHEN {{ type }} = 'PAYMENT_LINK_EVENT' THEN 1
+            WHEN
+                {{ type }} LIKE 'SUBSCRIPTION\_%' AND {{ ist_date(at('data.payment_initiated_date')) }} IS NULL
+                THEN 2
+            ELSE 5
+        END AS day_exactness,
         CASE
             WHEN {{ is_refund }} OR {{ is_lost }} THEN null
             WHEN {{ type }} = 'PAYMENT_LINK_EVENT' THEN {{ money(at('data.order.order_amount'), about.unit) }}
@@ -111,6 +119,7 @@
                 )
         END AS refund_id
     FROM {{ raw }}
+    {{ loan_named(about, 'data') }}
     WHERE
         ({{ cf_payment_id }} IS NOT NULL OR {{ order_id }} LIKE 'CFPay\_%')
         AND (

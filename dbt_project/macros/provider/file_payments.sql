@@ -20,6 +20,7 @@
                 THEN 'loan_ref'
         END AS loan_id_found_in,
         payment_date,
+        {{ exactness_of_files_day(about) }} AS day_exactness,
         amount,
         CASE WHEN outcome = 'success' AND {{ refunded }} > 0 THEN 'refund' ELSE outcome END AS outcome,
         null::text AS objection,
@@ -43,4 +44,21 @@
     CROSS JOIN LATERAL (SELECT {{ plain_rupees(cell(about.refunded_in)) }} AS refunded FROM (SELECT 1) once OFFSET 0) told
     {%- endif %}
 {%- endcall %}
+{%- endmacro %}
+
+{#
+    How exact the day of a file's row is. A bank's file has the day of presentation where that of the
+    settlement is empty, so whether it is, is asked of its cell as the loader asks.
+#}
+{% macro exactness_of_files_day(about) -%}
+    {%- if about.reports == 'PAYMENT' -%} 3
+    {%- elif about.reports != 'NACH' -%} 5
+    {%- else -%}
+    CASE
+        WHEN lower(coalesce({{ cell(about.settled_on) }}, '')) IN (
+            {%- for text in about.null_texts %}{{ literal(text) }} {{- ', ' if not loop.last }}{% endfor -%}
+        ) THEN 2
+        ELSE 4
+    END
+    {%- endif -%}
 {%- endmacro %}

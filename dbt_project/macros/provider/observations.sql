@@ -3,6 +3,10 @@
 
     The caller's query gives raw_id, landed_at, replaces_id, loan_external_id, loan_id_found_in,
     payment_date, amount (rupees), outcome, payment_ref, method, utr, umrn and
+        day_exactness   how exact payment_date is, of reports of one payment (see core_transaction_data):
+                        5 the gateway's time of the payment, 4 the day on which the bank settled it,
+                        3 the day in a lender's file, 2 the day of presentation, in place of one
+                        that is not known yet, 1 when an event about it happened
         refunded_amount rupees given back: in the refund that refund_id names, or altogether so far
         refund_id       the provider's id of one refund, or null
         objection       why a success is no repayment (a mandate's authorisation, say), or null
@@ -55,7 +59,8 @@ SELECT
         ELSE coalesce(failure_reason, outcome)
     END AS not_repayment_reason,
     refunded_amount,
-    refund_id
+    refund_id,
+    day_exactness::smallint AS day_exactness
 FROM (
 {{ caller() }}
 ) read

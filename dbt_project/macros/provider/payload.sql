@@ -22,24 +22,50 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# The columns loan_external_id and loan_id_found_in: the first path that holds a loan id. #}
-{% macro loan_id_columns(about, below) -%}
-    {%- if about.loan_id_in -%}
-    coalesce(
-        {%- for path in about.loan_id_in %}
-        {{ loan_external_id(about.loan_id_pattern, at_notes(below ~ '.' ~ path)) }}
-        {{- ',' if not loop.last }}
+{#
+    The loan that a webhook names, for its FROM: what its places say together, so that two that name
+    different loans name none. What is weak counts only where no other place names a loan.
+    OFFSET 0: all are read once, from a payload that is unpacked once.
+#}
+{% macro loan_named(about, below) -%}
+    CROSS JOIN LATERAL (
+        SELECT
+            CASE
+                WHEN {{ loans_named(about.loan_id_pattern, 'strong') }} > 0
+                    THEN {{ loan_external_id(about.loan_id_pattern, 'strong') }}
+                ELSE {{ loan_external_id(about.loan_id_pattern, 'weak') }}
+            END AS loan
+        FROM (
+            SELECT
+                {{ texts_at(about.loan_id_in) }} AS strong,
+                {{ texts_at(about.loan_id_weakly_in) }} AS weak
+            FROM (SELECT payload -> '{{ below }}' AS payload FROM (SELECT 1) once OFFSET 0) unpacked
+            OFFSET 0
+        ) said
+        OFFSET 0
+    ) named
+{%- endmacro %}
+
+{# What stands at some paths, a line each. #}
+{% macro texts_at(paths) -%}
+    concat_ws(
+        E'\n', null
+        {%- for path in paths -%}
+        , {{ at_notes(path) }}
         {%- endfor %}
-    ) AS loan_external_id,
+    )
+{%- endmacro %}
+
+{# The columns loan_external_id and loan_id_found_in, the first path that names that loan. #}
+{% macro loan_id_columns(about, below) -%}
+    named.loan AS loan_external_id,
     CASE
-        {%- for path in about.loan_id_in %}
-        WHEN {{ loan_external_id(about.loan_id_pattern, at_notes(below ~ '.' ~ path)) }} IS NOT NULL
+        WHEN named.loan IS NULL THEN null
+        {%- for path in about.loan_id_in + about.loan_id_weakly_in %}
+        WHEN {{ loans_named(about.loan_id_pattern, at_notes(below ~ '.' ~ path)) }} > 0
             THEN '{{ path }}'
         {%- endfor %}
     END AS loan_id_found_in
-    {%- else -%}
-    null::text AS loan_external_id, null::text AS loan_id_found_in
-    {%- endif -%}
 {%- endmacro %}
 
 {# Letters and digits in lower case: how headers are compared, here as where they are read. #}

@@ -20,6 +20,7 @@
         replaces_id,
         {{ loan_id_columns(about, 'payload') }},
         {{ ist_date_of_epoch(at(payment ~ 'created_at')) }} AS payment_date,
+        5 AS day_exactness,
         {{ amount }} AS amount,
         CASE
             WHEN {{ is_lost }} THEN 'late_return'
@@ -56,6 +57,7 @@
         END AS refunded_amount,
         null::text AS refund_id
     FROM {{ raw }}
+    {{ loan_named(about, 'payload') }}
     WHERE
         {{ at(payment ~ 'id') }} IS NOT NULL
         AND (

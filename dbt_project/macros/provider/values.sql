@@ -57,9 +57,25 @@
 {%- endmacro %}
 
 {#
-    The loan id in a text such as `ugro-ln-000123/EMI5`, in Fineract's spelling, or null. An id
-    that runs on into other letters or digits is another id, so it is not taken.
+    The loan that a text such as `ugro-ln-000123/EMI5` names, in Fineract's spelling; null where it
+    names none, or two: which of them was meant is for a person to say.
 #}
 {% macro loan_external_id(pattern, text) -%}
-    substring(upper({{ text }}) FROM {{ literal('(?<![A-Z0-9])(' ~ pattern ~ ')(?![A-Z0-9])') }})
+    CASE
+        WHEN {{ loans_named(pattern, text) }} > 1 THEN (
+            SELECT min(id[1]) FROM regexp_matches(upper({{ text }}), {{ whole_loan_id(pattern) }}, 'g') named (id)
+            HAVING min(id[1]) = max(id[1])
+        )
+        ELSE substring(upper({{ text }}) FROM {{ whole_loan_id(pattern) }})
+    END
+{%- endmacro %}
+
+{# How many loan ids a text has, the same one again counted again. #}
+{% macro loans_named(pattern, text) -%}
+    regexp_count(upper({{ text }}), {{ whole_loan_id(pattern) }})
+{%- endmacro %}
+
+{# An id that runs on into other letters or digits is another id, so it is not taken. #}
+{% macro whole_loan_id(pattern) -%}
+    {{ literal('(?<![A-Z0-9])(' ~ pattern ~ ')(?![A-Z0-9])') }}
 {%- endmacro %}

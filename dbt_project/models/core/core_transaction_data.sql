@@ -98,7 +98,9 @@ folded AS (
         (array_agg(source_lender ORDER BY arrival))[1] AS source_lender,
         -- The facts are those of the payment, not those of its failure before or its return since.
         {{ first_known('loan', 'is_success DESC, arrival') }} AS loan,
-        {{ first_known('payment_date', 'is_success DESC, best') }} AS payment_date,
+        -- The day is that of the most exact report, whichever arrived first.
+        {{ first_known('payment_date', 'is_success DESC, status_rank DESC, day_exactness DESC, payment_date') }}
+            AS payment_date,
         {{ first_known('amount', 'is_success DESC, best') }} AS amount,
         (array_agg(is_success ORDER BY best))[1] AND NOT bool_or(is_moved) AS is_success,
         bool_or(is_success) AND NOT bool_or(is_moved) AS was_success,
