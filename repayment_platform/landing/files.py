@@ -46,11 +46,11 @@ ANALYZE_FROM = 20_000
 """Rows of a file after which the planner is told: CORE reads them before autovacuum comes by."""
 _ANALYZE = "ANALYZE {} (id, file_id, replaces_id, landed_at, loan_ref, payment_ref, outcome)"
 _COPY = """
-COPY {} (file_id, row_number, cells, loan_ref, payment_ref, payment_date, amount, outcome,
-         reason_code, reason_text, umrn, utr, method)
+COPY {} (file_id, row_number, cells, loan_ref, payment_ref, payment_date, presentation_date,
+         amount, outcome, reason_code, reason_text, umrn, utr, method)
 FROM STDIN (FORMAT BINARY)
 """
-_TYPES = ("int8", "int4", "text", "text", "text", "date", "numeric", *["text"] * 6)
+_TYPES = ("int8", "int4", "text", "text", "text", "date", "date", "numeric", *["text"] * 6)
 _JSONB_VERSION = "\1"
 """What precedes the text of a `jsonb` in the binary format."""
 

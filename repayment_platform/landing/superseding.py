@@ -3,9 +3,10 @@
 What belongs here: whether a file may be superseded, and which row of the new one stands for
 which row of the old. What does not: what changes by it (`changes`), the file itself (`files`).
 
-That the file is a correction is the operator's word, so every row that has a counterpart keeps
-that row's payment, however much of it was corrected: a payment that was posted is then changed,
-for a person to see, and never posted once more beside. Counterparts are found by `EVIDENCE`.
+That the file is a correction is the operator's word, so a row that has a counterpart keeps that
+row's payment while its reference, own UTR or day is still equal: a payment that was posted is
+then changed, for a person to see. Where all three are others a person is asked, and nothing is
+posted beside it meanwhile (docs/payments.md). Counterparts are found by `EVIDENCE`.
 """
 
 from typing import Any, LiteralString

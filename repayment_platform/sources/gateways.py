@@ -80,7 +80,7 @@ RAZORPAY_SETTLEMENT_RECON = Layout(
             required=True,
             date_formats=RAZORPAY_DATES,
         ),
-        "presentation_date": Column(("entity_created_at",), date_formats=RAZORPAY_DATES),
+        "payment_date_else": Column(("entity_created_at",), date_formats=RAZORPAY_DATES),
         "loan_ref": Column(("payment_notes", "notes"), json_keys=LOAN_KEYS),
         "loan_ref_else": Column(("order_receipt",)),
         "method": Column(("payment_method", "method")),

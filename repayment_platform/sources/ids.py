@@ -7,6 +7,7 @@ which columns hold them (`layouts`), their final spelling, which BASE gives them
 import json
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 
 from repayment_platform.sources.refusals import BadValue, RowReason
 
@@ -29,14 +30,17 @@ def is_rounded(text: str) -> bool:
 def intact(field: str, text: str) -> str | BadValue | None:
     """An id that begins with a digit; `0` stands for none.
 
-    One in scientific notation has lost its digits and is refused, and so is money: an unquoted
-    comma in the amount has shifted the cells. One that may be rounded is taken for what it is, but
-    tells no payments apart: two could have become one.
+    One in scientific notation is read where it shows all its digits, and refused where some are
+    lost. Money is refused: an unquoted comma in the amount has shifted the cells. One that may be
+    rounded is taken for what it is, but tells no payments apart: two could have become one.
     """
     if _SCIENTIFIC.fullmatch(text):
-        return BadValue(
-            RowReason.ID_DAMAGED_BY_EXCEL, f"{field} {text!r}: Excel cut off its digits"
-        )
+        number = Decimal(text)
+        if number.as_tuple().exponent != 0:
+            return BadValue(
+                RowReason.ID_DAMAGED_BY_EXCEL, f"{field} {text!r}: Excel cut off its digits"
+            )
+        text = f"{number:f}"
     if text[-3:-2] == "." and _MONEY.fullmatch(text):
         return BadValue(
             RowReason.SHIFTED_CELLS, f"{field} {text!r}: an amount, perhaps split by its comma"

@@ -56,14 +56,16 @@ class Layout:
     """One set of columns in which a source may send its files.
 
     Fields: `loan_ref`, `loan_ref_else`, `amount`, `refunded`, `payment_date`,
-    `presentation_date`, `status`, `reason_code`, `reason_text`, `payment_id`, `payment_order`,
-    `refund_of`, `umrn`, `utr`, `method`, `currency`, `row_type`, `line_id`, `settlement_id`,
-    `settlement_date`, `settled`, `fee`, `tax`, `credit`, `debit`, `tag_n`, `tagged_n`.
-    The payment date is `payment_date`, or where that is empty `presentation_date`. The loan is the
-    one that `loan_ref`, `loan_ref_else` and the tags name; a row that names two names none.
-    `refunded` is how much of a payment has been given back so far, which dbt reads from the cell.
-    `payment_order` is an order that was made for one payment and names it before `payment_id`
-    does; `refund_of` names the payment that a refund row takes back.
+    `payment_date_else`, `presentation_date`, `status`, `reason_code`, `reason_text`,
+    `payment_id`, `payment_order`, `refund_of`, `umrn`, `utr`, `method`, `currency`, `row_type`,
+    `line_id`, `settlement_id`, `settlement_date`, `settled`, `fee`, `tax`, `credit`, `debit`,
+    `tag_n`, `tagged_n`.
+    The payment date is the first of `payment_date`, `payment_date_else` and `presentation_date`
+    that is not empty. `presentation_date` is a mandate's day of presentation, which is kept
+    beside it. The loan is the one that `loan_ref`, `loan_ref_else` and the tags name; a row that
+    names two names none. `refunded` is how much of a payment has been given back so far, and
+    `payment_order` an order that was made for one payment; dbt reads both from their cells.
+    `refund_of` names the payment that a refund row takes back.
     Lines of settlements have a `line_id` that stays the same in every download. `settled` is the
     net that reached the bank under `utr`; `credit` and `debit` are what a line paid out or took,
     which its amount, `fee` and `tax` must explain.
@@ -86,6 +88,11 @@ class Layout:
     """The unit of amounts where the layout fixes it; else the source's."""
     section: str = ""
     """The table stands below a line, or in a sheet, whose `canonical` text holds this."""
+
+    @property
+    def presents(self) -> bool:
+        """Whether a row may state a mandate's day of presentation."""
+        return "presentation_date" in self.columns
 
 
 RUPEES, PAISE = "rupees", "paise"

@@ -31,12 +31,14 @@ from repayment_platform.sources.layouts import (
 )
 
 __all__ = [
+    "ISSUED_NAMESPACES",
     "LENDERS",
     "SOURCES",
     "Kind",
     "Lender",
     "Outcome",
     "PostingMode",
+    "References",
     "Source",
     "UnknownSource",
     "automated_lenders",
@@ -59,6 +61,17 @@ class Kind(StrEnum):
     RAZORPAY = "razorpay"
     CASHFREE = "cashfree"
     FILE = "file"
+
+
+class References(StrEnum):
+    """How far a payment reference of a source can be trusted to name one payment."""
+
+    ISSUED = "issued"
+    """Given by the payment system, one for each payment, for ever."""
+    REPORTED = "reported"
+    """Unique where it comes from, but a later file may call the same debit otherwise."""
+    LOOSE = "loose"
+    """Free text: counts within one loan only."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +100,9 @@ class Source:
     """`paise` or `rupees`: a property of the format, never guessed from a number."""
     ref_namespace: str | None = None
     """Prefix of this source's `payment_ref`; None where it names no single payment. Two sources
-    share one only when they report the ids of one issuer: equal refs are the same payment."""
+    share one only when they report the ids of one issuer."""
+    references: References | None = None
+    """What its payment references are; None where it has none."""
     loan_id_in: tuple[str, ...] = ()
     """Webhooks: JSON paths below `payload` (Razorpay) or `data` (Cashfree) where the loan may
     stand. An event that names different loans there names none."""
@@ -96,7 +111,7 @@ class Source:
     layouts: tuple[Layout, ...] = ()
     null_texts: tuple[str, ...] = ("", "-", "na", "n/a", "null", "none", "nan")
     match_group: str | None = None
-    """Sources of one group report the same payments (docs/payments.md, `same_money`)."""
+    """Sources of one group report the same payments (docs/payments.md)."""
     match_days: int = 0
     """Within a group: how many days apart two reports of one payment may be dated."""
     usual_days: int = 90
@@ -133,6 +148,7 @@ _SOURCES = (
         "RAZORPAY",
         PAISE,
         "razorpay",
+        References.ISSUED,
         loan_id_in=RAZORPAY_LOAN_ID_IN,
     ),
     Source(
@@ -142,6 +158,7 @@ _SOURCES = (
         "RAZORPAY",
         PAISE,
         "razorpay",
+        References.ISSUED,
         loan_id_in=RAZORPAY_LOAN_ID_IN,
         match_group="vivriti-gateway",
         match_days=2,
@@ -153,6 +170,7 @@ _SOURCES = (
         "CASHFREE",
         RUPEES,
         "cashfree",
+        References.ISSUED,
         loan_id_in=CASHFREE_LOAN_ID_IN,
         loan_id_weakly_in=CASHFREE_LOAN_ID_WEAKLY_IN,
     ),
@@ -163,6 +181,7 @@ _SOURCES = (
         "CASHFREE",
         RUPEES,
         "cashfree",
+        References.ISSUED,
         loan_id_in=CASHFREE_LOAN_ID_IN,
         loan_id_weakly_in=CASHFREE_LOAN_ID_WEAKLY_IN,
     ),
@@ -176,6 +195,7 @@ _SOURCES = (
         "NACH",
         RUPEES,
         "nach-dmi",
+        References.REPORTED,
         layouts=(NACH_WITH_REFERENCE, ACH_DEBIT),
         match_group="dmi",
         match_days=3,
@@ -187,6 +207,7 @@ _SOURCES = (
         "NACH",
         RUPEES,
         "nach-gb",
+        References.REPORTED,
         layouts=(NACH_WITH_REFERENCE, ACH_DEBIT),
     ),
     Source(
@@ -196,6 +217,7 @@ _SOURCES = (
         "NACH",
         RUPEES,
         "nach-ikf",
+        References.REPORTED,
         layouts=(NACH_WITH_REFERENCE, ACH_DEBIT),
     ),
     Source(
@@ -205,6 +227,7 @@ _SOURCES = (
         "NACH",
         RUPEES,
         "nach-shivalik",
+        References.REPORTED,
         layouts=(NACH_WITH_REFERENCE, ACH_DEBIT),
         match_group="shivalik",
         match_days=3,
@@ -216,6 +239,7 @@ _SOURCES = (
         "NACH",
         RUPEES,
         "nach-ugro",
+        References.REPORTED,
         layouts=(NACH_WITH_REFERENCE, ACH_DEBIT),
     ),
     Source(
@@ -225,6 +249,7 @@ _SOURCES = (
         "PAYMENT",
         RUPEES,
         "dmi",
+        References.REPORTED,
         layouts=(DMI_COLLECTION_UPDATE,),
         match_group="dmi",
         match_days=3,
@@ -246,6 +271,7 @@ _SOURCES = (
         "RAZORPAY",
         RUPEES,
         "razorpay",
+        References.ISSUED,
         layouts=(RAZORPAY_PAYMENTS_REPORT, RAZORPAY_SETTLEMENT_RECON),
     ),
     Source(
@@ -255,6 +281,7 @@ _SOURCES = (
         "CASHFREE",
         RUPEES,
         "cashfree",
+        References.ISSUED,
         layouts=(CASHFREE_SETTLEMENT_RECON,),
     ),
     Source(
@@ -264,6 +291,7 @@ _SOURCES = (
         "CASHFREE",
         RUPEES,
         "cashfree",
+        References.ISSUED,
         layouts=(CASHFREE_SETTLEMENT_RECON,),
     ),
     Source(
@@ -279,6 +307,19 @@ _SOURCES = (
 )
 
 SOURCES: dict[str, Source] = {source.table: source for source in _SOURCES}
+
+ISSUED_NAMESPACES = tuple(
+    sorted(
+        {
+            namespace
+            for source in _SOURCES
+            if source.references is References.ISSUED and source.ref_namespace
+            for namespace in (source.ref_namespace, f"{source.ref_namespace}-order")
+        }
+    )
+)
+"""Of references of which there is one for each payment: the payments' ids, and the orders that a
+gateway makes for one payment."""
 
 
 def source_named(name: str) -> Source:

@@ -39,6 +39,7 @@ Ids = Sequence[str | BadValue | None]
 _Words = tuple[str | None, str | None, str | None, str | None]
 ColumnOf = Callable[[str], Texts]
 
+_DAYS = ("payment_date", "payment_date_else", "presentation_date")
 _TAKEN_BACK = (Outcome.REFUND, Outcome.LATE_RETURN)
 
 
@@ -48,6 +49,8 @@ class Payment(NamedTuple):
     loan_ref: str | None
     payment_ref: str | None
     payment_date: date
+    presentation_date: date | None
+    """Of a mandate's debit, where the row states it."""
     amount: Decimal
     """Rupees."""
     outcome: Outcome
@@ -90,6 +93,7 @@ class RowReader:
         self._parse_amount = parse_paise if unit == PAISE else parse_rupees
         self._amounts = Known(self.amount)
         self._dates = Known(self._date)
+        self._presented: Known[str | None, date | None] = Known(self._presentation)
         self._said: Known[_Words, Outcome] = Known(lambda words: resolve_outcome(layout, *words))
         self._cleaned = Known(self._text)
 
@@ -99,11 +103,12 @@ class RowReader:
         amounts = self._amounts.all(column("amount"))
         outcomes, codes = self._outcomes(column)
         umrns, utrs = self._ids(column, "umrn"), self._ids(column, "utr")
-        dates = zip(column("payment_date"), column("presentation_date"), strict=True)
+        dates = zip(*(column(field) for field in _DAYS), strict=True)
         values: tuple[Sequence[object], ...] = (
             within_limit("loan_ref", self._loans(column)),
             within_limit("payment_ref", self._references(column, outcomes, umrns, utrs)),
             self._dates.all(dates),
+            self._presented.all(column("presentation_date")),
             self._directed(amounts, outcomes),
             outcomes,
             codes,
@@ -175,11 +180,15 @@ class RowReader:
         said = zip(column("row_type"), column("status"), codes, reasons, strict=True)
         return self._said.all(said), codes
 
-    def _date(self, texts: tuple[str | None, str | None]) -> date:
-        for field, text in zip(("payment_date", "presentation_date"), texts, strict=True):
+    def _date(self, texts: tuple[str | None, ...]) -> date:
+        for field, text in zip(_DAYS, texts, strict=True):
             if text is not None:
                 return parse_date(text, self._layout.columns[field].date_formats)
         raise BadValue(RowReason.MISSING_VALUE, "no payment date")
+
+    def _presentation(self, text: str | None) -> date | None:
+        formats = self._layout.columns["presentation_date"].date_formats if text else ()
+        return parse_date(text, formats) if text else None
 
     def _ids(self, column: ColumnOf, field: str) -> Ids:
         """Ids as texts; one that Excel rounded is refused, for its digits are lost."""
@@ -252,13 +261,6 @@ class RowReader:
             reference(prefix, value, umrn, utr)
             for value, umrn, utr in zip(ids, umrns, utrs, strict=True)
         ]
-        if "payment_order" in self._places:
-            pattern = self._layout.columns["payment_order"].pattern
-            orders = zip(column("payment_order"), refs, strict=True)
-            refs = [
-                f"{self._namespace}-order:{order}" if is_like(pattern, order) else ref
-                for order, ref in orders
-            ]
         if self._layout.row_types:
             said = zip(outcomes, refs, strict=True)
             refs = [None if outcome is Outcome.FAILED else ref for outcome, ref in said]

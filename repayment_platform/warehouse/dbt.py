@@ -123,7 +123,7 @@ def _generated() -> dict[Path, str]:
     return {
         models / "sources.yml": json.dumps(_sources(), indent=2),  # JSON is YAML
         models / "core_observation.sql": _observation(),
-        models / "core_match_group.sql": _match_group(),
+        models / "core_source.sql": _source(),
         PROJECT / "macros" / "generated" / "registry.sql": _registry(),
     }
 
@@ -163,6 +163,7 @@ def _told_to_macros(source: Source) -> dict[str, Any]:
         "reports": source.reports,
         "unit": source.unit,
         "ref_namespace": source.ref_namespace,
+        "references": source.references and source.references.value,
         "loan_id_in": list(source.loan_id_in),
         "loan_id_weakly_in": list(source.loan_id_weakly_in),
         "loan_id_pattern": lender.loan_id_pattern,
@@ -195,13 +196,21 @@ def _observation() -> str:
     return "\nUNION ALL\n".join(selects) + "\n"
 
 
-def _match_group() -> str:
+def _source() -> str:
+    """What the registry says of each source that matters for telling payments apart."""
     rows = ",\n".join(
-        f"    ('{source.table}', '{source.match_group}', {source.match_days})"
+        f"    ({_text(source.table)}, {_text(source.reports)}, {_text(source.match_group)},"
+        f" {source.match_days}, ARRAY[{presenting}]::text[])"
         for source in SOURCES.values()
-        if source.match_group
+        for presenting in [", ".join(_text(each.name) for each in source.layouts if each.presents)]
     )
     return (
-        "SELECT raw_table::text, match_group::text, match_days::integer\n"
-        f"FROM (VALUES\n{rows}\n) declared (raw_table, match_group, match_days)\n"
+        "SELECT raw_table::text, channel::text, match_group::text, match_days::integer,\n"
+        "    presenting_layouts\n"
+        f"FROM (VALUES\n{rows}\n)\n"
+        "declared (raw_table, channel, match_group, match_days, presenting_layouts)\n"
     )
+
+
+def _text(value: str | None) -> str:
+    return "null" if value is None else f"'{value}'"

@@ -1,7 +1,7 @@
 """Bringing a database to the state this code expects.
 
 What belongs here: running the migrations and making what they do not: Dagster's schema and the
-RAW tables of the registry. What does not: the SQL of a migration (`migrations/versions`).
+what follows from the registry. What does not: the SQL of a migration (`migrations/versions`).
 
 alembic and SQLAlchemy are imported only when there is something to do; they take longer to
 load than most commands take to run.
@@ -13,7 +13,7 @@ import psycopg
 from psycopg import sql
 
 from repayment_platform.sources.registry import SOURCES
-from repayment_platform.warehouse.raw_tables import make_raw_tables
+from repayment_platform.warehouse.raw_tables import make_is_issued, make_raw_tables
 from repayment_platform.warehouse.urls import DAGSTER_SCHEMA, DatabaseUrls
 
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -68,3 +68,4 @@ def _upgrade(urls: DatabaseUrls) -> None:
         schema = sql.Identifier(DAGSTER_SCHEMA)
         driver.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
         make_raw_tables(driver)
+        make_is_issued(driver)

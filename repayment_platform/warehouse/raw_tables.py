@@ -1,20 +1,35 @@
-"""The RAW tables: one per registered source, made from the two shapes of the first migration.
+"""What the database has of the registry: RAW tables, and which references are issued.
 
-What belongs here: making the tables that the registry names and their rows in CORE_RAW_CUT.
-What does not: what is in them (`landing`), and any other table (`migrations`).
+What belongs here: making the tables that the registry names from the two shapes of the first
+migration, their rows in CORE_RAW_CUT, and CORE.is_issued. What does not: what is in them
+(`landing`), and any other table (`migrations`).
 """
 
 from typing import Any
 
 from psycopg import Connection, sql
 
-from repayment_platform.sources.registry import SOURCES, Kind, Source
+from repayment_platform.sources.registry import ISSUED_NAMESPACES, SOURCES, Kind, Source
 
 
 def make_raw_tables(connection: Connection[Any]) -> None:
     """Make the missing tables; what exists stays as it is."""
     for source in SOURCES.values():
         _make(connection, source)
+
+
+_IS_ISSUED = """
+CREATE OR REPLACE FUNCTION "CORE".is_issued(payment_ref text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN split_part(payment_ref, ':', 1) IN ({})
+"""
+
+
+def make_is_issued(connection: Connection[Any]) -> None:
+    """Make the function that tells whether a reference was given by a payment system, one for
+    each payment: posting allows one repayment for each of these."""
+    namespaces = sql.SQL(", ").join(map(sql.Literal, ISSUED_NAMESPACES))
+    connection.execute(sql.SQL(_IS_ISSUED).format(namespaces))
 
 
 _SETTLEMENTS = "CREATE INDEX IF NOT EXISTS {settlements} ON {table} {settled}"

@@ -221,9 +221,11 @@ def test_the_planner_knows_of_a_large_file_at_once(
     ingest: Ingest, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "ANALYZE_FROM", 10)
-    planned = f"""SELECT reltuples FROM pg_class WHERE oid = '"RAW"."{NACH}"'::regclass"""
+    # 0 instead of -1 where PostgreSQL has looked at the empty table by itself.
+    planned = f"""SELECT greatest(reltuples, 0) FROM pg_class
+                  WHERE oid = '"RAW"."{NACH}"'::regclass"""
     ingest(text_of(*(row(Presentation_Reference=f"A{n}") for n in range(9))))
-    assert connection.execute(planned).fetchone() == (-1,)
+    assert connection.execute(planned).fetchone() == (0,)
     ingest(text_of(*(row(Presentation_Reference=f"B{n}") for n in range(10))))
     assert connection.execute(planned).fetchone() == (19,)
 

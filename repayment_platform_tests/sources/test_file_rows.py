@@ -39,7 +39,7 @@ def refused(folder: Path, **changes: str) -> str:
 
 def test_a_plain_row_is_read(tmp_path: Path) -> None:
     assert one(tmp_path) == Payment(
-        "DMI-APP-1", "nach-dmi:NPT1", date(2025, 11, 6), Decimal("500.00"), "success",  # type: ignore[arg-type]
+        "DMI-APP-1", "nach-dmi:NPT1", date(2025, 11, 6), None, Decimal("500.00"), "success",  # type: ignore[arg-type]
         None, None, "HDFC7011311230001234", "ICIC531012345678", None,
     )  # fmt: skip
 

@@ -107,13 +107,16 @@ def test_the_loan_is_in_the_orders_id_or_else_in_a_tag_for_it(
     assert [payment.loan_ref for payment in seen.payments] == [loan_ref]
 
 
-def test_a_payment_by_link_is_named_by_the_order_that_was_made_for_it(tmp_path: Path) -> None:
+def test_a_payment_by_link_has_the_gateways_id_and_its_order_beside_it(tmp_path: Path) -> None:
     rows = [
         event("PAYMENT", 1, "500.00", "498.00", **LINK),
         event("REFUND", 2, "500.00", "-500.00", **LINK, CashFree_Reference_Id=""),
     ]
     seen = read_text(tmp_path, recon_file(*rows), SOURCE)
-    assert [p.payment_ref for p in seen.payments] == ["cashfree-order:CFPay_abc_1"] * 2
+    assert [(p.payment_ref, p.loan_ref) for p in seen.payments] == [
+        ("cashfree:5114900000001", "GB-LN-00045"),
+        (None, "CFPay_abc_1"),
+    ]
 
 
 @pytest.mark.parametrize(
