@@ -73,6 +73,13 @@ class Case:
         """Loans of the payments that a person is asked about."""
         return {row["loan_external_id"] for row in questions(self.platform.models)}
 
+    def asked_of(self, loan: str, on: date) -> bool:
+        """Whether a person is asked about a payment of that day alone, by a hold of its own."""
+        keys = {r["source_key"] for r in self.platform.models.core()
+                if (r["loan_external_id"], r["payment_date"]) == (loan, on)}  # fmt: skip
+        holds = self.platform.models.holds()
+        return any(h["source_key"] in keys for h in holds if h["decision"] is None)
+
     def undo(self, loan: str) -> None:
         """Undo the loan's repayment in Fineract, as the exception asks for."""
         [key] = [r["externalId"] for r in self.platform.sandbox.get("ledger")
@@ -101,12 +108,11 @@ def test_cleared_again_after_its_return_it_is_posted_or_asked_about(case: Case) 
     assert "DMI-APP-901" in case.asked()
     case.undo("DMI-APP-901")
     case.step(3)
-    assert case.posted()["DMI-APP-901"] == 1 or "DMI-APP-901" in case.asked()
+    assert case.posted()["DMI-APP-901"] == 1 or case.asked_of("DMI-APP-901", date(2026, 11, 10))
 
 
 @pytest.mark.case("02_upi_and_nach_taken_for_one")
 @pytest.mark.parametrize("loan", ["DMI-APP-902", "SHIV-LN-902"])
-@wrong("the debit joins the UPI payment")
 def test_a_upi_payment_and_a_cleared_debit_are_two_or_asked_about(case: Case, loan: str) -> None:
     case.step(1)
     assert case.posted()[loan] == 1
@@ -115,7 +121,6 @@ def test_a_upi_payment_and_a_cleared_debit_are_two_or_asked_about(case: Case, lo
 
 
 @pytest.mark.case("04_file_sent_again_without_supersedes")
-@wrong("posted twice")
 def test_a_file_sent_again_with_its_settlement_date_is_one_repayment(case: Case) -> None:
     case.step(1)
     case.step(2)
@@ -123,7 +128,6 @@ def test_a_file_sent_again_with_its_settlement_date_is_one_repayment(case: Case)
 
 
 @pytest.mark.case("04_file_sent_again_without_supersedes")
-@wrong("both amounts are posted")
 def test_a_file_sent_again_with_a_corrected_amount_is_one_repayment_and_asked(case: Case) -> None:
     case.step(1)
     case.step(2)
@@ -132,7 +136,6 @@ def test_a_file_sent_again_with_a_corrected_amount_is_one_repayment_and_asked(ca
 
 @pytest.mark.case("05_reference_spelled_otherwise")
 @pytest.mark.parametrize("loan", ["IKF-LN-9051", "IKF-LN-9052", "IKF-LN-9053"])
-@wrong("posted twice")
 def test_a_reference_spelled_otherwise_is_one_repayment(case: Case, loan: str) -> None:
     case.step(1)
     case.step(2)
@@ -141,7 +144,6 @@ def test_a_reference_spelled_otherwise_is_one_repayment(case: Case, loan: str) -
 
 @pytest.mark.case("06_bounce_after_success")
 @pytest.mark.parametrize("loan", ["DMI-APP-906", "DMI-APP-9061", "ARTH-LN-906"])
-@wrong("a bounce after a success says nothing")
 def test_a_bounce_after_the_success_is_asked_about(case: Case, loan: str) -> None:
     case.step(1)
     assert case.posted()[loan] == 1
@@ -150,7 +152,6 @@ def test_a_bounce_after_the_success_is_asked_about(case: Case, loan: str) -> Non
 
 
 @pytest.mark.case("08_return_names_another_loan")
-@wrong("the other loan's repayment is to be undone")
 def test_a_return_that_names_another_loan_is_a_question_of_its_own(case: Case) -> None:
     case.step(1)
     case.step(2)
@@ -192,7 +193,6 @@ def test_a_payment_of_last_year_is_held(case: Case) -> None:
 
 
 @pytest.mark.case("11_six_days_apart_one_utr")
-@wrong("posted twice")
 def test_two_sources_of_one_utr_six_days_apart_are_one_repayment(case: Case) -> None:
     case.step(1)
     assert case.posted()["DMI-APP-911"] == 1
@@ -200,7 +200,6 @@ def test_two_sources_of_one_utr_six_days_apart_are_one_repayment(case: Case) -> 
 
 @pytest.mark.case("12_reference_resaved_by_a_spreadsheet")
 @pytest.mark.parametrize("loan", ["IKF-LN-001001", "IKF-LN-001002"])
-@wrong("posted twice")
 def test_a_reference_resaved_by_a_spreadsheet_is_one_repayment(case: Case, loan: str) -> None:
     case.step(1)
     case.step(2)

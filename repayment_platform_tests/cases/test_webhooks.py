@@ -35,7 +35,6 @@ def test_a_payment_on_a_link_has_its_own_day_whichever_event_comes_first(
     assert payment["payment_date"] == date(2026, 11, 20)
 
 
-@wrong("the hold still says that all was refunded")
 def test_a_refund_that_failed_is_told_or_holds_no_more(platform: Platform) -> None:
     for event in events("refund_failed_and_usd"):
         platform.models.event(UGRO, event)
@@ -44,7 +43,6 @@ def test_a_refund_that_failed_is_told_or_holds_no_more(platform: Platform) -> No
     assert all("failed" in reason for reason in told)
 
 
-@wrong("nobody is told")
 def test_a_payment_in_another_currency_is_asked_about(platform: Platform) -> None:
     for event in events("refund_failed_and_usd"):
         platform.models.event(UGRO, event)

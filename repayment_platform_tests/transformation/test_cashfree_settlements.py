@@ -77,7 +77,9 @@ def test_the_sample_lands_as_text_and_as_workbook_with_the_same_meaning(
     for path in (SAMPLE, book):
         result = ingest_file(models.urls.psycopg, path, REPORT, received_by="test")
         assert (result.status, result.rows_landed, result.rows_quarantined) == ("landed", 2, 0)
-        seen.append([{**row, "raw_id": 0, "landed_at": 0} for row in models.base(REPORT)[-2:]])
+        seen.append(
+            [{**row, "raw_id": 0, "landed_at": 0, "file_id": 0} for row in models.base(REPORT)[-2:]]
+        )
     assert seen[0] == seen[1]
     payment, refund = seen[0]
     assert (payment["loan_external_id"], str(payment["amount"])) == (LOAN, "12500.50")
@@ -118,7 +120,7 @@ def test_a_day_without_a_settlement_lands_as_a_file_of_no_rows(
 def test_webhook_link_event_and_line_are_one_matched_payment_in_every_order(
     models: Warehouse, tmp_path: Path, order: tuple[str, ...]
 ) -> None:
-    """The link's event does not know cf_payment_id, so all three name the link's order."""
+    """The link's event does not know cf_payment_id, but all three name the link's order."""
     link = sample("cashfree_payment_link_event")
     link["data"]["order"] |= {"order_id": ORDER, "order_amount": "12500.50"}
     for name in order:
@@ -129,7 +131,7 @@ def test_webhook_link_event_and_line_are_one_matched_payment_in_every_order(
         models.assign_keys()
     [record] = records(models)
     assert (record["match_status"], record["payment_ref"]) == (
-        "matched", f"cashfree-order:{ORDER}",
+        "matched", f"cashfree:{CF_PAYMENT}",
     )  # fmt: skip
     assert (record["gateway_amount"], record["settled_amount"]) == (record["amount"],) * 2
     assert (str(record["amount"]), str(record["payment_date"])) == ("12500.50", "2025-11-19")

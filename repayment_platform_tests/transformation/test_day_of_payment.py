@@ -40,7 +40,7 @@ def test_the_banks_day_outweighs_the_lenders(models: Warehouse, bank_first: bool
     assert day_in_core(models) == day(7)
 
 
-@pytest.mark.parametrize("order", permutations([day(6), day(7), day(8)]))
+@pytest.mark.parametrize("order", [*permutations([day(6), day(7), day(8)])])
 def test_of_reports_as_exact_the_earliest_day_counts(
     models: Warehouse, order: tuple[date, ...]
 ) -> None:

@@ -13,28 +13,34 @@ from repayment_platform_tests.transformation.test_observations import sample
 from repayment_platform_tests.transformation.test_withdrawals import COLLECTION, PAYMENT
 
 SHIV_NACH, SHIV_PAYMENT = "RAW_SHIVALIK_NACH_CSV", "RAW_SHIVALIK_PAYMENT_CSV"
-SHIV_HEADER = ("Loan Account No", "Paid Amount", "Payment Date", "Payment Status")
+SHIV_HEADER = ("Loan Account No", "Paid Amount", "Payment Date", "Payment Status", "UTR")
 
 
 def held(platform: Platform) -> list[tuple[str, str | None]]:
     return [(each.reason_code, each.loan) for each in open_holds(platform.models.connection)]
 
 
-def test_a_payment_row_that_comes_again_in_another_file_is_held(platform: Platform) -> None:
+@pytest.mark.parametrize("utr", ["ICIC1", ""])
+def test_a_payment_row_that_comes_again_in_another_file_is_the_same_or_held(
+    platform: Platform, utr: str
+) -> None:
+    """It is the same while it says the same; a blank in place of a UTR may be another payment."""
     loans = [{"externalId": "SHIV-LN-1"}]
     platform.sandbox.post("loans", loans)
     platform.land(["SHIV-LN-1", *loan(1, "A")[1:]], source=SHIV_NACH)  # of the day before
     row = ["SHIV-LN-1", "500.00", "07/11/2025", "Success"]
-    platform.land(row, source=SHIV_PAYMENT, header=SHIV_HEADER)
+    platform.land([*row, "ICIC1"], source=SHIV_PAYMENT, header=SHIV_HEADER)
     platform.run()
     assert platform.models.rules() == ["new", "same_money"]
 
-    another = ["SHIV-LN-1", "70.00", "07/11/2025", "Success"]
-    platform.land(row, another, source=SHIV_PAYMENT, header=SHIV_HEADER)
+    another = ["SHIV-LN-1", "70.00", "07/11/2025", "Success", "ICIC2"]
+    platform.land([*row, utr], another, source=SHIV_PAYMENT, header=SHIV_HEADER)
     platform.run()
 
-    assert platform.ledger() == [("SHIV-LN-1", "500.00"), ("SHIV-LN-1", "70.00")]
-    assert held(platform) == [("possible_duplicate", "SHIV-LN-1")]
+    posted, asked = [("SHIV-LN-1", "500.00"), ("SHIV-LN-1", "70.00")], []
+    if not utr:  # then 70.00 may be a correction of 500.00
+        posted, asked = posted[:1], [("possible_duplicate", "SHIV-LN-1")] * 2
+    assert (platform.ledger(), held(platform)) == (posted, asked)
 
 
 def test_a_corrected_row_that_comes_again_in_a_later_file_is_held(platform: Platform) -> None:
@@ -85,6 +91,18 @@ def test_a_return_with_a_reference_that_no_payment_bears_is_told(platform: Platf
     [exception] = platform.table("CORE_EXCEPTION")
     assert exception["kind"] == "return_without_payment"
     assert "late return of 500.00 rupees" in exception["detail"]["what"]
+
+
+def test_a_bounce_that_may_be_of_two_payments_is_told_and_names_them(platform: Platform) -> None:
+    platform.land(loan(4, ""), loan(4, ""))
+    platform.land(loan(4, "", Status="Bounce"))
+    platform.run()
+
+    [exception] = platform.table("CORE_EXCEPTION")
+    assert exception["kind"] == "return_without_payment"
+    keys = [payment["source_key"] for payment in platform.models.core() if payment["is_success"]]
+    assert len(keys) == 2
+    assert all(key in exception["detail"]["what"] for key in keys)
 
 
 def test_a_webhook_of_a_success_that_cannot_be_read_is_told_until_another_can(

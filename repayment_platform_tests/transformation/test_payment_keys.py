@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from repayment_platform.sources.keys import source_key
-from repayment_platform_tests.transformation.warehouse import Warehouse
+from repayment_platform_tests.transformation.warehouse import START, Warehouse
 
 ARTHMATE, IKF = "RAW_ARTHMATE_NACH_CSV", "RAW_IKF_NACH_CSV"
 NACH, PAYMENT = "RAW_DMI_NACH_CSV", "RAW_DMI_PAYMENT_CSV"
@@ -25,19 +25,51 @@ def test_a_new_payment_gets_the_formula_key(models: Warehouse) -> None:
     assert models.rules() == ["new"]
 
 
-def test_a_reference_seen_before_keeps_its_key_whatever_else_changed(models: Warehouse) -> None:
-    first = models.file_row(NACH, ref="nach:1")
+def test_an_issued_reference_keeps_its_key_whatever_amount_and_day_it_comes_with(
+    models: Warehouse,
+) -> None:
+    first = models.file_row(REPORT, "UGRO-LN-1", ref="razorpay:pay_1")
     models.assign_keys()
-    again = models.file_row(NACH, "DMI-APP-2", "9.99", "2025-12-01", ref="nach:1")
+    again = models.file_row(REPORT, "UGRO-LN-1", "9.99", "2025-12-01", ref="razorpay:pay_1")
     models.assign_keys()
     assert models.keys()[again]["source_key"] == models.keys()[first]["source_key"]
     assert models.rules() == ["new", "same_ref"]
 
 
-def test_observations_of_one_reference_that_arrive_together_share_a_key(models: Warehouse) -> None:
-    models.file_row(NACH, ref="nach:1")
-    models.file_row(NACH, "DMI-APP-2", ref="nach:1")
-    models.file_row(NACH, amount="5.00", ref="nach:1")
+def test_an_issued_reference_with_another_loan_is_asked_about(models: Warehouse) -> None:
+    models.file_row(REPORT, "UGRO-LN-1", ref="razorpay:pay_1")
+    models.file_row(REPORT, "UGRO-LN-2", ref="razorpay:pay_1")
+    models.assign_keys()
+    assert models.rules() == ["new", "held"]
+    assert {hold["reason_code"] for hold in models.holds()} == {
+        "possible_duplicate",
+        "another_loan",
+    }
+
+
+def test_a_reported_reference_of_another_day_and_amount_on_another_loan_is_another_payment(
+    models: Warehouse,
+) -> None:
+    models.file_row(NACH, ref="nach-dmi:1")
+    models.file_row(NACH, "DMI-APP-2", "9.99", "2025-12-01", ref="nach-dmi:1")
+    models.assign_keys()
+    assert models.rules() == ["new", "new"]
+    assert models.holds() == []
+
+
+@pytest.mark.parametrize("other", [{"loan": "DMI-APP-2"}, {"on": "2025-12-05"}, {"amount": "5.00"}])
+def test_a_reported_reference_used_again_is_asked_about(
+    models: Warehouse, other: dict[str, str]
+) -> None:
+    models.file_row(NACH, ref="nach-dmi:1")
+    models.file_row(NACH, **other, ref="nach-dmi:1")  # type: ignore[arg-type]
+    models.assign_keys()
+    assert models.rules() == ["new", "held"]
+
+
+def test_reports_of_one_reference_that_arrive_together_share_a_key(models: Warehouse) -> None:
+    for _ in range(3):
+        models.file_row(NACH, ref="nach-dmi:1")
     models.assign_keys()
     assert {key["source_key"] for key in models.keys().values()} == {FORMULA}
 
@@ -51,9 +83,9 @@ def test_a_payment_reported_by_two_sources_of_a_group_is_one(models: Warehouse) 
 
 
 @pytest.mark.parametrize(
-    ("day", "rule"), [("08", "same_money"), ("09", "held"), ("10", "held"), ("11", "new")]
+    ("day", "rule"), [("08", "same_money"), ("09", "held"), ("11", "held"), ("12", "new")]
 )
-def test_reports_further_apart_than_match_days_are_a_question_and_after_five_days_two_payments(
+def test_reports_further_apart_than_match_days_are_a_question_and_after_six_days_two_payments(
     models: Warehouse, day: str, rule: str
 ) -> None:
     models.file_row(NACH, ref="nach:1", on="2025-11-05")
@@ -89,38 +121,64 @@ def test_a_payment_takes_one_report_of_a_source(models: Warehouse) -> None:
     assert models.rules() == ["new", "same_money", "new"]
 
 
-def test_a_report_that_fits_several_payments_is_held(models: Warehouse) -> None:
-    models.file_row(NACH, ref="nach:1", on="2025-11-05")
-    models.file_row(NACH, ref="nach:2", on="2025-11-06")
+def test_of_several_payments_that_only_money_speaks_for_the_oldest_is_taken(
+    models: Warehouse,
+) -> None:
+    first = models.file_row(NACH, ref="nach-dmi:1", on="2025-11-05")
+    models.file_row(NACH, ref="nach-dmi:2", on="2025-11-06")
     late = models.file_row(PAYMENT, ref="dmi:T1", on="2025-11-07")
     models.assign_keys()
-    assert models.rules() == ["new", "new", "held"]
-    [hold] = models.holds()
-    assert hold["source_key"] == models.keys()[late]["source_key"]
+    assert models.rules() == ["new", "new", "same_money"]
+    assert models.keys()[late]["source_key"] == models.keys()[first]["source_key"]
 
 
-def test_a_payment_with_another_reference_of_the_namespace_does_not_match(
+def test_it_is_asked_about_where_another_one_could_be_its_own_report_again(
     models: Warehouse,
 ) -> None:
-    models.file_row("RAW_SHIVALIK_NACH_CSV", "SHIV-LN-1", ref="nach:1")
-    models.file_row("RAW_SHIVALIK_PAYMENT_CSV", "SHIV-LN-1", ref="nach:2")
+    """The lender's T2 joins the second debit, or is T1 under another name."""
+    models.file_row(NACH, ref="nach-dmi:1", on="2025-11-05")
+    models.file_row(PAYMENT, ref="dmi:T1", on="2025-11-05")
+    models.file_row(NACH, ref="nach-dmi:2", on="2025-11-06")
+    models.file_row(PAYMENT, ref="dmi:T2", on="2025-11-05")
     models.assign_keys()
-    assert models.rules() == ["new", "proven_another"]
+    assert models.rules() == ["new", "same_money", "new", "held"]
 
 
-def test_equal_payments_with_references_of_one_namespace_are_proven_another(
+def test_two_issued_references_are_two_payments(models: Warehouse) -> None:
+    for n in range(3):
+        models.file_row(REPORT, "UGRO-LN-1", ref=f"razorpay:pay_{n}")
+    models.file_row("RAW_UGRO_PAYMENT_CASHFREE", "UGRO-LN-1", ref="cashfree:77")
+    models.assign_keys()
+    assert models.rules() == ["new", "proven_another", "proven_another", "proven_another"]
+    assert models.holds() == []
+
+
+def test_rows_of_one_file_with_references_of_their_own_are_payments_of_their_own(
     models: Warehouse,
 ) -> None:
-    rows = [models.file_row(NACH, ref=f"nach:{n}") for n in range(3)]
+    rows = [
+        models.file_row(NACH, ref=f"nach-dmi:{n}", file_id=1, landed_at=START) for n in range(3)
+    ]
     models.assign_keys()
     assert [models.keys()[row]["source_key"] for row in rows] == [FORMULA, next_key(1), next_key(2)]
     assert models.rules() == ["new", "proven_another", "proven_another"]
     assert models.holds() == []
 
 
+def test_the_same_rows_in_files_apart_may_be_one_debit_under_a_new_reference(
+    models: Warehouse,
+) -> None:
+    for n in range(2):
+        models.file_row(NACH, ref=f"nach-dmi:{n}")
+    models.assign_keys()
+    assert models.rules() == ["new", "held"]
+
+
 def test_equal_money_that_nothing_tells_apart_is_held(models: Warehouse) -> None:
-    first = models.file_row(ARTHMATE, "ARTH-LN-1")
-    second = models.file_row(ARTHMATE, "ARTH-LN-1")
+    """Two rows of one file; the same row in a file that is sent again is the same payment."""
+    first, second = (
+        models.file_row(ARTHMATE, "ARTH-LN-1", file_id=1, landed_at=START) for _ in range(2)
+    )
     models.assign_keys()
     keys = models.keys()
     [hold] = models.holds()
@@ -134,7 +192,11 @@ def test_equal_money_that_nothing_tells_apart_is_held(models: Warehouse) -> None
         "amount": 1000.00,
         "date": "2025-11-05",
         "other_key": keys[first]["source_key"],
+        "candidates": [{"key": keys[first]["source_key"], "same": "equal loan and amount"}],
     }
+    assert hold["reason"] == (
+        f"may be the same money as payment {keys[first]['source_key']} (equal loan and amount)"
+    )
 
 
 def test_a_reference_is_no_proof_against_a_payment_without_one(models: Warehouse) -> None:
@@ -143,6 +205,13 @@ def test_a_reference_is_no_proof_against_a_payment_without_one(models: Warehouse
     models.file_row(IKF, "IKF-LN-1", ref="nach:2")
     models.assign_keys()
     assert models.rules() == ["new", "held", "held"]
+
+
+def test_the_same_row_in_a_file_that_is_sent_again_is_the_same_payment(models: Warehouse) -> None:
+    for _ in range(2):
+        models.file_row(ARTHMATE, "ARTH-LN-1")
+    models.assign_keys()
+    assert models.rules() == ["new", "same_money"]
 
 
 @pytest.mark.parametrize("outcome", ["failed", "return", "reject", "pending", "late_return"])
@@ -183,17 +252,18 @@ def test_a_failure_after_the_success_keeps_to_the_payment(models: Warehouse) -> 
     assert models.keys()[late]["source_key"] == FORMULA
 
 
-def test_a_loan_known_from_another_observation_of_the_reference_serves_all(
+def test_a_loan_known_from_another_observation_of_an_issued_reference_serves_all(
     models: Warehouse,
 ) -> None:
     """A success without a loan must not stay behind when a failure named the loan."""
-    paid = models.file_row(NACH, loan=None, ref="nach:1")
+    paid = models.file_row(REPORT, loan=None, ref="razorpay:pay_1")
     models.assign_keys()
-    named = models.file_row(NACH, outcome="pending", ref="nach:1")
+    named = models.file_row(REPORT, "UGRO-LN-1", outcome="pending", ref="razorpay:pay_1")
     models.assign_keys()
     keys = models.keys()
-    assert keys[paid]["source_key"] == keys[named]["source_key"] == FORMULA
+    assert keys[paid]["source_key"] == keys[named]["source_key"]
     assert keys[paid]["rule"] == "new"
+    assert keys[paid]["loan_external_id"] == "UGRO-LN-1"
 
 
 def test_a_mapped_loan_makes_a_payment_postable(models: Warehouse) -> None:
@@ -242,14 +312,16 @@ def test_a_reference_outweighs_the_row_that_is_replaced(models: Warehouse) -> No
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_a_withdrawn_report_matches_no_other_source(models: Warehouse, together: bool) -> None:
+def test_a_withdrawn_report_still_names_a_payment_that_another_source_may_report(
+    models: Warehouse, together: bool
+) -> None:
     row = models.file_row(NACH, ref="nach:1")
     if not together:
         models.assign_keys()
     models.file_row(NACH, outcome="withdrawn", ref="nach:1", replaces_id=row)
     models.file_row(PAYMENT, ref="dmi:T1", on="2025-11-06")
     models.assign_keys()
-    assert models.rules() == ["new", "same_ref", "new"]
+    assert models.rules() == ["new", "replaces", "same_money"]
 
 
 @pytest.mark.parametrize("together", [True, False])

@@ -72,19 +72,20 @@ def test_a_source_without_a_model_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_projects_own_tests_pass_and_find_a_planted_fault(models: Warehouse) -> None:
-    models.file_row("RAW_DMI_NACH_CSV", ref="nach:1")
-    models.file_row("RAW_DMI_NACH_CSV", loan=None, ref="nach:2")
+    report = "RAW_UGRO_PAYMENT_RAZORPAY"
+    models.file_row(report, "UGRO-LN-1", ref="razorpay:pay_1")
+    models.file_row(report, loan=None, ref="razorpay:pay_2")
     models.build()
     assert run_dbt_here(models.urls, "test").success
     models.connection.execute(
-        "UPDATE \"CORE\".\"CORE_PAYMENT_KEY\" SET payment_ref = 'nach:1', rule = 'new',"
-        " source_key = 'another' WHERE payment_ref = 'nach:2'"
+        "UPDATE \"CORE\".\"CORE_PAYMENT_KEY\" SET payment_ref = 'razorpay:pay_1', rule = 'new',"
+        " source_key = 'another', occurrence = 0 WHERE payment_ref = 'razorpay:pay_2'"
     )
     models.connection.execute(
         'UPDATE "CORE"."CORE_TRANSACTION_DATA" SET loan_external_id = \'DMI-APP-9\''
         " WHERE key_rule = 'provisional'"
     )
-    models.connection.execute('UPDATE "RAW"."RAW_DMI_NACH_CSV" SET id = id - 1')
+    models.connection.execute(f'UPDATE "RAW"."{report}" SET id = id - 1')
     tested = run_dbt_here(models.urls, "test", "--exclude-resource-types", "unit_test")
     failed = {result.node.name for result in tested.result.results if result.status == "fail"}
     assert failed == {

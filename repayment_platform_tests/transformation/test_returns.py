@@ -87,12 +87,6 @@ def test_a_report_that_shows_part_of_a_payment_refunded_says_so(models: Warehous
     assert told(by_loan["UGRO-LN-2"]) == ("success", True, "0.00")
 
 
-def test_a_refund_that_failed_gave_nothing_back(models: Warehouse) -> None:
-    models.event(API, sample("razorpay_payment_captured"))
-    models.event(API, sample("razorpay_refund_processed") | {"event": "refund.failed"})
-    assert told(only(models.fold())) == ("success", True, "0.00")
-
-
 # ── disputes ────────────────────────────────────────────────────────────────────────────────
 
 

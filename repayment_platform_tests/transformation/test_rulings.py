@@ -5,6 +5,7 @@ import pytest
 from repayment_platform.posting.exceptions import open_exceptions
 from repayment_platform.posting.holds import Decision, NotHeld, decide, hold, open_holds
 from repayment_platform_tests.transformation.platform import Platform, loan
+from repayment_platform_tests.transformation.warehouse import START
 
 NACH, PAYMENT = "RAW_DMI_NACH_CSV", "RAW_DMI_PAYMENT_CSV"
 
@@ -25,11 +26,11 @@ def test_ruled_the_same_and_corrected_to_other_money_it_is_posted_once_released(
     platform: Platform,
 ) -> None:
     platform.land(loan(1, ""))
-    second = platform.land(loan(1, "", Reason="again"))
+    second = platform.land(loan(1, "", UTR="AGAIN"))
     platform.run()
     rule(platform, Decision.SAME_PAYMENT, "twice in the file")
     assert (platform.ledger(), asked(platform)) == ([("DMI-APP-1", "500.00")], [])
-    platform.land(loan(1, "", Reason="again", Amount="700"), supersedes=second.file_id)
+    platform.land(loan(1, "", UTR="AGAIN", Amount="700"), supersedes=second.file_id)
     platform.run()
     assert asked(platform) == ["ruled_out_before"]
     rule(platform, Decision.RELEASE, "another payment after all")
@@ -47,10 +48,10 @@ def test_ruled_the_same_and_corrected_to_other_money_it_is_posted_once_released(
 
 def test_ruled_out_a_second_time_it_is_asked_about_no_more(platform: Platform) -> None:
     platform.land(loan(1, ""))
-    second = platform.land(loan(1, "", Reason="again"))
+    second = platform.land(loan(1, "", UTR="AGAIN"))
     platform.run()
     rule(platform, Decision.SAME_PAYMENT, "twice in the file")
-    platform.land(loan(1, "", Reason="again", Amount="700"), supersedes=second.file_id)
+    platform.land(loan(1, "", UTR="AGAIN", Amount="700"), supersedes=second.file_id)
     platform.run()
     rule(platform, Decision.NOT_A_REPAYMENT, "a fee")
     assert (platform.ledger(), asked(platform)) == ([("DMI-APP-1", "500.00")], [])
@@ -61,7 +62,7 @@ def test_ruled_the_same_as_one_that_is_withdrawn_it_is_posted_in_its_place_once_
 ) -> None:
     platform.pause(paused=True)
     first = platform.land(loan(1, ""), loan(2, "Z"))
-    platform.land(loan(1, "", Reason="again"))
+    platform.land(loan(1, "", UTR="AGAIN"))
     platform.run()
     rule(platform, Decision.SAME_PAYMENT, "in two files")
     platform.land(loan(2, "Z"), supersedes=first.file_id)
@@ -76,7 +77,7 @@ def test_ruled_the_same_as_one_that_is_withdrawn_it_is_posted_in_its_place_once_
 
 def test_where_the_other_was_posted_the_question_says_to_undo_it_first(platform: Platform) -> None:
     first = platform.land(loan(1, ""), loan(2, "Z"))
-    platform.land(loan(1, "", Reason="again"))
+    platform.land(loan(1, "", UTR="AGAIN"))
     platform.run()
     rule(platform, Decision.SAME_PAYMENT, "in two files")
     platform.land(loan(2, "Z"), supersedes=first.file_id)
@@ -88,50 +89,72 @@ def test_where_the_other_was_posted_the_question_says_to_undo_it_first(platform:
     assert exception.kind == "withdrawn_after_posting"
 
 
+def denied(platform: Platform) -> int:
+    """The bank reports a bounce of what the lender reports as paid; returns the bank's row."""
+    bounce = platform.models.file_row(NACH, outcome="return", umrn="U1", ref="nach-dmi:1")
+    platform.models.file_row(PAYMENT, umrn="U1", ref="dmi:T1", method="NACH")
+    platform.run()
+    return bounce
+
+
 @pytest.mark.parametrize("ruling", [Decision.NOT_A_REPAYMENT, Decision.SAME_PAYMENT])
 def test_a_conflict_that_was_ruled_out_is_asked_about_when_its_reports_agree(
     platform: Platform, ruling: Decision
 ) -> None:
-    models = platform.models
-    models.file_row(NACH, ref="nach:1")
-    wrong = models.file_row(NACH, "DMI-APP-2", ref="nach:1")
-    platform.run()
+    bounce = denied(platform)
     rule(platform, ruling, "until the bank corrects it")
     assert (platform.ledger(), asked(platform)) == ([], [])
-    models.file_row(NACH, ref="nach:1", replaces_id=wrong)
+    platform.models.file_row(
+        NACH, umrn="U1", ref="nach-dmi:1", outcome="withdrawn", replaces_id=bounce
+    )
     platform.run()
     assert asked(platform) == ["ruled_out_before"]
     rule(platform, Decision.RELEASE, "it is corrected")
     assert platform.ledger() == [("DMI-APP-1", "1000.00")]
 
 
+def test_a_success_of_the_bank_after_its_bounce_was_believed_is_asked_about(
+    platform: Platform,
+) -> None:
+    denied(platform)
+    rule(platform, Decision.NOT_A_REPAYMENT, "the bank is right")
+    platform.models.file_row(NACH, umrn="U1", ref="nach-dmi:1", on="2025-11-06")
+    platform.run()
+    assert (platform.ledger(), asked(platform)) == ([], ["possible_duplicate"])
+    rule(platform, Decision.RELEASE, "presented once more")
+    assert platform.ledger() == [("DMI-APP-1", "1000.00")]
+
+
 def test_the_release_of_a_further_conflict_posts_what_it_says(platform: Platform) -> None:
     models = platform.models
-    models.file_row(NACH, ref="nach:1")
-    models.file_row(NACH, "DMI-APP-2", ref="nach:1")
+    platform.pause(paused=True)
+    models.file_row(PAYMENT, ref="dmi:T1")
+    debit = models.file_row(NACH, ref="nach-dmi:1")
+    models.file_row(NACH, amount="1001.00", ref="nach-dmi:1", replaces_id=debit)
     platform.run()
     rule(platform, Decision.NOT_A_REPAYMENT, "the bank is asked")
-    models.file_row(NACH, "DMI-APP-3", ref="nach:1")
+    models.file_row(NACH, amount="1002.00", ref="nach-dmi:1", replaces_id=debit)
     platform.run()
     [hold] = open_holds(models.connection)
     assert "a release posts 1000.00 rupees of 2025-11-05 for loan DMI-APP-1" in hold.reason
-    rule(platform, Decision.RELEASE, "the bank says that the first is right")
+    platform.pause(paused=False)
+    rule(platform, Decision.RELEASE, "the lender is right")
     assert (platform.ledger(), asked(platform)) == ([("DMI-APP-1", "1000.00")], [])
 
 
 def test_another_report_of_equal_money_does_not_join_a_payment_that_was_ruled_out(
     platform: Platform,
 ) -> None:
-    """The second debit is proof that the second report was no repetition of the first."""
+    """The second debit is proof that the second row was no repetition of the first."""
     models = platform.models
-    models.file_row(PAYMENT)
-    models.file_row(NACH, ref="nach:1")
-    models.file_row(PAYMENT)
+    for _ in range(2):
+        models.file_row(PAYMENT, file_id=1, landed_at=START)
+    models.file_row(NACH, ref="nach-dmi:1")
     platform.run()
     rule(platform, Decision.SAME_PAYMENT, "the first once more")
-    models.file_row(NACH, ref="nach:2")
+    models.file_row(NACH, ref="nach-dmi:2")
     platform.run()
-    assert models.rules() == ["new", "same_money", "held", "held"]
+    assert models.rules() == ["new", "held", "same_money", "held"]
     assert (len(platform.ledger()), asked(platform)) == (1, ["possible_duplicate"])
     rule(platform, Decision.RELEASE, "two debits")
     assert platform.ledger() == [("DMI-APP-1", "1000.00")] * 2

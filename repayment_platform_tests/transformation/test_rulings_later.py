@@ -11,7 +11,7 @@ def in_two_files(platform: Platform) -> int | None:
     """A payment waits, and one of a second file was ruled the same. Returns the first file."""
     platform.pause(paused=True)
     first = platform.land(loan(1, ""), loan(2, "Z"))
-    platform.land(loan(1, "", Reason="again"))
+    platform.land(loan(1, "", UTR="AGAIN"))
     platform.run()
     rule(platform, Decision.SAME_PAYMENT, "in two files")
     return first.file_id
@@ -40,16 +40,16 @@ def test_a_question_about_other_money_is_over_when_it_is_as_it_was_and_comes_aga
     platform: Platform,
 ) -> None:
     platform.land(loan(1, ""))
-    second = platform.land(loan(1, "", Reason="again"))
+    second = platform.land(loan(1, "", UTR="AGAIN"))
     platform.run()
     rule(platform, Decision.SAME_PAYMENT, "twice in the file")
-    other = platform.land(loan(1, "", Reason="again", Amount="700"), supersedes=second.file_id)
+    other = platform.land(loan(1, "", UTR="AGAIN", Amount="700"), supersedes=second.file_id)
     platform.run()
     assert asked(platform) == ["ruled_out_before"]
-    same = platform.land(loan(1, "", Reason="again"), supersedes=other.file_id)
+    same = platform.land(loan(1, "", UTR="AGAIN"), supersedes=other.file_id)
     platform.run()
     assert asked(platform) == []
-    platform.land(loan(1, "", Reason="again", Amount="700"), supersedes=same.file_id)
+    platform.land(loan(1, "", UTR="AGAIN", Amount="700"), supersedes=same.file_id)
     platform.run()
     assert asked(platform) == ["ruled_out_before"]
     assert platform.ledger() == [("DMI-APP-1", "500.00")]
@@ -58,7 +58,7 @@ def test_a_question_about_other_money_is_over_when_it_is_as_it_was_and_comes_aga
 def test_ruled_the_same_as_one_that_is_gone_already_it_is_asked_about(platform: Platform) -> None:
     platform.pause(paused=True)
     first = platform.land(loan(1, ""), loan(2, "Z"))
-    platform.land(loan(1, "", Reason="again"))
+    platform.land(loan(1, "", UTR="AGAIN"))
     platform.run()
     platform.land(loan(2, "Z"), supersedes=first.file_id)
     platform.run()
@@ -66,33 +66,34 @@ def test_ruled_the_same_as_one_that_is_gone_already_it_is_asked_about(platform: 
     assert asked(platform) == ["other_is_gone"]
 
 
-def returned_and_ruled_out(platform: Platform) -> int:
-    """A debit that the bank took back before it was posted, ruled out by a person; returns the row
-    of its return."""
+def returned_and_ruled_out(platform: Platform) -> tuple[int, int]:
+    """A debit that the bank took back before it was posted, ruled out by a person; returns its row
+    and that of its return."""
     platform.pause(paused=True)
-    platform.models.file_row(NACH, ref="nach:1")
+    debit = platform.models.file_row(NACH, ref="nach:1")
+    platform.models.file_row(PAYMENT, ref="dmi:T1")
     back = platform.models.file_row(NACH, ref="nach:1", outcome="late_return")
     platform.run()
     rule(platform, Decision.NOT_A_REPAYMENT, "the bank took it back")
     platform.pause(paused=False)
-    return back
+    return debit, back
 
 
 def test_the_release_of_a_conflict_releases_no_return_that_was_ruled_out(
     platform: Platform,
 ) -> None:
-    returned_and_ruled_out(platform)
-    platform.models.file_row(NACH, ref="nach:1", on="2025-12-05")
+    debit, _ = returned_and_ruled_out(platform)
+    platform.models.file_row(NACH, amount="999.00", ref="nach:1", replaces_id=debit)
     platform.run()
     assert asked(platform) == ["conflicting_reports"]
-    rule(platform, Decision.RELEASE, "November's facts are the right ones")
+    rule(platform, Decision.RELEASE, "the lender is right")
     assert (platform.ledger(), asked(platform)) == ([], ["late_return"])
 
 
 def test_ruled_out_because_it_was_returned_it_is_asked_about_when_it_was_not(
     platform: Platform,
 ) -> None:
-    back = returned_and_ruled_out(platform)
+    _, back = returned_and_ruled_out(platform)
     platform.models.file_row(NACH, ref="nach:1", outcome="withdrawn", replaces_id=back)
     platform.run()
     assert asked(platform) == ["ruled_out_before"]

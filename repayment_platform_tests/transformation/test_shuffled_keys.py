@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from repayment_platform_tests.transformation.warehouse import Row, Warehouse
+from repayment_platform_tests.transformation.warehouse import START, Row, Warehouse
 
 NACH, PAYMENT, ARTHMATE = "RAW_DMI_NACH_CSV", "RAW_DMI_PAYMENT_CSV", "RAW_ARTHMATE_NACH_CSV"
 UGRO_NACH, REPORT = "RAW_UGRO_NACH_CSV", "RAW_UGRO_PAYMENT_RAZORPAY"
 Sent = tuple[str, dict[str, Any]]
 ARTH: dict[str, Any] = {"loan": "ARTH-LN-1"}
 UGRO: dict[str, Any] = {"loan": "UGRO-LN-1"}
+ONE_FILE: dict[str, Any] = {"file_id": 1, "landed_at": START}
 
 # What is sent, how many payments it is, how many of them stand, and how many a person must judge.
 STORIES: dict[str, tuple[list[Sent], int, int, int]] = {
@@ -36,8 +37,14 @@ STORIES: dict[str, tuple[list[Sent], int, int, int]] = {
         [(ARTHMATE, ARTH), (ARTHMATE, ARTH | {"on": "2025-11-12", "outcome": "late_return"})],
         1, 0, 0),
     "new": ([(NACH, {"loan": f"DMI-APP-{n}"}) for n in range(4)], 4, 4, 0),
-    "proven_another": ([(NACH, {"ref": f"nach:{n}"}) for n in range(4)], 4, 4, 0),
-    "held, rows without ids": ([(ARTHMATE, ARTH)] * 3, 3, 3, 2),
+    "proven_another, rows of one file": (
+        [(NACH, {"ref": f"nach-dmi:{n}"} | ONE_FILE) for n in range(4)], 4, 4, 0),
+    "proven_another, issued references": (
+        [(REPORT, UGRO | {"ref": f"razorpay:pay_{n}"}) for n in range(4)], 4, 4, 0),
+    "same_money, a file sent again": ([(ARTHMATE, ARTH)] * 3, 1, 1, 0),
+    "held, equal rows of one file": ([(ARTHMATE, ARTH | ONE_FILE)] * 3, 3, 3, 2),
+    "held, other references in other files": (
+        [(NACH, {"ref": f"nach-dmi:{n}"}) for n in range(3)], 3, 3, 2),
     "held, sources of no common group": (
         [(UGRO_NACH, UGRO | {"ref": "nach-ugro:1"}), (REPORT, UGRO | {"ref": "razorpay:pay_1"})],
         2, 2, 1),
@@ -68,7 +75,8 @@ def test_a_rule_gives_the_same_payments_in_any_order_and_again_after_a_replay(
     assert (*judged(before), len(models.holds())) == (payments, standing, held)
 
     for table, row, raw_id in rng.sample(landed, len(landed)):
-        models.file_row(table, **row, replaces_id=raw_id)
+        again = {name: value for name, value in row.items() if name != "landed_at"}
+        models.file_row(table, **again, replaces_id=raw_id)
         if rng.random() < 0.5:
             models.assign_keys()
     after = models.fold()
@@ -88,7 +96,8 @@ def test_a_correction_keeps_the_payment_of_its_row_whatever_comes_between(
         if rng.random() < 0.5:
             models.assign_keys()
         is_other = amount == "900.00"
-        models.file_row(ARTHMATE, "ARTH-LN-1", amount, replaces_id=None if is_other else row)
+        models.file_row(ARTHMATE, "ARTH-LN-1", amount, "2025-11-06" if is_other else "2025-11-05",
+                        replaces_id=None if is_other else row)  # fmt: skip
     amounts.remove("900.00")
     by_amount = {str(row["amount"]): row["key_rule"] for row in models.fold()}
     assert by_amount == {"900.00": "new", amounts[-1]: "new"}

@@ -35,9 +35,9 @@ class Warehouse:
         ref: str | None = None,
         **columns: Any,
     ) -> int:
-        """Land a row of a file; returns its id."""
+        """Land a row of a file, of its own unless `file_id` says otherwise; returns its id."""
         values = {
-            "file_id": 1,
+            "file_id": self.landed + 1,
             "row_number": self.landed + 1,
             "cells": Json({}),
             "loan_ref": loan,

@@ -1,14 +1,15 @@
 {#
     Makes the function that decides, once and for ever, which payment each observation belongs to.
 
-    What belongs here: the rules, in their order. What does not: what CORE makes of the
-    observations of one payment (core_transaction_data).
+    What belongs here: the course of the function, and what it looks at again. What does not: the order
+    (line_up), what speaks for and against (evidence), the conclusion (decide, taking_back), and what
+    CORE makes of the observations of one payment (core_transaction_data).
 
     The function reads what lies between CORE_RAW_CUT's keyed_to and cut_id, and beside it the
     earlier provisional observations of the same payments, which may have become proper ones. It
-    decides in order of arrival, in rounds: a round takes the first undecided observation of each
-    loan and amount that is also the first of its reference and of its row, so that no two of one
-    round can concern each other. Returns the number of observations that got a key.
+    decides in rounds: a round takes the observations that have nothing undecided before them that
+    could have a say in them, so that no two of one round can concern each other. Returns the number
+    of observations that got a key.
 #}
 {% macro make_assign_payment_keys() %}
 CREATE OR REPLACE FUNCTION "CORE".assign_payment_keys() RETURNS bigint
@@ -21,9 +22,12 @@ DECLARE
     this_batch bigint;
     keyed bigint := 0;
     added bigint;
+    round integer := 0;
+    taken bigint := 0;
     cut record;
 BEGIN
     PERFORM set_config('client_min_messages', 'warning', true);
+    {{ fill_in_old_keys() }}
     CREATE TEMP TABLE IF NOT EXISTS arrival (LIKE "CORE"."CORE_OBSERVATION") ON COMMIT DROP;
     TRUNCATE arrival;
 
@@ -40,7 +44,7 @@ BEGIN
     END LOOP;
 
     {{ recall_provisional_observations() }}
-    {{ recall_loose_returns() }}
+    {{ recall_takings_back() }}
     IF NOT EXISTS (SELECT FROM arrival)
         AND NOT EXISTS (SELECT FROM "CORE"."CORE_REFOLD" WHERE batch = 0)
     THEN
@@ -50,18 +54,28 @@ BEGIN
     UPDATE "CORE"."CORE_REFOLD" SET batch = this_batch WHERE batch = 0;
 
     {{ line_up_observations() }}
+    DROP TABLE IF EXISTS turn, unplaced, retry;
+    CREATE TEMP TABLE turn (LIKE waiting) ON COMMIT DROP;
+    CREATE TEMP TABLE unplaced (LIKE waiting) ON COMMIT DROP;
+    CREATE INDEX ON turn (place);
+    WHILE EXISTS (SELECT FROM waiting WHERE is_decidable)
     LOOP
-        {{ key_one_round() }}
-        GET DIAGNOSTICS added = ROW_COUNT;
-        EXIT WHEN added = 0;
-        keyed := keyed + added;
+        round := round + 1;
+        {{ take_turns() }}
+        CONTINUE WHEN taken = 0;
+        {{ decide_turns() }}
     END LOOP;
+
+    -- What found no payment may be of one that came after it.
+    {{ take_again_what_found_none() }}
+    WHILE EXISTS (SELECT FROM retry)
     LOOP
-        {{ attach_unpostable_observations() }}
-        GET DIAGNOSTICS added = ROW_COUNT;
-        keyed := keyed + added;
-        CONTINUE WHEN added > 0;
-        {{ attach_loose_returns() }}
+        {{ take_next_of_each_loan() }}
+        {{ decide_turns() }}
+    END LOOP;
+    INSERT INTO waiting SELECT * FROM unplaced;
+    LOOP
+        {{ attach_by_row_or_reference() }}
         GET DIAGNOSTICS added = ROW_COUNT;
         EXIT WHEN added = 0;
         keyed := keyed + added;
@@ -74,141 +88,156 @@ $function$
 {% endmacro %}
 
 
-{# The id of the row that a row stands for: replays and corrections name the first one. #}
-{% macro chain(row) -%}
-    coalesce({{ row }}.replaces_id, {{ row }}.raw_id)
-{%- endmacro %}
+{# What may be decided in this round, into `turn`. #}
+{% macro take_turns() %}
+        {{ empty_turn() }}
+        WITH due AS (
+            DELETE FROM waiting w
+            WHERE w.is_decidable AND w.level <= round
+                {%- for same in ('loan', 'ref', 'order', 'umrn', 'row') %}
+                AND NOT EXISTS (SELECT FROM waiting b WHERE b.place = w.before_of_{{ same }})
+                {%- endfor %}
+                -- A correction that moves a row from one loan to another has a say in both.
+                AND NOT EXISTS (
+                    SELECT FROM waiting b
+                    WHERE b.old_loan = w.loan_external_id AND b.is_decidable AND b.place < w.place
+                )
+                AND NOT EXISTS (
+                    SELECT FROM waiting b
+                    WHERE b.loan_external_id = w.old_loan AND b.is_decidable AND b.place < w.place
+                )
+            RETURNING w.*
+        )
+        INSERT INTO turn SELECT * FROM due;
+        GET DIAGNOSTICS taken = ROW_COUNT;
+{% endmacro %}
 
-{# Whether a later row stands for the same as this one. Not by max(): that may read all ids backwards. #}
-{% macro is_replaced(row) -%}
-    EXISTS (
-        SELECT FROM "CORE"."CORE_PAYMENT_KEY" later
-        WHERE later.replaces_id = {{ chain(row) }} AND later.raw_id > {{ row }}.raw_id
-    )
-{%- endmacro %}
+{# Of a loan with two sources that report it: whether its reports have come out of the order of their days,
+   for then a report may be late too. #}
+{% macro decide_turns() %}
+        UPDATE turn SET is_late = true
+        WHERE match_group IS NOT NULL AND reports AND replaces_id IS NULL AND EXISTS (
+            SELECT FROM "CORE"."CORE_PAYMENT_KEY" k
+            WHERE k.source_lender = turn.source_lender AND k.loan_external_id = turn.loan_external_id
+                AND k.payment_date > turn.payment_date AND k.raw_table = turn.raw_table
+                AND k.reports AND k.rule <> 'provisional'
+        );
+        UPDATE turn SET is_out_of_order = true
+        WHERE match_group IS NOT NULL AND (is_late OR EXISTS (
+            SELECT FROM "CORE"."CORE_PAYMENT_KEY" k
+            WHERE k.source_lender = turn.source_lender AND k.loan_external_id = turn.loan_external_id
+                AND k.out_of_order
+        ));
+        {{ decide_reports() }}
+        GET DIAGNOSTICS added = ROW_COUNT;
+        keyed := keyed + added;
+        {{ decide_takings_back() }}
+        GET DIAGNOSTICS added = ROW_COUNT;
+        keyed := keyed + added;
+{% endmacro %}
 
-{# Whether a row of CORE_PAYMENT_KEY still has a say: no later proper key of its row exists. #}
-{% macro is_current(row) -%}
-    ({{ row }}.rule <> 'provisional' OR NOT EXISTS (
-        SELECT FROM "CORE"."CORE_PAYMENT_KEY" proper
-        WHERE proper.raw_id = {{ row }}.raw_id AND proper.rule <> 'provisional'
-    ))
-{%- endmacro %}
+{# What found no payment, and whose loan or reference a payment of this batch has. #}
+{% macro take_again_what_found_none() %}
+    CREATE TEMP TABLE retry ON COMMIT DROP AS
+    SELECT * FROM unplaced u
+    WHERE EXISTS (
+        SELECT FROM "CORE"."CORE_PAYMENT_KEY" k
+        WHERE k.source_lender = u.source_lender AND k.loan_external_id = u.loan_external_id
+            AND k.payment_date BETWEEN u.payment_date - {{ return_days() }} AND u.payment_date + {{ return_days() }}
+            AND k.batch = this_batch AND k.reports
+    ) OR EXISTS (
+        SELECT FROM "CORE"."CORE_PAYMENT_KEY" k
+        WHERE "CORE".alike(k.payment_ref) = u.alike AND k.payment_ref IS NOT NULL AND k.batch = this_batch
+    ) OR EXISTS (
+        SELECT FROM "CORE"."CORE_PAYMENT_KEY" k
+        WHERE k.order_ref = u.order_ref AND k.batch = this_batch
+    ) OR EXISTS (
+        SELECT FROM "CORE"."CORE_PAYMENT_KEY" k
+        WHERE k.umrn = u.umrn AND k.amount = u.amount AND k.reports AND k.batch = this_batch
+    );
+    DELETE FROM unplaced WHERE place IN (SELECT place FROM retry);
+{% endmacro %}
 
-{# The row of BASE behind a key, for LATERAL; OFFSET 0 keeps the look-up by RAW's primary key, key by key. #}
-{% macro observation_of(row) -%}
-    (
-        SELECT o.* FROM "CORE"."CORE_OBSERVATION" o
-        WHERE o.raw_table = {{ row }}.raw_table AND o.raw_id = {{ row }}.raw_id
-        OFFSET 0
-    )
-{%- endmacro %}
+{% macro take_next_of_each_loan() %}
+        {{ empty_turn() }}
+        WITH next AS (
+            SELECT DISTINCT ON (source_lender, coalesce(loan_external_id, raw_id::text)) place FROM retry
+            ORDER BY source_lender, coalesce(loan_external_id, raw_id::text), place
+        ), taken_next AS (
+            DELETE FROM retry WHERE place IN (SELECT place FROM next) RETURNING *
+        )
+        INSERT INTO turn SELECT * FROM taken_next;
+        GET DIAGNOSTICS taken = ROW_COUNT;
+{% endmacro %}
 
-{% macro namespace(payment_ref) -%}
-    split_part({{ payment_ref }}, ':', 1)
-{%- endmacro %}
-
-
-{#
-    Adds the provisional observations that are to be decided again: of the payments that were now
-    observed, of those whose loan an operator named, and of keys that are to be refolded. Repeated
-    until nothing is added, because an added row may have a reference that others share.
-#}
-{% macro recall_provisional_observations() %}
-    LOOP
-        INSERT INTO arrival
-        SELECT observation.*
-        FROM (
-            SELECT k.raw_id, k.raw_table FROM arrival a
-            JOIN "CORE"."CORE_PAYMENT_KEY" k ON k.payment_ref = a.payment_ref
-            WHERE k.rule = 'provisional'
-            UNION
-            SELECT k.raw_id, k.raw_table FROM arrival a
-            JOIN "CORE"."CORE_PAYMENT_KEY" k ON k.raw_id = a.replaces_id
-            WHERE k.rule = 'provisional'
-            UNION
-            SELECT k.raw_id, k.raw_table FROM arrival a
-            JOIN "CORE"."CORE_PAYMENT_KEY" k ON k.replaces_id = {{ chain('a') }}
-            WHERE k.rule = 'provisional'
-            UNION
-            SELECT k.raw_id, k.raw_table FROM "CORE"."CORE_LOAN_MAPPING" m
-            JOIN "CORE"."CORE_PAYMENT_KEY" k USING (payment_ref)
-            WHERE k.rule = 'provisional' AND k.reports AND k.loan_external_id IS NULL
-            UNION
-            SELECT k.raw_id, k.raw_table FROM "CORE"."CORE_REFOLD" r
-            JOIN "CORE"."CORE_PAYMENT_KEY" k USING (source_key)
-            WHERE k.rule = 'provisional' AND r.batch = 0
-        ) earlier
-        CROSS JOIN LATERAL {{ observation_of('earlier') }} observation
-        WHERE NOT EXISTS (SELECT FROM arrival a WHERE a.raw_id = earlier.raw_id)
-            AND NOT EXISTS (
-                SELECT FROM "CORE"."CORE_PAYMENT_KEY" proper
-                WHERE proper.raw_id = earlier.raw_id AND proper.rule <> 'provisional'
-            );
-        EXIT WHEN NOT FOUND;
-    END LOOP;
+{# TRUNCATE has all plans made again, which takes longer than deciding a few observations; rows that are only
+   deleted are read again each time. #}
+{% macro empty_turn() %}
+        IF taken > 500 THEN
+            TRUNCATE turn;
+        ELSE
+            DELETE FROM turn;
+        END IF;
 {% endmacro %}
 
 
-{#
-    Adds the returns that named no payment and found none, where a payment arrived that they can
-    be of: a return may land before its payment.
-#}
-{% macro recall_loose_returns() %}
-    INSERT INTO arrival
-    SELECT observation.*
-    FROM (
-        SELECT DISTINCT k.raw_id, k.raw_table
-        FROM arrival a
-        JOIN "CORE"."CORE_PAYMENT_KEY" k
-            ON k.source_lender = a.source_lender AND k.loan_external_id = a.loan_external_id
-            AND k.amount <= a.amount
-        WHERE a.is_success AND k.rule = 'provisional' AND k.payment_ref IS NULL AND NOT k.reports
-            AND k.payment_date BETWEEN a.payment_date AND a.payment_date + {{ return_days() }}
-            AND NOT EXISTS (SELECT FROM arrival b WHERE b.raw_id = k.raw_id)
-            AND {{ is_current('k') }}
-    ) earlier
-    CROSS JOIN LATERAL {{ observation_of('earlier') }} observation
-    WHERE {{ is_loose_return('observation') }};
+{# What is left: a row that was corrected follows its correction. What neither reports a payment nor takes one
+   back belongs to the row that it corrects, or to its reference. Run until nothing is left to attach: what
+   attaches by its reference may lend its key to a row that it replaces. #}
+{% macro attach_by_row_or_reference() %}
+        WITH attached AS (
+            DELETE FROM waiting w
+            USING (
+                SELECT loose.place, by_ref.source_key AS ref_key, by_row.source_key AS row_key
+                FROM waiting loose
+                LEFT JOIN LATERAL (
+                    {{ key_of_row('loose') }}
+                ) by_row ON NOT loose.is_decidable OR by_row.raw_id > loose.raw_id
+                LEFT JOIN LATERAL (
+                    {{ key_of_ref('loose') }}
+                ) by_ref ON NOT loose.is_decidable AND by_row.source_key IS NULL
+            ) found
+            WHERE found.place = w.place AND coalesce(found.row_key, found.ref_key) IS NOT NULL
+            RETURNING w.*, found.ref_key, found.row_key
+        )
+        INSERT INTO "CORE"."CORE_PAYMENT_KEY" ({{ key_columns() }}, because)
+        SELECT raw_id, raw_table, replaces_id, coalesce(row_key, ref_key),
+            CASE WHEN row_key IS NOT NULL THEN 'replaces' ELSE 'same_ref' END, null,
+            payment_ref, source_lender, loan_external_id, amount, payment_date, reports, this_batch,
+            outcome, file_id, presentation_date, presents, order_ref, utr, umrn, by_mandate, false,
+            CASE WHEN row_key IS NOT NULL THEN 'it corrects a row of that payment'
+                ELSE 'its reference is that of the payment' END
+        FROM attached;
 {% endmacro %}
 
 
-{#
-    Gives each observation its place in the order of arrival, its loan (an operator's word, its
-    own, or that of another observation of the same reference) and the place of the one before it
-    with the same loan and amount, the same reference, the same row.
-#}
-{% macro line_up_observations() %}
-    DROP TABLE IF EXISTS waiting;
-    CREATE TEMP TABLE waiting ON COMMIT DROP AS
-    WITH known AS (
-        SELECT a.*,
-            row_number() OVER (ORDER BY a.landed_at, a.raw_table, a.raw_id) AS place,
-            coalesce(m.loan_external_id, a.loan_external_id, of_ref.loan_external_id) AS loan
-        FROM arrival a
-        LEFT JOIN "CORE"."CORE_LOAN_MAPPING" m USING (payment_ref)
-        LEFT JOIN (
-            SELECT payment_ref,
-                (array_agg(loan_external_id ORDER BY landed_at, raw_table, raw_id))[1] AS loan_external_id
-            FROM arrival
-            WHERE payment_ref IS NOT NULL AND loan_external_id IS NOT NULL
-            GROUP BY payment_ref
-        ) of_ref USING (payment_ref)
-    )
-    SELECT place, raw_id, raw_table, replaces_id, payment_ref, source_lender,
-        loan AS loan_external_id, amount, payment_date, is_success AS reports,
-        is_success AND loan IS NOT NULL AS is_postable, outcome, refund_id,
-        {{ place_before('source_lender, loan, amount') }} AS before_of_money,
-        CASE WHEN payment_ref IS NOT NULL THEN {{ place_before('payment_ref') }} END AS before_of_ref,
-        {{ place_before('coalesce(replaces_id, raw_id)') }} AS before_of_row
-    FROM known;
-    -- No row may have been updated before: its own transaction could not use the indexes then.
-    CREATE INDEX ON waiting (place);
-    CREATE INDEX ON waiting (replaces_id) WHERE replaces_id IS NOT NULL;
-    CREATE INDEX ON waiting (payment_ref) WHERE outcome IN ('refund', 'late_return');
-    ANALYZE waiting;
+{# What is left waits under a provisional key, which can never be posted. #}
+{% macro key_the_rest_provisionally() %}
+    INSERT INTO "CORE"."CORE_PAYMENT_KEY" ({{ key_columns() }}, because)
+    SELECT raw_id, raw_table, replaces_id,
+        md5('provisional:' || coalesce(payment_ref, coalesce(replaces_id, raw_id)::text)), 'provisional', null,
+        payment_ref, source_lender, loan_external_id, amount, payment_date, reports, this_batch,
+        outcome, file_id, presentation_date, presents, order_ref, utr, umrn, by_mandate, false,
+        CASE WHEN cardinality(fits) > 1 THEN 'it may take back ' || array_to_string(fits, ' or ') END
+    FROM waiting w
+    WHERE NOT EXISTS (SELECT FROM "CORE"."CORE_PAYMENT_KEY" k WHERE k.raw_id = w.raw_id);
 {% endmacro %}
 
-{% macro place_before(same) -%}
-    lag(place) OVER (PARTITION BY {{ same }}, is_success AND loan IS NOT NULL ORDER BY place)
-{%- endmacro %}
+
+{# Keys that an earlier version made lack what tells payments apart; BASE knows it. #}
+{% macro fill_in_old_keys() %}
+    IF EXISTS (SELECT FROM "CORE"."CORE_PAYMENT_KEY" WHERE outcome IS NULL) THEN
+        UPDATE "CORE"."CORE_PAYMENT_KEY" k
+        SET outcome = o.outcome, file_id = o.file_id, presentation_date = o.presentation_date,
+            presents = o.presentation_date IS NOT NULL OR coalesce((
+                SELECT f.layout = ANY (s.presenting_layouts) FROM "CORE"."CORE_FILE_LOG" f, "CORE"."CORE_SOURCE" s
+                WHERE f.id = o.file_id AND s.raw_table = o.raw_table
+            ), false),
+            payment_ref = o.payment_ref, order_ref = o.order_ref, utr = o.utr, umrn = o.umrn,
+            by_mandate = o.by_mandate
+        FROM "CORE"."CORE_PAYMENT_KEY" old
+        CROSS JOIN LATERAL {{ observation_of('old') }} o
+        WHERE old.outcome IS NULL AND k.raw_id = old.raw_id AND k.batch = old.batch;
+        UPDATE "CORE"."CORE_PAYMENT_KEY" SET outcome = 'unknown' WHERE outcome IS NULL;
+    END IF;
+{% endmacro %}

@@ -7,10 +7,6 @@
     again keeps its key, and the money of the second payment would be gone without a word.
 #}
 
-{# How many days two reports of one payment may be apart: a debit takes some to settle over
-   holidays, a gateway captures a payment within five; instalments are a week apart or more. #}
-{% macro report_days() -%} 5 {%- endmacro %}
-
 {# Whether successes bear several references of one issuer: one was corrected to another and came
    again, as that of another payment. #}
 {% macro references_differ() -%}
@@ -18,17 +14,22 @@
         > count(DISTINCT {{ namespace('payment_ref') }}) FILTER (WHERE is_success)
 {%- endmacro %}
 
+{# Whether the bank reports a bounce of what only others report as paid. #}
+{% macro bank_denies() -%}
+    bool_or(says_not_paid) AND bool_or(is_success) AND NOT bool_or(is_success AND channel = 'NACH')
+{%- endmacro %}
+
 {#
-    Whether successes differ in loan, amount, day or reference. Where a lender is posted by reconciliation,
-    amounts are compared within one kind of report: between kinds that is `amount_differs`, which
-    the preview shows to whoever asks for the posting.
+    Whether successes differ in loan, amount, day or reference, or the bank denies them. Where a lender is posted
+    by reconciliation, amounts are compared within one kind of report: between kinds that is
+    `amount_differs`, which the preview shows to whoever asks for the posting.
 #}
 {% macro reports_differ() -%}
     {%- set kind = kind_of_report('raw_table', 'utr') -%}
     (
         min(loan) FILTER (WHERE is_success) < max(loan) FILTER (WHERE is_success)
-        OR max(payment_date) FILTER (WHERE is_success) - min(payment_date) FILTER (WHERE is_success)
-        > {{ report_days() }}
+        OR max(days_after_others) FILTER (WHERE is_success) > {{ report_days() }}
+        OR {{ bank_denies() }}
         OR {{ references_differ() }}
         OR min(amount) FILTER (WHERE is_success) < max(amount) FILTER (WHERE is_success)
         AND count(DISTINCT (coalesce({{ kind }}, ''), amount)) FILTER (WHERE is_success)
@@ -49,4 +50,5 @@
             THEN ', as ' || string_agg(DISTINCT payment_ref, ' and ') FILTER (WHERE is_success)
         ELSE ''
     END
+    || CASE WHEN {{ bank_denies() }} THEN ', but the bank says not paid' ELSE '' END
 {%- endmacro %}

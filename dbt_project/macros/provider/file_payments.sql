@@ -20,12 +20,19 @@
                 THEN 'loan_ref'
         END AS loan_id_found_in,
         payment_date,
+        presentation_date,
+        file_id,
         {{ exactness_of_files_day(about) }} AS day_exactness,
         amount,
         CASE WHEN outcome = 'success' AND {{ refunded }} > 0 THEN 'refund' ELSE outcome END AS outcome,
         null::text AS objection,
         nullif(concat_ws(' ', reason_code, reason_text), '') AS failure_reason,
         payment_ref,
+        {% if line and line.payment_order -%}
+        CASE WHEN payment_ref IS NOT NULL THEN {{ order_ref(about, cell(line.payment_order)) }} END
+        {%- else -%}
+        null::text
+        {%- endif %} AS order_ref,
         method,
         utr,
         umrn,
@@ -37,7 +44,8 @@
         CASE WHEN outcome = 'refund' THEN {{ cell(line.line_id) }} END
         {%- else -%}
         null::text
-        {%- endif %} AS refund_id
+        {%- endif %} AS refund_id,
+        null::timestamptz AS refund_stated_at
     FROM {{ source('RAW', table) }}
     {%- if about.refunded_in %}
     -- The cell is looked for once, which OFFSET 0 makes sure of.

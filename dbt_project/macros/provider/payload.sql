@@ -1,3 +1,16 @@
+{#
+    A RAW table of webhooks, for FROM, with its `payload` unpacked once and not for each path; null
+    where it is no object. OFFSET 0 keeps it so, and the table is still read by its primary key.
+#}
+{% macro unpacked(raw) -%}
+    (SELECT id, landed_at, replaces_id, payload AS packed FROM {{ raw }}) delivered
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN jsonb_typeof(packed) = 'object' THEN packed #- '{}' END AS payload
+        FROM (SELECT 1) once
+        OFFSET 0
+    ) body
+{%- endmacro %}
+
 {# The text at a dotted path of the JSON column `payload`. #}
 {% macro at(path) -%}
     (payload #>> '{ {{- path | replace('.', ',') -}} }')
@@ -25,7 +38,7 @@
 {#
     The loan that a webhook names, for its FROM: what its places say together, so that two that name
     different loans name none. What is weak counts only where no other place names a loan.
-    OFFSET 0: all are read once, from a payload that is unpacked once.
+    OFFSET 0: all are read once.
 #}
 {% macro loan_named(about, below) -%}
     CROSS JOIN LATERAL (
@@ -37,9 +50,9 @@
             END AS loan
         FROM (
             SELECT
-                {{ texts_at(about.loan_id_in) }} AS strong,
-                {{ texts_at(about.loan_id_weakly_in) }} AS weak
-            FROM (SELECT payload -> '{{ below }}' AS payload FROM (SELECT 1) once OFFSET 0) unpacked
+                {{ texts_at(about.loan_id_in, below) }} AS strong,
+                {{ texts_at(about.loan_id_weakly_in, below) }} AS weak
+            FROM (SELECT 1) once
             OFFSET 0
         ) said
         OFFSET 0
@@ -47,11 +60,11 @@
 {%- endmacro %}
 
 {# What stands at some paths, a line each. #}
-{% macro texts_at(paths) -%}
+{% macro texts_at(paths, below) -%}
     concat_ws(
         E'\n', null
         {%- for path in paths -%}
-        , {{ at_notes(path) }}
+        , {{ at_notes(below ~ '.' ~ path) }}
         {%- endfor %}
     )
 {%- endmacro %}

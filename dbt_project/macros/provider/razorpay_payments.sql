@@ -3,8 +3,8 @@
     order.paid, payment_link.paid, subscription.charged, virtual_account.credited, refund.*.
     All facts come from the payment entity: `captured` contradicts `status` in some events, and
     a payment link's own created_at is that of the link. Its amount_refunded is the total of all
-    refunds so far. A dispute takes the money back when it is lost and says nothing before; a
-    refund that failed gave nothing back.
+    refunds at the time of the event, the event's created_at: after a refund that failed it is less.
+    A dispute takes the money back when it is lost and says nothing before.
 #}
 {% macro razorpay_payments(table) -%}
 {%- set raw = source('RAW', table) -%}
@@ -23,6 +23,7 @@
         5 AS day_exactness,
         {{ amount }} AS amount,
         CASE
+            WHEN {{ at(payment ~ 'id') }} IS NULL THEN 'unknown_event'
             WHEN {{ is_lost }} THEN 'late_return'
             WHEN {{ refunded }} > 0 THEN 'refund'
             WHEN {{ at(payment ~ 'status') }} = 'captured' THEN 'success'
@@ -35,6 +36,7 @@
                 THEN 'paid in ' || {{ at(payment ~ 'currency') }}
         END AS objection,
         CASE
+            WHEN {{ at(payment ~ 'id') }} IS NULL THEN 'an event that names no payment'
             WHEN {{ is_lost }} THEN 'a dispute was lost'
             ELSE coalesce(
                 nullif({{ at(payment ~ 'error_reason') }}, ''),
@@ -42,6 +44,9 @@
             )
         END AS failure_reason,
         '{{ about.ref_namespace }}:' || {{ at(payment ~ 'id') }} AS payment_ref,
+        null::text AS order_ref,
+        null::bigint AS file_id,
+        null::date AS presentation_date,
         {{ at(payment ~ 'method') }} AS method,
         coalesce(
             {{ at('payload.bank_transfer.entity.bank_reference') }},
@@ -55,14 +60,17 @@
                 THEN {{ money(at('payload.dispute.entity.amount_deducted'), about.unit) }}
             ELSE coalesce({{ refunded }}, CASE WHEN {{ at(payment ~ 'status') }} = 'refunded' THEN {{ amount }} END)
         END AS refunded_amount,
-        null::text AS refund_id
-    FROM {{ raw }}
+        null::text AS refund_id,
+        CASE
+            WHEN NOT coalesce({{ is_lost }}, false)
+                THEN {{ moment_of_epoch('coalesce(' ~ at('created_at') ~ ', ' ~ at('payload.created_at') ~ ')') }}
+        END AS refund_stated_at
+    FROM {{ unpacked(raw) }}
     {{ loan_named(about, 'payload') }}
     WHERE
-        {{ at(payment ~ 'id') }} IS NOT NULL
+        ({{ at(payment ~ 'id') }} IS NOT NULL OR {{ at(payment ~ 'status') }} = 'captured')
         AND (
             coalesce({{ at('event') }}, '') NOT LIKE 'payment.dispute.%'
-            AND coalesce({{ at('event') }}, '') <> 'refund.failed'
             OR {{ is_lost }}
         )
 {%- endcall %}

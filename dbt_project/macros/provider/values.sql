@@ -51,6 +51,20 @@
     END
 {%- endmacro %}
 
+{# The moment of an ISO 8601 timestamp as `ist_date` reads it. #}
+{% macro moment(text) -%}
+    CASE
+        WHEN {{ ist_date(text) }} IS NULL THEN null
+        WHEN {{ text }} ~ '(Z|[+-]\d\d:?\d\d)$' AND length({{ text }}) > 10 THEN ({{ text }})::timestamptz
+        ELSE ({{ text }})::timestamp AT TIME ZONE 'Asia/Kolkata'
+    END
+{%- endmacro %}
+
+{# The moment of seconds since 1970, as `ist_date_of_epoch` reads them. #}
+{% macro moment_of_epoch(text) -%}
+    CASE WHEN {{ text }} ~ '^\d{1,11}$' THEN to_timestamp(({{ text }})::bigint) END
+{%- endmacro %}
+
 {# A day that a file writes first, `20/11/2025 10:15:00`, as `ist_date` reads it. #}
 {% macro iso_day(text) -%}
     regexp_replace({{ text }}, '^(\d\d)[/-](\d\d)[/-](\d{4})', '\3-\2-\1')

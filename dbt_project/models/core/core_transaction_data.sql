@@ -5,7 +5,7 @@
     a run costs what is new. `since` is a literal: with it the planner knows how little that is.
 #}
 {%- set since = last_batch() -%}
--- depends_on: {{ ref('core_observation') }}, {{ ref('core_match_group') }}
+-- depends_on: {{ ref('core_observation') }}, {{ ref('core_source') }}
 WITH touched AS (
     SELECT source_key, max(batch) AS batch
     FROM (
@@ -36,13 +36,19 @@ observed AS (
         touched.batch,
         {{ chain('k') }} AS chain,
         {{ is_replaced('k') }} AS is_replaced,
-        coalesce(mapping.loan_external_id, observation.loan_external_id) AS loan,
+        coalesce(observation.loan_external_id, named.loan) AS loan,
+        source.channel,
         observation.*
     FROM touched
     INNER JOIN {{ source('CORE', 'CORE_PAYMENT_KEY') }} k ON k.source_key = touched.source_key
     INNER JOIN LATERAL {{ observation_of('k') }} observation ON true
-    LEFT JOIN {{ source('CORE', 'CORE_LOAN_MAPPING') }} mapping
-        ON mapping.payment_ref = observation.payment_ref
+    INNER JOIN {{ ref('core_source') }} source ON source.raw_table = k.raw_table
+    -- A person's word fills only what names no loan itself.
+    LEFT JOIN LATERAL (
+        SELECT min(mapping.loan_external_id) AS loan
+        FROM {{ source('CORE', 'CORE_LOAN_MAPPING') }} mapping
+        WHERE mapping.payment_ref IN (observation.payment_ref, observation.order_ref)
+    ) named ON true
     WHERE {{ is_current('k') }}
 ),
 
@@ -65,20 +71,87 @@ placed AS (
     FROM observed
 ),
 
+-- What a bank or lender says of one payment has its course: by the days that it states, of presentation
+-- where every row states one, then by arrival. What it says again in the same words is no news.
+standing AS (
+    SELECT
+        *,
+        ARRAY[
+            CASE
+                WHEN bool_and(presentation_date IS NOT NULL) OVER of_source
+                    THEN presentation_date - date '2000-01-01'
+                ELSE payment_date - date '2000-01-01'
+            END, extract(EPOCH FROM min(arrived_at) OVER same_words), min(chain) OVER same_words
+        ] AS course
+    FROM placed
+    WHERE is_moved OR NOT is_replaced AND (outcome <> 'withdrawn' OR is_withdrawn)
+    WINDOW
+        of_source AS (PARTITION BY source_key, raw_table),
+        same_words AS (
+            PARTITION BY source_key, raw_table, outcome, payment_date, presentation_date, amount, payment_ref, utr, umrn
+        )
+),
+
+-- A bounce after the success of its source takes it back; one before it says nothing.
+judged_in_time AS (
+    SELECT
+        standing.*,
+        coalesce(
+            {{ is_bounce('standing') }} AND channel IN ('NACH', 'PAYMENT')
+            AND course > max(course) FILTER (WHERE is_success) OVER of_source, false
+        ) AS takes_success_back,
+        -- What was paid after a bounce has its own day, not that of the success that bounced.
+        coalesce(
+            is_success AND course < max(course) FILTER (
+                WHERE {{ is_bounce('standing') }} AND channel IN ('NACH', 'PAYMENT')
+            ) OVER of_source, false
+        ) AS has_bounced,
+        -- A refund that failed: what its source states later, of that refund or of the total, counts.
+        outcome = 'refund' AND coalesce(
+            refund_stated_at < max(refund_stated_at) FILTER (WHERE refunded_amount IS NOT NULL)
+                OVER (PARTITION BY source_key, raw_table, refund_id), false
+        ) AS is_overtaken
+    FROM standing
+    WINDOW of_source AS (PARTITION BY source_key, raw_table)
+),
+
+told AS (
+    SELECT
+        source_key, rule, occurrence, batch, chain, loan, channel, raw_id, raw_table, landed_at, source_lender,
+        payment_date, presentation_date, day_exactness, amount, is_success, has_bounced, recon_source, payment_ref, order_ref, method, utr,
+        umrn, loan_id_found_in, refunded_amount, refund_id, is_overtaken, arrived_at, is_moved, key_rule, first_raw_id,
+        last_raw_id, first_landed_at, last_landed_at,
+        {{ is_bounce('judged_in_time') }} AND channel = 'NACH' AS says_not_paid,
+        CASE WHEN takes_success_back THEN 'late_return' ELSE outcome END AS outcome,
+        CASE WHEN takes_success_back THEN 40 ELSE status_rank END AS status_rank,
+        CASE
+            WHEN takes_success_back
+                THEN 'returned after it had been reported as paid: ' || coalesce(not_repayment_reason, outcome)
+            ELSE not_repayment_reason
+        END AS not_repayment_reason
+    FROM judged_in_time
+),
+
 ranked AS (
     SELECT
         *,
+        -- Far from every day that another report of the payment states.
+        least(payment_date, presentation_date) - max(payment_date) OVER (
+            PARTITION BY source_key, is_success ORDER BY least(payment_date, presentation_date), raw_id
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS days_after_others,
         row_number() OVER arrival AS arrival,
+        coalesce(payment_ref = order_ref, false) AS is_of_order,
         -- One refund is reported as pending and as done, or in two downloads: it counts once.
         refund_id IS NOT NULL AND row_number() OVER (
-            PARTITION BY source_key, raw_table, refund_id ORDER BY refunded_amount DESC NULLS LAST, chain ASC
+            PARTITION BY source_key, raw_table, refund_id
+            ORDER BY is_overtaken ASC, refunded_amount DESC NULLS LAST, chain ASC
         ) = 1 AS is_first_of_refund,
         row_number() OVER (
             PARTITION BY source_key
-            ORDER BY status_rank DESC, is_success DESC, arrived_at ASC, raw_table ASC, chain ASC
+            ORDER BY is_overtaken ASC, status_rank DESC, is_success DESC, arrived_at ASC, raw_table ASC, chain ASC
         ) AS best
-    FROM placed
-    WHERE is_moved OR NOT is_replaced AND (outcome <> 'withdrawn' OR is_withdrawn)
+    FROM told
     WINDOW arrival AS (PARTITION BY source_key ORDER BY arrived_at ASC, raw_table ASC, chain ASC)
 ),
 
@@ -99,13 +172,14 @@ folded AS (
         -- The facts are those of the payment, not those of its failure before or its return since.
         {{ first_known('loan', 'is_success DESC, arrival') }} AS loan,
         -- The day is that of the most exact report, whichever arrived first.
-        {{ first_known('payment_date', 'is_success DESC, status_rank DESC, day_exactness DESC, payment_date') }}
+        {{ first_known('payment_date', 'is_success DESC, has_bounced, day_exactness DESC, payment_date') }}
             AS payment_date,
+        min(least(payment_date, presentation_date)) FILTER (WHERE is_success) AS earliest_day,
         {{ first_known('amount', 'is_success DESC, best') }} AS amount,
         (array_agg(is_success ORDER BY best))[1] AND NOT bool_or(is_moved) AS is_success,
         bool_or(is_success) AND NOT bool_or(is_moved) AS was_success,
         (array_agg(recon_source ORDER BY arrival))[1] AS recon_source,
-        {{ first_known('payment_ref', 'arrival') }} AS payment_ref,
+        {{ first_known('payment_ref', 'is_of_order, arrival') }} AS payment_ref,
         CASE WHEN bool_or(is_moved) THEN 'withdrawn' ELSE (array_agg(outcome ORDER BY best))[1] END AS outcome,
         CASE
             WHEN bool_or(is_moved) THEN 'its row was corrected and is of another payment'
@@ -115,7 +189,11 @@ folded AS (
         least(
             {{ first_known('amount', 'is_success DESC, best') }},
             greatest(
-                coalesce(max(refunded_amount) FILTER (WHERE refund_id IS NULL AND outcome <> 'late_return'), 0),
+                coalesce(
+                    max(refunded_amount) FILTER (
+                        WHERE refund_id IS NULL AND outcome <> 'late_return' AND NOT is_overtaken
+                    ), 0
+                ),
                 coalesce(max(refunded_by_source), 0)
             ) + coalesce(max(refunded_amount) FILTER (WHERE outcome = 'late_return'), 0)
         ) AS refunded_amount,
@@ -181,5 +259,6 @@ SELECT
     first_landed_at,
     last_landed_at,
     batch,
-    conflict
+    conflict,
+    earliest_day
 FROM judged
