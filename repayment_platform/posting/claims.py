@@ -14,9 +14,10 @@ from repayment_platform.posting.work import Connection
 
 # The payment is read again under lock: it must still be open with the very facts chosen, a
 # repayment in CORE, on this run's path, not held or ruled out, not paused, posted under no key of
-# its reference, and as the run's reconciliation request says. Then the unique indexes on what is
-# under way or posted decide between overlapping runs, whatever has changed since this statement
-# began; loans are taken in order, so that two runs wait for each other and not in a circle.
+# its issued reference, and as the run's reconciliation request says. Then the unique indexes on
+# what is under way or posted decide between overlapping runs, whatever has changed since this
+# statement began; loans are taken in order, so that two runs wait for each other and not in a
+# circle.
 _CLAIM = """
 WITH asked AS (
     SELECT * FROM unnest(%(keys)s::text[], %(loans)s::text[], %(dates)s::date[],
@@ -35,7 +36,8 @@ WITH asked AS (
       AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
                       WHERE p.status = 'success' AND p.source_key = w.source_key)
       AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
-                      WHERE p.status = 'success' AND p.payment_ref = w.payment_ref)
+                      WHERE p.status = 'success' AND p.payment_ref = w.payment_ref
+                        AND "CORE".is_issued(p.payment_ref))
       AND NOT EXISTS (SELECT FROM "CORE"."CORE_HOLD" h
                       WHERE h.source_key = w.source_key AND h.decision IS DISTINCT FROM 'release')
       AND NOT EXISTS (SELECT FROM "CORE"."CORE_LENDER_SETTING" s

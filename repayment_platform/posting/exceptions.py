@@ -36,12 +36,14 @@ LEDGER_KINDS = (
 """Kinds of differences between the ledger and what we recorded as posted."""
 
 # Of a posting p and its payment t in CORE. A day that is known better later, as when a bank tells
-# the settlement of a debit, is the same payment; a gateway knows when its payment was made.
+# the settlement of a debit, is the same payment. Only Cashfree tells of a payment by a link before
+# it tells its day: what was posted on the day of the event was posted on a wrong one.
 CORE_DIFFERS = f"""(NOT t.is_success
         OR (p.loan_external_id, p.amount) IS DISTINCT FROM (t.loan_external_id, t.amount)
         OR p.payment_date IS DISTINCT FROM t.payment_date
-           AND (abs(p.payment_date - t.payment_date) <= {REPORT_DAYS}
-                AND coalesce(t.payment_ref, '') !~ '^(razorpay|cashfree)(-order)?:') IS NOT TRUE)"""
+           AND (p.payment_date BETWEEN coalesce(t.earliest_day, t.payment_date) - {REPORT_DAYS}
+                                   AND t.payment_date + {REPORT_DAYS}
+                AND coalesce(t.payment_ref, '') !~ '^cashfree') IS NOT TRUE)"""
 
 # What was closed stays closed until something new is known: another detail, another posting, or
 # that what closed it by itself is not so any more.
@@ -98,15 +100,19 @@ SELECT source_key, kind, detail FROM (
 # For a statement in which `changed` holds rows of CORE: money that was given back of a payment
 # that is not to be found (with no reference, or one that no payment of its loan bears), or in part
 # of one that only the refund tells of; or of one that a person ruled the same as another, where
-# `twins` does not tell which that is. And payments that cannot be read, which no run will post.
+# `twins` does not tell which that is. And successes that no run will post: those that cannot be
+# read, were paid in another currency, or stand in an event that is not known. A mandate's
+# authorisation or registration (amount 0) is none.
 RAISE_UNCLEAR = f"""
 INSERT INTO "CORE"."CORE_EXCEPTION" (source_key, kind, detail)
 SELECT source_key, kind, detail FROM (
     SELECT r.source_key, 'return_without_payment' AS kind,
         jsonb_build_object(
-            'what', format('%%s of %%s rupees on %%s for loan %%s: of which payment is not clear',
-                           replace(r.outcome, '_', ' '), r.amount, r.payment_date,
-                           coalesce(r.loan_external_id, 'unknown')),
+            'what', format('%%s of %%s rupees on %%s for loan %%s: of which payment is not '
+                           'clear%%s', replace(r.outcome, '_', ' '), r.amount, r.payment_date,
+                           coalesce(r.loan_external_id, 'unknown'),
+                           (SELECT '; ' || min(k.because) FROM "CORE"."CORE_PAYMENT_KEY" k
+                            WHERE k.source_key = r.source_key AND k.rule = 'provisional')),
             'lender', r.source_lender, 'loan', r.loan_external_id, 'amount', r.amount,
             'date', r.payment_date, 'refunded', r.refunded_amount,
             'payment_ref', r.payment_ref, 'why', r.not_repayment_reason) AS detail
@@ -114,6 +120,10 @@ SELECT source_key, kind, detail FROM (
     WHERE r.key_rule = 'provisional' AND r.outcome IN ('refund', 'late_return')
           AND (r.payment_ref IS NULL OR r.loan_external_id IS NOT NULL
                OR r.outcome = 'refund' AND r.refunded_amount < r.amount)
+       OR r.key_rule = 'provisional' AND r.outcome IN ('return', 'reject', 'failed')
+          AND EXISTS (SELECT FROM "CORE"."CORE_PAYMENT_KEY" k
+                      WHERE k.source_key = r.source_key AND k.rule = 'provisional'
+                        AND k.because IS NOT NULL)
        OR r.source_key IN (SELECT source_key FROM twins WHERE is_unclear)
     UNION ALL
     SELECT r.source_key, 'unreadable_payment',
@@ -125,6 +135,23 @@ SELECT source_key, kind, detail FROM (
     FROM changed r
     WHERE r.key_rule = 'provisional' AND r.outcome = 'success'
           AND r.not_repayment_reason LIKE '%% is missing or unreadable'
+    UNION ALL
+    SELECT r.source_key, 'no_repayment',
+        jsonb_build_object(
+            'what', format('%%s (%%s): %%s', coalesce(r.payment_ref, 'a payment'), r.source_lender,
+                CASE r.outcome WHEN 'success'
+                THEN format('%%s: %%s %%s is not posted as rupees', r.not_repayment_reason,
+                            coalesce(r.amount::text, 'an unreadable amount of'),
+                            substr(r.not_repayment_reason, length('paid in ') + 1))
+                ELSE format('a success of %%s rupees is not posted: %%s',
+                            coalesce(r.amount::text, 'an unreadable amount of'),
+                            r.not_repayment_reason) END),
+            'lender', r.source_lender, 'loan', r.loan_external_id, 'amount', r.amount,
+            'date', r.payment_date, 'payment_ref', r.payment_ref)
+    FROM changed r
+    WHERE NOT r.posted AND NOT r.is_success AND r.amount IS DISTINCT FROM 0
+      AND (r.outcome = 'unknown_event'
+           OR r.outcome = 'success' AND r.not_repayment_reason LIKE 'paid in %%')
 ) news
 {_NOT_CLOSED_AS_IT_IS}"""  # noqa: S608
 
@@ -165,9 +192,11 @@ CLOSE_SETTLED: tuple[str, ...] = (
     """
     UPDATE "CORE"."CORE_EXCEPTION" e
     SET closed_at = now(), closed_by = 'CORE', closed_why = 'its payment was found'
-    WHERE e.kind IN ('return_without_payment', 'unreadable_payment') AND e.closed_at IS NULL
+    WHERE e.kind IN ('return_without_payment', 'unreadable_payment', 'no_repayment')
+      AND e.closed_at IS NULL
       AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA" t
-                      WHERE t.source_key = e.source_key)
+                      WHERE t.source_key = e.source_key
+                        AND NOT (t.is_success AND e.kind <> 'return_without_payment'))
     """,
     f"""
     UPDATE "CORE"."CORE_EXCEPTION" e
@@ -176,7 +205,10 @@ CLOSE_SETTLED: tuple[str, ...] = (
     JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
       ON p.source_key = t.source_key AND p.status = 'success'
     WHERE e.source_key = t.source_key AND e.kind LIKE '%\\_after\\_posting'
-      AND e.closed_at IS NULL AND NOT e.detail ? 'told_by' AND NOT {CORE_DIFFERS}
+      AND e.closed_at IS NULL AND NOT {CORE_DIFFERS}
+      AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA" told_by
+                      WHERE told_by.source_key = e.detail ->> 'told_by'
+                        AND told_by.outcome IN ('refund', 'late_return'))
     """,  # noqa: S608 (the part is a constant)
 )
 """Statements that close what new facts have settled; they read open exceptions only."""

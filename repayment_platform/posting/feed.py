@@ -17,6 +17,7 @@ from repayment_platform.posting.plausibility import (
     IMPLAUSIBLE,
     LEAST_IMPLAUSIBLE,
     SUSPECTS,
+    UNJUDGED,
     hold_implausible,
 )
 from repayment_platform.posting.rulings import (
@@ -36,6 +37,7 @@ SELECT set_config('idle_in_transaction_session_timeout', '{LET_GO_SECONDS}s', tr
 # max(batch) is an index look-up.
 _NEWS = """
 SELECT f.batch, greatest(f.batch, (SELECT max(batch) FROM "CORE"."CORE_TRANSACTION_DATA")),
+       EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK" WHERE tries > 0),
        EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK"),
        EXISTS (SELECT FROM "CORE"."CORE_HOLD" WHERE decision IS NULL),
        EXISTS (SELECT FROM "CORE"."CORE_EXCEPTION" WHERE closed_at IS NULL)
@@ -44,13 +46,12 @@ FROM "CORE"."CORE_WORK_FEED" f
 _BEGIN = f"{_LOCK};{looking_up_by_key('LOCAL')};{_NEWS}"
 
 # Payments of batches not read before, and open ones that have been sent: what CORE learned of a
-# payment while its request was under way was passed over. And those that a hold or a setting keeps
-# back no more, which may have come to the list unjudged. Open ones join or are brought up to date,
-# those that are no repayment any more leave, with a hold where money was given back, and a posted
-# one whose facts changed becomes an exception. It names those that may be implausible. What was
-# given back of a payment that a person ruled the same as another was given back of the other,
-# whatever CORE says of that one; its holds are read in aggregates, which no plan makes of anything
-# but the index on their key.
+# payment while its request was under way was passed over. Open ones join or are brought up to
+# date, those that are no repayment any more leave, with a hold where money was given back, and a
+# posted one whose facts changed becomes an exception. What was given back of a payment that a
+# person ruled the same as another was given back of the other, whatever CORE says of that one;
+# its holds are read in aggregates, which no plan makes of anything but the index on their key.
+# It names those that may be implausible.
 _FEED = f"""
 WITH changed AS MATERIALIZED (
     SELECT t.*, p AS as_posted, p.source_key IS NOT NULL AS posted,
@@ -63,17 +64,6 @@ WITH changed AS MATERIALIZED (
         CROSS JOIN LATERAL (SELECT * FROM "CORE"."CORE_TRANSACTION_DATA"
                             WHERE source_key = w.source_key OFFSET 0) c
         WHERE w.tries > 0 AND c.batch <= %(fed)s
-        UNION ALL
-        SELECT c.* FROM "CORE"."CORE_OPEN_WORK" w
-        LEFT JOIN "CORE"."CORE_LENDER_SETTING" s ON s.source_lender = w.source_lender
-        CROSS JOIN LATERAL (SELECT * FROM "CORE"."CORE_TRANSACTION_DATA"
-                            WHERE source_key = w.source_key OFFSET 0) c
-        WHERE w.tries = 0 AND c.batch <= %(fed)s
-          AND (w.state = 'held'
-               OR w.state = 'deferred' AND w.reason ~ '^(paid before|lender paused)')
-          AND (s.paused OR w.payment_date < s.post_from) IS NOT TRUE
-          AND (SELECT bool_and(h.decision IS NOT DISTINCT FROM 'release') IS NOT FALSE
-               FROM "CORE"."CORE_HOLD" h WHERE h.source_key = w.source_key)
     ) t LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
                ON p.source_key = t.source_key AND p.status = 'success'
 ), twins AS MATERIALIZED (
@@ -175,8 +165,8 @@ DELETE FROM "CORE"."CORE_OPEN_WORK" w USING "CORE"."CORE_TRANSACTION_DATA_PROCES
 WHERE p.source_key = w.source_key AND p.status = 'success'
 """
 
-# One payment of a provider is one repayment, whatever its keys: what was posted under another key
-# is a question for a person, again each time it is released.
+# What bears one reference that a payment system issued is one repayment, whatever its keys: what
+# was posted under another key is a question for a person, again each time it is released.
 _HOLD_POSTED_ELSEWHERE = """
 INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
 SELECT w.source_key, 'posted_elsewhere',
@@ -185,6 +175,7 @@ SELECT w.source_key, 'posted_elsewhere',
 FROM "CORE"."CORE_OPEN_WORK" w
 JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
   ON p.payment_ref = w.payment_ref AND p.status = 'success' AND p.source_key <> w.source_key
+ AND "CORE".is_issued(p.payment_ref)
 WHERE w.state IN ('waiting', 'deferred', 'held', 'failed')
 ON CONFLICT DO NOTHING
 """
@@ -205,7 +196,7 @@ ON CONFLICT DO NOTHING
 """
 
 # A release is good only for the loan, amount and date it was given for. What was implausible has
-# been judged by its new facts.
+# been judged by its new facts. That a refund failed is no release of money that was given back.
 _HOLD_CHANGED = f"""
 INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
 SELECT DISTINCT ON (w.source_key, h.reason_code) w.source_key, h.reason_code,
@@ -216,6 +207,7 @@ JOIN "CORE"."CORE_HOLD" h ON h.source_key = w.source_key AND h.decision = 'relea
 CROSS JOIN LATERAL (SELECT jsonb_build_object('loan', w.loan_external_id, 'amount', w.amount,
                                               'date', w.payment_date) AS facts) f
 WHERE w.state IN ('waiting', 'deferred', 'held', 'failed')
+  AND (h.reason_code <> 'refunded' OR h.decided_by <> 'CORE')
   AND NOT EXISTS (SELECT FROM "CORE"."CORE_HOLD" good
                   WHERE good.source_key = w.source_key AND good.reason_code = h.reason_code
                     AND (good.decision IS NULL OR good.facts @> f.facts))
@@ -287,13 +279,24 @@ async def refresh(connection: Connection) -> None:
     cursor = await connection.execute(_BEGIN)
     await cursor.set_result(-1)
     row = await cursor.fetchone()
-    fed, newest, some_are_open, some_are_held, some_are_excepted = row or (0, 0, True, True, True)
+    fed, newest, some_were_sent, some_are_open, some_are_held, some_are_excepted = row or (
+        0,
+        0,
+        True,
+        True,
+        True,
+        True,
+    )
     is_new = fed < newest
-    if is_new or some_are_open:
+    suspects: list[str] = []
+    if is_new or some_were_sent:
         cursor = await connection.execute(_FEED, {"fed": fed, "newest": newest})
-        for (suspects,) in await cursor.fetchall():
-            if suspects:
-                await hold_implausible(connection, suspects)
+        suspects += [key for (keys,) in await cursor.fetchall() for key in keys]
+    if some_are_open:
+        cursor = await connection.execute(UNJUDGED)
+        suspects += [key for (key,) in await cursor.fetchall()]
+    if suspects:
+        await hold_implausible(connection, suspects)
     statements: list[str] = []
     if is_new or some_are_open:
         statements += (_DROP_POSTED, _HOLD_POSTED_ELSEWHERE, _HOLD_LARGE, _HOLD_CHANGED)

@@ -49,6 +49,16 @@ SUSPECTS = f"""ARRAY(
                LIMIT 1)))
 """  # noqa: S608 (the part is a number)
 
+# Payments that a hold or a setting keeps back no more, which may have come to the list unjudged.
+UNJUDGED = """
+SELECT w.source_key FROM "CORE"."CORE_OPEN_WORK" w
+LEFT JOIN "CORE"."CORE_LENDER_SETTING" s ON s.source_lender = w.source_lender
+WHERE (w.state = 'held' OR w.state = 'deferred' AND w.reason ~ '^(paid before|lender paused)')
+  AND (s.paused OR w.payment_date < s.post_from) IS NOT TRUE
+  AND (SELECT bool_and(h.decision IS NOT DISTINCT FROM 'release') IS NOT FALSE
+       FROM "CORE"."CORE_HOLD" h WHERE h.source_key = w.source_key)
+"""
+
 CLOSE_PLAUSIBLE = (
     f"""
     UPDATE "CORE"."CORE_HOLD" h

@@ -75,6 +75,19 @@ CLOSE_ANSWERED = (
       AND NOT ruling.facts ? 'refunded'
       AND (NOT ruling.facts ? 'conflict' OR t.conflict IS NOT NULL)
     """,  # noqa: S608 (the part is a constant)
+    f"""
+    UPDATE "CORE"."CORE_HOLD" h
+    SET decision = 'release', decided_by = 'CORE', decided_at = now(), facts = {FACTS_OF_T},
+        decided_why = 'nothing is refunded any more: the refund failed, or its report was corrected'
+    FROM "CORE"."CORE_TRANSACTION_DATA" t
+    WHERE h.reason_code = 'refunded' AND h.decision IS NULL AND t.source_key = h.source_key
+      AND t.outcome NOT IN ('refund', 'late_return')
+      AND NOT EXISTS (
+          SELECT FROM "CORE"."CORE_HOLD" same
+          JOIN "CORE"."CORE_TRANSACTION_DATA" back ON back.source_key = same.source_key
+          WHERE same.facts ->> 'other_key' = h.source_key AND same.decision = 'same_payment'
+            AND back.outcome IN ('refund', 'late_return'))
+    """,  # noqa: S608 (the part is a constant)
     """
     UPDATE "CORE"."CORE_HOLD" h
     SET decision = 'same_payment', decided_by = 'CORE', decided_at = now(),

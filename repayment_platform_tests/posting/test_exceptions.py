@@ -158,12 +158,13 @@ def test_what_changes_after_posting_becomes_an_exception_that_names_the_repaymen
         (None, 6, True),
         ("nach-arthmate:1", 5, False),
         ("nach-arthmate:1", -6, True),
-        ("razorpay:pay_1", 1, True),
+        ("razorpay:pay_1", 1, False),
+        ("razorpay:pay_1", 6, True),
         ("cashfree:1", -1, True),
         ("cashfree-order:CFPay_1", 1, True),
     ],
 )
-def test_a_day_that_is_known_better_later_is_told_of_a_gateways_payment_or_far_away(
+def test_a_day_that_is_known_better_later_is_told_of_cashfrees_payments_or_far_away(
     bench: Bench, payment_ref: str | None, days_later: int, is_told: bool
 ) -> None:
     bench.loans("LN-1")

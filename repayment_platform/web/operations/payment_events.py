@@ -64,7 +64,7 @@ def received(
         _original(raw),
         link,
     )
-    because = RULES.get(key["rule"], key["rule"])
+    because = key["because"] or RULES.get(key["rule"], key["rule"])
     keyed = Event(key["keyed_at"], "Named", f"This key, because {because}", "fa-key")
     return [landed, keyed]
 

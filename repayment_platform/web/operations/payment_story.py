@@ -25,6 +25,8 @@ class Story:
     payment: dict[str, Any]
     """Its row of CORE_TRANSACTION_DATA, with posting status and outcome."""
     events: list[Event] = field(default_factory=list)
+    candidates: list[dict[str, Any]] = field(default_factory=list)
+    """Other payments that its reports could be of: what is the same, what differs."""
     holds: list[dict[str, Any]] = field(default_factory=list)
     """Open ones."""
     exceptions: list[dict[str, Any]] = field(default_factory=list)
@@ -35,6 +37,8 @@ class Story:
     """Something was amiss with its repayment, so that posting it again may be asked for."""
 
 
+_REPORTS_COMPARED = 20
+"""Reports of a payment that are compared with other payments; more say the same again."""
 _PAYMENT = SQL("""
 SELECT t.*, {status} AS status, w.reason AS open_reason, w.not_before, w.tries,
        p.external_id, p.fineract_transaction_id, p.processed_at, p.error_code, p.error_text,
@@ -45,7 +49,8 @@ LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
 WHERE t.source_key = %(key)s
 """).format(status=STATUS)
 _KEYS = """
-SELECT DISTINCT ON (raw_id) raw_id, raw_table, rule, keyed_at, payment_ref, loan_external_id
+SELECT DISTINCT ON (raw_id) raw_id, raw_table, rule, because, keyed_at, payment_ref,
+       loan_external_id
 FROM "CORE"."CORE_PAYMENT_KEY" WHERE source_key = %(key)s ORDER BY raw_id, batch DESC
 """
 _WEBHOOK = SQL("""
@@ -62,6 +67,16 @@ SELECT loan_external_id AS loan, loan_id_found_in, payment_date, amount, outcome
        method, utr, umrn, not_repayment_reason, nullif(refunded_amount, 0) AS refunded_amount
 FROM {view} WHERE raw_id = %(raw_id)s
 """)
+# Of each other payment what speaks for it being the same money, and what against.
+_CANDIDATES = f"""
+SELECT DISTINCT c.source_key, c.same, c.other, c.contradicted, t.loan_external_id AS loan,
+       t.amount, t.payment_date
+FROM (SELECT DISTINCT raw_id FROM "CORE"."CORE_PAYMENT_KEY"
+      WHERE source_key = %(key)s AND reports ORDER BY raw_id LIMIT {_REPORTS_COMPARED}) k
+CROSS JOIN LATERAL "CORE".candidates_of(k.raw_id) c
+JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
+ORDER BY t.payment_date, c.source_key
+"""  # noqa: S608 - a number of this module
 _HOLDS = 'SELECT * FROM "CORE"."CORE_HOLD" WHERE source_key = %(key)s ORDER BY id'
 _ATTEMPTS = 'SELECT * FROM "CORE"."CORE_POSTING_ATTEMPT" WHERE source_key = %(key)s ORDER BY id'
 _EXCEPTIONS = 'SELECT * FROM "CORE"."CORE_EXCEPTION" WHERE source_key = %(key)s ORDER BY id'
@@ -88,6 +103,7 @@ def story(visit: Visit, key: str) -> Story | None:
     is_ruled_out = payment["status"] == "no_repayment" and payment["outcome"] == "success"
     tale = Story(
         payment,
+        candidates=visit.rows(_CANDIDATES, key=key),
         holds=open_holds,
         exceptions=[found for found in exceptions if found["closed_at"] is None],
         may_be_held=not open_holds
