@@ -34,6 +34,7 @@ from repayment_platform.commands.status import status
 from repayment_platform.commands.up import up
 from repayment_platform.commands.users import app as users
 from repayment_platform.commands.webhooks import webhooks
+from repayment_platform.commands.worlds import worlds
 from repayment_platform.warehouse import WarehouseUnavailable
 
 app = typer.Typer(
@@ -57,7 +58,7 @@ GROUPS: dict[str, tuple[Callable[..., Any], ...]] = {
     ),
     "Operation": (doctor, backup, restore, dbt, sql),
     "Parts of `up`, alone": (webhooks, operations, metrics),
-    "Trying things out": (sample_data, faults),
+    "Trying things out": (sample_data, faults, worlds),
 }
 NAMES: dict[Callable[..., Any], str] = {decide_hold: "decide", hold_payment: "hold"}
 """Of commands that are not called as their function is."""

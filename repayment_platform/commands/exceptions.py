@@ -16,7 +16,7 @@ from repayment_platform.warehouse.server import warehouse
 
 
 def exceptions() -> None:
-    """List what changed after it was posted, and what the ledger has otherwise.
+    """List what changed after it was posted, what the ledger has otherwise, what no run will post.
 
     One that names a repayment to undo closes by itself when a run sees it undone in Fineract, but
     for `changed_after_posting`: the payment is to be posted again, or the exception closed.

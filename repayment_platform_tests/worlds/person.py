@@ -1,0 +1,160 @@
+"""A person who knows the truth: decides each open question rightly.
+
+What belongs here: what is right to decide. What does not: whether it had to be asked (`judge`),
+how a decision is recorded (the platform's own acts).
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import Connection
+
+from repayment_platform.posting import exceptions, holds
+from repayment_platform.posting.holds import Decision
+from repayment_platform.posting.reposting import NotReposted, repost
+from repayment_platform.reconciliation.loans import NotMappable, map_loan
+from repayment_platform.settings import Settings
+from repayment_platform_tests.worlds.judge import is_right
+from repayment_platform_tests.worlds.ledger import Books, Posted
+from repayment_platform_tests.worlds.slips_gateways import NAME_LOAN
+from repayment_platform_tests.worlds.slips_values import LOSE
+from repayment_platform_tests.worlds.standing import Question, Standing
+from repayment_platform_tests.worlds.truth import Movement
+from repayment_platform_tests.worlds.world import World
+
+WHO, WHY = "asha", "as it was"
+_REFUSALS = (holds.NoSuchHold, holds.HoldChanged, holds.NeedsRepost, holds.RuledOut)
+
+
+@dataclass
+class Person:
+    """Decides, undoes in the ledger, and has posted again."""
+
+    connection: Connection[Any]
+    settings: Settings
+    books: Books
+    said: list[str] = field(default_factory=list)
+    """What was decided, for the story that is printed."""
+    to_repost: set[str] = field(default_factory=set)
+    may_reconcile: set[str] = field(default_factory=set)
+    """Payments of which the sources differ, and that are right as they are."""
+    _worlds: dict[int, World] = field(default_factory=dict)
+
+    def decide(self, worlds: list[World], standing: Standing, step: int) -> int:
+        """Decide what is open; returns how many acts that took."""
+        self._standing, self._undone, acts = standing, set[int](), len(self.said)
+        self._worlds = {id(m): w for w in worlds for s in w.stories for m in s.movements}
+        for world in worlds:
+            for story in world.stories:
+                for _, act, about in (each for each in story.acts if each[0] == step):
+                    self._act(act, *about)
+        for question in standing.questions:
+            if question.alarms and (movement := standing.movement_of(question.key)):
+                self._answer(question, movement)
+        self._repost()
+        return len(self.said) - acts
+
+    def _act(self, act: str, movement: Movement, loan: str) -> None:
+        if act == LOSE:
+            for _, posted in self._standing.live_of(movement):
+                self.books.lose(posted)
+                self._say(f"{act}: {posted}")
+        elif act == NAME_LOAN:
+            for key in sorted(self._standing.keys_of(movement)):
+                try:
+                    map_loan(self.connection, key, loan, WHO, WHY)
+                    self._say(f"{act} of {key}: {loan}")
+                except NotMappable as why:
+                    self._say(f"{act} of {key}: refused, {why}")
+
+    def _answer(self, question: Question, movement: Movement) -> None:
+        """What is right about a question on a payment that is this movement's money."""
+        world = self._worlds.get(id(movement))
+        if world is None:  # what never moved
+            self._close(question, Decision.NOT_A_REPAYMENT)
+            return
+        fits = self._fits(question.key, movement, world)
+        kept = self._undo_others(movement, world, is_known=fits)
+        if movement.left() == 0:
+            self._close(question, Decision.NOT_A_REPAYMENT)
+        elif kept is not None:
+            is_it = kept == question.key
+            self._close(question, Decision.RELEASE if is_it else Decision.SAME_PAYMENT)
+        elif fits and self._standing.is_one_too_many(question.key):
+            self._close(question, Decision.SAME_PAYMENT)
+        elif fits:
+            self._post(question)
+        elif any(self._fits(k, movement, world) for k in self._standing.keys_of(movement)):
+            self._close(question, Decision.NOT_A_REPAYMENT)
+
+    def _undo_others(self, movement: Movement, world: World, *, is_known: bool) -> str | None:
+        """Undo in the ledger what is not to stand; returns the payment whose repayment is.
+
+        What is wrong there stays until something right can take its place.
+        """
+        live = [
+            (key, posted)
+            for key, posted in self._standing.live_of(movement)
+            if posted.id not in self._undone
+        ]
+        right = [(key, posted) for key, posted in live if is_right(world, movement, posted)]
+        kept = right[:1] if movement.left() > 0 else []
+        if kept or is_known or movement.left() == 0:
+            for each in live:
+                if each not in kept:
+                    self._undo(each[1])
+        return kept[0][0] if kept else None
+
+    def _fits(self, key: str, movement: Movement, world: World) -> bool:
+        """Whether the payment is, with the facts that it has, what moved."""
+        payment = self._standing.payments.get(key)
+        if payment is None:
+            return False
+        days = {world.calendar.date(day) for day in movement.days}
+        facts = (payment.loan, payment.amount)
+        return facts == (movement.loan, movement.amount) and payment.date in days
+
+    def _post(self, question: Question) -> None:
+        """It is to be posted, for the first time or again."""
+        if question.where == "amount_differs":
+            self.may_reconcile.add(question.key)
+        elif question.where == "exception" and question.key in self._standing.sent:
+            self.to_repost.add(question.key)
+        else:
+            self._close(question, Decision.RELEASE)
+
+    def _close(self, question: Question, decision: Decision) -> None:
+        """Decide a hold; of an exception say that it is as it should be."""
+        if question.where == "amount_differs":
+            return  # it is not asked for, and stays in its list
+        about = f"{question.where} {question.id} {question.kind} of {question.key}"
+        if question.where == "exception":
+            self._say(f"closes {about}: {question.words}")
+            exceptions.close(self.connection, question.id, WHO, WHY)
+            return
+        try:
+            holds.decide(self.connection, question.id, decision, WHO, WHY)
+            self._say(f"{decision}: {about}: {question.words}")
+        except _REFUSALS as why:
+            self._say(f"{decision}: {about}: refused, {why}")
+            if isinstance(why, holds.NeedsRepost):
+                self.to_repost.add(question.key)
+
+    def _undo(self, posted: Posted) -> None:
+        self.books.undo(posted)
+        self._undone.add(posted.id)
+        self._say(f"undoes in the ledger: {posted}")
+
+    def _repost(self) -> None:
+        """Have posted again what is to stand and was undone."""
+        if not self.to_repost:
+            return
+        came = asyncio.run(repost(self.settings, self.connection, sorted(self.to_repost), WHO, WHY))
+        for key, what in came.items():
+            self._say(f"posts again {key}: {what}")
+            if not (isinstance(what, NotReposted) and "moment ago" in str(what)):
+                self.to_repost.discard(key)
+
+    def _say(self, what: str) -> None:
+        self.said.append(what)
