@@ -146,9 +146,10 @@ def no_loan(world: World, sink: Sink, table: str) -> None:
 
 
 def also_by_nach(world: World, sink: Sink, table: str) -> None:
-    """A debit of the same day and amount: nothing says whether it is the same money."""
+    """By eNACH, and a debit of the same day and amount: nothing says whether it is the same."""
     due = world.due(lender_of(table))
-    attempt(sink, table, due, payment_id(world), "SUCCESS")
+    data = cashfree.subscription(due, payment_id(world), "CHARGE", "SUCCESS")
+    sink.event(cashfree.event(table, "SUBSCRIPTION_PAYMENT_SUCCESS", data, due))
     debit = nach.result(nach.presentation(world, due), "paid")
     sink.row(f"RAW_{due.lender}_NACH_CSV", due.period, debit)
     sink.payment(due, due.paid)

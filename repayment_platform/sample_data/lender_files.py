@@ -90,10 +90,12 @@ def bounced_then_paid(world: World, sink: Sink, table: str) -> None:
 
 
 def two_equal(world: World, sink: Sink, table: str) -> None:
-    """Two payments of one day and amount under different tokens: both are payments."""
+    """Two payments of one day and amount under different tokens: both are payments. A UTR that no
+    other loan has would say that they are one."""
     due = world.due(lender_of(table))
     for _ in range(2):
-        sink.row(table, due.period, collection(world, due))
+        utr = f"AXISCN{due.on:%y%m%d}{world.serial():08d}"
+        sink.row(table, due.period, collection(world, due, utr=utr))
         sink.payment(due, due.paid)
 
 

@@ -128,10 +128,12 @@ def paid_then_taken_back(world: World, sink: Sink, table: str) -> None:
 
 
 def two_equal(world: World, sink: Sink, table: str) -> None:
-    """Two debits of one day and amount, each with its own reference: both are payments."""
+    """Two debits of one day and amount, each with its own reference: both are payments. A UTR that
+    no other loan has would say that they are one."""
     due = world.due(lender_of(table))
     for _ in range(2):
-        sink.row(table, due.period, result(presentation(world, due), "paid"))
+        utr = f"ICIC{due.on:%y%m%d}{world.serial():08d}"
+        sink.row(table, due.period, result(presentation(world, due), "paid") | {"utr": utr})
         sink.payment(due, due.paid)
 
 

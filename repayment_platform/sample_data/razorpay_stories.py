@@ -139,9 +139,9 @@ def also_in_report(world: World, sink: Sink, table: str) -> None:
 
 
 def also_by_nach(world: World, sink: Sink, table: str) -> None:
-    """A debit of the same day and amount: nothing says whether it is the same money."""
+    """By e-mandate, and a debit of the same day and amount: nothing says whether it is the same."""
     due = world.due(lender_of(table))
-    captured_event(sink, table, pay(world, due))
+    captured_event(sink, table, replace(pay(world, due), method="emandate"))
     debit = nach.result(nach.presentation(world, due), "paid")
     sink.row(f"RAW_{due.lender}_NACH_CSV", due.period, debit)
     sink.payment(due, due.paid)
