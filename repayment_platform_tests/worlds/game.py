@@ -40,6 +40,7 @@ CLOSING_ROUNDS = 6
 REBUILT_AFTER = (2, 5)
 """Steps after which CORE is rebuilt from its keys."""
 SETTLE_SECONDS = 1.0
+"""After so long a person may have posted again what was undone."""
 
 # What awaits reconciliation and may be asked for; where the sources differ, by a person's word.
 _TO_RECONCILE = """
@@ -90,16 +91,13 @@ class Game:
         loans = [loan for w in self.worlds for story in w.stories for loan in story.loans]
         self._books = Books()
         self._books.open_loans(list(dict.fromkeys(loans)))
-        self._settings = Settings(
-            _env_file=None, database_url=self.urls.psycopg, repayment_home=Path("/nonexistent"),
-            fineract_base_url=SANDBOX, fineract_timeout_seconds=SETTLE_SECONDS * 0.9,
-            fineract_settle_seconds=SETTLE_SECONDS,
-        )  # fmt: skip
+        self._settings = self._settings_of(settle_seconds=40)  # however busy the machine is
         with ExitStack() as stack:
             stack.enter_context(self._books.serving())
             connect = psycopg.connect(self.urls.psycopg, autocommit=True)
             self._connection: Connection[Any] = stack.enter_context(connect)
-            self._person = Person(self._connection, self._settings, self._books)
+            settings = self._settings_of(SETTLE_SECONDS)
+            self._person = Person(self._connection, settings, self._books)
             landing = Landing(self._connection, self.urls.psycopg)
             for step in range(STEPS):
                 landing.step(self.worlds, step)
@@ -112,6 +110,13 @@ class Game:
                     break
             self._judge(STEPS + CLOSING_ROUNDS, self._read(), last=True)
         return self
+
+    def _settings_of(self, settle_seconds: float) -> Settings:
+        return Settings(
+            _env_file=None, database_url=self.urls.psycopg, repayment_home=Path("/nonexistent"),
+            fineract_base_url=SANDBOX, fineract_timeout_seconds=settle_seconds * 0.9,
+            fineract_settle_seconds=settle_seconds,
+        )  # fmt: skip
 
     def _run(self, *, rebuild: bool = False) -> None:
         """Keys, models, feed and posting, as a run of the pipeline does them."""
