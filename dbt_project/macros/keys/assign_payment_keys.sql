@@ -15,8 +15,10 @@
 CREATE OR REPLACE FUNCTION "CORE".assign_payment_keys() RETURNS bigint
 LANGUAGE plpgsql
 -- Plans are made while the tables that are filled here may still be empty; a scan that looks
--- cheap then would be repeated for each of a million observations.
+-- cheap then would be repeated for each of a million observations, and two tables would be
+-- multiplied before what they have in common is looked up. So joins are done as they are written.
 SET enable_seqscan = off
+SET join_collapse_limit = 1
 AS $function$
 DECLARE
     this_batch bigint;

@@ -62,7 +62,9 @@
             SELECT near.place, r.*, {{ is_standing }} AS is_standing
             FROM near
             JOIN {{ reports_seen }} n ON n.place = near.place
-            JOIN "CORE"."CORE_PAYMENT_KEY" r ON r.source_key = near.source_key
+            CROSS JOIN LATERAL (
+                SELECT * FROM "CORE"."CORE_PAYMENT_KEY" k WHERE k.source_key = near.source_key OFFSET 0
+            ) r
             WHERE r.reports AND r.rule <> 'provisional' AND r.raw_id <> n.raw_id
         ), of_payment AS (
             SELECT report.*,
