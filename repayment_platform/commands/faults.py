@@ -4,14 +4,12 @@ What belongs here: the command and its options. What does not: the campaign, whi
 tests and is a process of its own.
 """
 
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from repayment_platform.settings import ROOT
+from repayment_platform.commands.campaign import become
 
 _CAMPAIGN = "repayment_platform_tests.faults.campaign"
 
@@ -32,5 +30,4 @@ def faults(
     options += ["--seed", str(seed)] if seed is not None else []
     options += ["--matrix", str(matrix)] if matrix else []
     options += ["--stop"] if stop else []
-    command = [sys.executable, "-P", "-m", _CAMPAIGN, *options]
-    os.execve(command[0], command, os.environ | {"PYTHONPATH": str(ROOT)})  # noqa: S606
+    become(_CAMPAIGN, options)

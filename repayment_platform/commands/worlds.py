@@ -4,13 +4,11 @@ What belongs here: the command and its options. What does not: the campaign, whi
 tests and is a process of its own.
 """
 
-import os
-import sys
 from typing import Annotated
 
 import typer
 
-from repayment_platform.settings import ROOT
+from repayment_platform.commands.campaign import become
 
 _CAMPAIGN = "repayment_platform_tests.worlds"
 
@@ -30,5 +28,4 @@ def worlds(
     options = ["--seeds", str(seeds), "--loans", str(loans), "--show", str(show)]
     options += ["--seed", str(seed)] if seed is not None else []
     options += ["--partition"] if partition else []
-    command = [sys.executable, "-P", "-m", _CAMPAIGN, *options]
-    os.execve(command[0], command, os.environ | {"PYTHONPATH": str(ROOT)})  # noqa: S606
+    become(_CAMPAIGN, options)

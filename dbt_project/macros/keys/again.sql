@@ -70,10 +70,7 @@
 
 {# Whether no row that arrived before `row` has replaced this one. #}
 {% macro stands(key, row) -%}
-    (NOT EXISTS (
-        SELECT FROM "CORE"."CORE_PAYMENT_KEY" later
-        WHERE later.replaces_id = {{ chain(key) }} AND later.raw_id > {{ key }}.raw_id
-    ) AND NOT EXISTS (
+    (NOT {{ is_replaced(key) }} AND NOT EXISTS (
         SELECT FROM waiting later
         WHERE later.replaces_id = {{ chain(key) }} AND later.raw_id > {{ key }}.raw_id
             AND later.place < {{ row }}.place

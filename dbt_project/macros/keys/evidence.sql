@@ -188,8 +188,6 @@
                 IS NOT DISTINCT FROM (r.payment_date, r.payment_ref, r.utr, r.umrn, r.by_mandate)
 {%- endmacro %}
 
-{% macro is_proof_by_reference(proof) -%} {{ proof }} <= 3 {%- endmacro %}
-
 
 {# Whether a reference is free text, which counts within one loan only. #}
 {% macro is_loose(payment_ref) -%}
