@@ -1,6 +1,13 @@
 """Slips of references: spelled otherwise, issued anew, blank, used again."""
 
-from repayment_platform_tests.worlds.reporting import RAZORPAY, captured, debit, number, receipt
+from repayment_platform_tests.worlds.reporting import (
+    HALF_RUPEE,
+    RAZORPAY,
+    captured,
+    debit,
+    number,
+    receipt,
+)
 from repayment_platform_tests.worlds.truth import Report, Says, Story, add, again
 
 
@@ -53,6 +60,20 @@ def reference_blank_later(story: Story) -> None:
 def reference_filled_later(story: Story) -> None:
     row = _row(story, ref=None)
     again(row, _later(story, row), ref=story.id("NPT"))
+
+
+def reference_alone_alike(story: Story) -> None:
+    """Nothing but the reference links the two, and it is spelled otherwise."""
+    row = _row(story)
+    _asked_again(story, row, ref=(row.ref or "").lower(), amount=row.amount + HALF_RUPEE,
+                 presented=row.movement.day, umrn=None, utr=None)  # fmt: skip
+
+
+def umrn_alone(story: Story) -> None:
+    """Nothing but the mandate links the two."""
+    row = _row(story)
+    _asked_again(story, row, ref=None, amount=row.amount + HALF_RUPEE, day=row.movement.day + 2,
+                 presented=None, utr=None)  # fmt: skip
 
 
 def reference_reused_next_month(story: Story) -> None:

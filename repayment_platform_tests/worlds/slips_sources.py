@@ -1,11 +1,10 @@
 """Slips between sources: other amounts, days, modes, splits, and what one gateway says twice."""
 
-from decimal import Decimal
-
 from repayment_platform_tests.worlds import plain
 from repayment_platform_tests.worlds.reporting import (
     BANKS,
     CASHFREE,
+    HALF_RUPEE,
     MATCH_DAYS,
     bounce,
     captured,
@@ -18,8 +17,6 @@ from repayment_platform_tests.worlds.reporting import (
     shared_utr,
 )
 from repayment_platform_tests.worlds.truth import Report, Story
-
-HALF_RUPEE = Decimal("0.50")
 
 
 def _days(story: Story) -> tuple[int, int]:
@@ -142,6 +139,25 @@ def mandate_at_gateway_and_bank(story: Story) -> None:
     event = charged_by_cashfree(story, movement, one)
     row = debit(story, movement, other, day=movement.day + 2, presented=movement.day + 1)
     _conflict(story, event, row)
+
+
+def mandate_event_without_umrn(story: Story) -> None:
+    """Nothing but loan, amount and a day nearby links the two."""
+    movement = story.moved(story.rng.randint(2, 6))
+    movement.days.add(movement.day + 2)
+    one, other = _days(story)
+    event = charged_by_cashfree(story, movement, one, umrn=None)
+    row = debit(story, movement, other, day=movement.day + 2, presented=movement.day + 1)
+    _conflict(story, event, row)
+
+
+def late_report_out_of_order(story: Story) -> None:
+    """The lender's row names a day nine later, in a loan whose bank has reported out of order."""
+    before, movement = story.moved(2, 1000), story.moved(story.rng.randint(4, 6), 5000)
+    row = debit(story, movement, 8)
+    debit(story, before, 9)
+    told = receipt(story, movement, story.rng.choice((16, 21)), day=movement.day + 9, umrn=None)
+    _conflict(story, row, told)
 
 
 def order_paid_twice(story: Story) -> None:
