@@ -10,6 +10,7 @@ from repayment_platform_tests.worlds.reporting import (
     BANKS,
     CASHFREE,
     LENDERS_FILES,
+    MATCH_DAYS,
     bounce,
     captured,
     charged_by_cashfree,
@@ -88,8 +89,12 @@ def two_sources(story: Story, movements: list[Movement], lag: int | None = None)
 
 
 def bounced_then_paid(story: Story) -> None:
-    """A presentation bounces, the next one is paid."""
-    tried, *paid = instalments(story, 3, 2)
+    """A presentation bounces, the next one is paid.
+
+    Further apart than two sources may date one debit: within those days the lender's "paid", if it
+    comes before the bank's, contradicts the bounce.
+    """
+    tried, *paid = instalments(story, MATCH_DAYS.get(story.lender, 2) + 1, 2)
     story.movements.remove(tried)
     bounce(story, tried, tried.day + 1)
     reported(story, paid)
