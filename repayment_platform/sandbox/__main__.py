@@ -5,13 +5,16 @@ import os
 import socket
 import sqlite3
 import sys
+import time
 from datetime import date
 from pathlib import Path
 
 import uvicorn
+from pydantic import ValidationError
 
 from repayment_platform.sandbox.app import create_app
 from repayment_platform.sandbox.config import API, Config
+from repayment_platform.sandbox.faults import Plan
 
 
 def main() -> int:
@@ -24,9 +27,19 @@ def main() -> int:
         tenant=options.tenant,
         business_date=options.business_date,
         duplicate_flavour=options.duplicate_flavour,
+        conflicts=options.conflicts,
+        cores=options.cores,
+        service_ms=options.service_ms,
+        overload_at=options.overload_at,
     )
     try:
-        app = create_app(config)
+        plan = Plan.model_validate_json(options.faults.read_bytes()) if options.faults else Plan()
+    except (OSError, ValidationError) as error:
+        return _refuse(f"cannot read the faults in {options.faults}: {error}")
+    # As Fineract's, a start takes its time, and nobody listens until it is over.
+    time.sleep(options.start_seconds)
+    try:
+        app = create_app(config, plan)
     except sqlite3.DatabaseError as error:
         return _refuse(f"cannot open the ledger {config.ledger}: {error}")
     try:
@@ -61,7 +74,37 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tenant", default="default")
     parser.add_argument("--business-date", type=date.fromisoformat, help="default: today in India")
     parser.add_argument("--duplicate-flavour", choices=("postgres", "mysql"), default="postgres")
+    _add_troubles(parser.add_argument_group("what a Fineract's users have to live with"))
     return parser
+
+
+def _add_troubles(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--conflicts", action="store_true", help="409 for commands of one loan that meet"
+    )
+    group.add_argument(
+        "--cores", type=_above_zero, help="so many requests are worked on at once (default: all)"
+    )
+    group.add_argument(
+        "--service-ms", type=float, default=0, help="how long a request holds its core"
+    )
+    group.add_argument(
+        "--overload-at",
+        type=_above_zero,
+        default=40,
+        help="with more commands at once, a few of them are answered 500 although posted",
+    )
+    group.add_argument(
+        "--start-seconds", type=float, default=0, help="until it listens (Fineract: about 80)"
+    )
+    group.add_argument("--faults", type=Path, help="a JSON file: what POST /sandbox/faults takes")
+
+
+def _above_zero(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be above 0")
+    return number
 
 
 def _refuse(reason: str) -> int:

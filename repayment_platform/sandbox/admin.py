@@ -17,10 +17,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from repayment_platform.sandbox import loans
+from repayment_platform.sandbox import bookings, loans
 from repayment_platform.sandbox.config import Config
 from repayment_platform.sandbox.faults import Faults, Plan
-from repayment_platform.sandbox.ledger import Ledger, Loan
+from repayment_platform.sandbox.ledger import Ledger, Loan, Schedule
 from repayment_platform.sandbox.views import STATUS_IDS
 from repayment_platform.sandbox.wire import WireLog
 
@@ -32,11 +32,12 @@ class LoanFields(BaseModel):
 
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
 
-    status: int = loans.ACTIVE
+    status: int = bookings.ACTIVE
     disbursed_on: date = date(2020, 1, 1)
     principal: Decimal = Field(Decimal(1_000_000), gt=0)
     currency: Literal["INR", "USD", "JPY", "KWD"] = "INR"
     client_active: bool = True
+    schedule: Schedule = "cumulative"
 
     @field_validator("status")
     @classmethod
@@ -127,8 +128,8 @@ class Admin:
             self.ledger.insert_loan(**columns)
             return
         columns["balance"] = loan.balance + fields.principal - loan.principal
-        if {fields.status, loan.status} <= loans.LIVE:
-            columns["status"] = loans.status_for(columns["balance"])
+        if {fields.status, loan.status} <= bookings.LIVE:
+            columns["status"] = bookings.status_for(columns["balance"])
         self.ledger.update_loan(loan.id, **columns)
 
     async def change_loan(self, request: Request) -> Response:
@@ -155,7 +156,7 @@ class Admin:
 
     async def replay(self, request: Request) -> Response:
         """What a backdated payment does to a later one: the externalId moves to a new id."""
-        return self._reverse(request, loans.replay)
+        return self._reverse(request, bookings.replay)
 
     def _reverse(self, request: Request, act: Callable[..., Any]) -> Response:
         row = self.ledger.find(external_id=request.path_params["external_id"])
@@ -184,11 +185,11 @@ def _refusal(error: ValidationError) -> Response:
 
 def _balance(status: int, principal: Decimal, balance: Decimal) -> Decimal:
     """What a loan of this status owes: nothing when closed, less than nothing when overpaid."""
-    if status == loans.CLOSED:
+    if status == bookings.CLOSED:
         return Decimal(0)
-    if status == loans.OVERPAID:
+    if status == bookings.OVERPAID:
         return min(balance, Decimal(-1))
-    return balance if balance > 0 or status != loans.ACTIVE else principal
+    return balance if balance > 0 or status != bookings.ACTIVE else principal
 
 
 def _loan_summary(loan: Loan) -> dict[str, Any]:

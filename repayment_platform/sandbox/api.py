@@ -6,21 +6,25 @@ not: the ledger's rules (`loans`), idempotency (`commands`), the sandbox's own s
 
 import asyncio
 import base64
+import re
 import time
+from dataclasses import replace
 from typing import Any, cast
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from repayment_platform.sandbox import loans, replies, validation, views
-from repayment_platform.sandbox.commands import Commands, NoAnswer
+from repayment_platform.sandbox import bookings, loans, replies, views
+from repayment_platform.sandbox.changes import Changes
+from repayment_platform.sandbox.commands import NoAnswer
 from repayment_platform.sandbox.config import API, Config
 from repayment_platform.sandbox.faults import Faults
 from repayment_platform.sandbox.ledger import Ledger, Loan, Transaction
 from repayment_platform.sandbox.replies import FineractError, Reply, to_json
 from repayment_platform.sandbox.wire import Exchange, WireLog
 
+_CHECKER_PATH = re.compile(API + r"/makercheckers/(?P<command>\d+)")
 HEALTH = "/fineract-provider/actuator/health"
 
 
@@ -32,7 +36,7 @@ class Fineract:
         self.ledger = ledger
         self.faults = faults
         self.wire = wire
-        self.commands = Commands(ledger, lambda: faults.plan.retry_seconds)
+        self.changes = Changes(config, ledger, faults)
         token = base64.b64encode(f"{config.user}:{config.password}".encode()).decode()
         self._authorization = f"Basic {token}"
 
@@ -51,19 +55,21 @@ class Fineract:
             await _end_without_reply(receive, silence.hang_seconds)
             return
         self.wire.close(exchange, reply.status)
-        response = Response(
-            reply.body, reply.status, dict(reply.headers), media_type=reply.content_type
-        )
+        # Fineract's server hangs up after a 400.
+        connection = "close" if reply.status == 400 else "keep-alive"
+        headers = {**reply.headers, "Connection": connection}
+        response = Response(reply.body, reply.status, headers, media_type=reply.content_type)
         await response(scope, receive, send)
 
     async def _answer(self, exchange: Exchange) -> Reply:
         if early := self._before_fineract(exchange) or self._refuse_stranger(exchange):
             return early
         try:
-            reply = await self._route(exchange)
+            reply = self._locked(exchange) or await self._route(exchange)
         except FineractError as error:
             reply = error.reply()
-        return self._after_commit(exchange, reply)
+        headers = {**reply.headers, "X-Notification-Refresh": "false"}
+        return self._after_commit(exchange, replace(reply, headers=headers))
 
     def _before_fineract(self, exchange: Exchange) -> Reply | None:
         """What a network and a gateway in front of Fineract may do to a request."""
@@ -79,7 +85,7 @@ class Fineract:
         return None
 
     def _refuse_stranger(self, exchange: Exchange) -> Reply | None:
-        """The servlet filters: tenant, user, and the lock of the end-of-day job."""
+        """The servlet filters: tenant and user."""
         if exchange.path == HEALTH:
             return None
         request = exchange.request
@@ -90,8 +96,14 @@ class Fineract:
         known = headers.get("authorization") == self._authorization
         if not known or exchange.hits.take("unauthorized"):
             return replies.servlet_error(401, exchange.path, replies.REALM)
-        loan = self._find_loan(exchange) if exchange.target.operation != "lookup" else None
-        if loan is not None and exchange.hits.take("loan_locked"):
+        return None
+
+    def _locked(self, exchange: Exchange) -> Reply | None:
+        """The filter that keeps loans to the end-of-day job."""
+        target = exchange.target
+        named = target.loan is not None and target.operation != "lookup"
+        loan = self.ledger.loan(id=target.loan_id, external_id=target.loan_external_id)
+        if named and loan is not None and exchange.hits.take("loan_locked"):
             return replies.loan_locked(loan.id)
         return None
 
@@ -100,10 +112,12 @@ class Fineract:
         if exchange.posted is None:
             return reply
         hits, today = exchange.hits, self.config.today()
-        posted = cast(Transaction, self.ledger.find(id=exchange.posted))
+        posted = self.ledger.find(id=exchange.posted)
+        if posted is None:
+            return reply  # it was only tried, and waits for a checker
         with self.ledger.transaction():
             if hits.take("replay"):
-                number = loans.replay(self.ledger, posted, today)
+                number = bookings.replay(self.ledger, posted, today)
                 posted = cast(Transaction, self.ledger.find(id=number))
             if hits.take("operator_undo"):
                 loans.undo(self.ledger, posted, today)
@@ -118,10 +132,14 @@ class Fineract:
     async def _route(self, exchange: Exchange) -> Reply:
         method, operation = exchange.request.method, exchange.target.operation
         if operation == "lookup":
-            await self._delay(exchange)
+            await self.changes.delay(exchange)
             return self._look_up(exchange)
         if operation in ("repayment", "adjustment") and exchange.target.transactions:
-            return await self._command(exchange)
+            return await self.changes.ask(exchange)
+        if checked := _CHECKER_PATH.fullmatch(exchange.path):
+            return await self.changes.check(exchange, int(checked["command"]))
+        if exchange.target.transactions:
+            return replies.servlet_error(405, exchange.path)
         if (method, exchange.path) == ("GET", f"{API}/paymenttypes"):
             return Reply(200, to_json(views.payment_types_view()))
         if (method, exchange.path) == ("GET", HEALTH):
@@ -129,76 +147,25 @@ class Fineract:
         return replies.servlet_error(404, exchange.path)
 
     def _look_up(self, exchange: Exchange) -> Reply:
-        loan, target = self._loan(exchange), exchange.target
+        loan, target, query = self._loan(exchange), exchange.target, exchange.request.query_params
         if target.external_id is not None or target.transaction_id is not None:
             view = views.transaction_view(self._transaction(exchange, loan), loan)
+            hideable = views.TRANSACTION_FIELDS
         elif target.transactions:
-            return replies.servlet_error(405, exchange.path)
+            number, size = _whole(query.get("page"), 0), _whole(query.get("size"), 50)
+            rows = self.ledger.transactions_of(loan.id)
+            return Reply(200, to_json(views.transaction_page(rows, loan, number, max(size, 1))))
         else:
-            asked = set(exchange.request.query_params.get("associations", "").split(","))
-            wanted = not asked.isdisjoint({"transactions", "all"})
-            view = views.loan_view(loan, self.ledger.transactions_of(loan.id) if wanted else None)
-        fields = exchange.request.query_params.get("fields")
-        if fields:
-            view = {name: view[name] for name in fields.split(",") if name in view}
+            wanted = not {"transactions", "all"}.isdisjoint(
+                query.get("associations", "").split(",")
+            )
+            rows_shown = self.ledger.transactions_of(loan.id) if wanted else None
+            view = views.loan_view(loan, rows_shown, self.ledger.undone_of(loan.id))
+            hideable = views.LOAN_FIELDS
+        if fields := query.get("fields"):
+            hidden = hideable.difference(fields.split(","))
+            view = {name: value for name, value in view.items() if name not in hidden}
         return Reply(200, to_json(view))
-
-    async def _command(self, exchange: Exchange) -> Reply:
-        """Checks before the idempotency key is looked at; they leave it unused."""
-        target = exchange.target
-        if target.loan_external_id is not None:
-            loan = self._loan(exchange)
-            if target.external_id is not None:
-                self._transaction(exchange, loan)
-        adjusting = target.operation == "adjustment"
-        if not adjusting:
-            _refuse_unknown_command(exchange.request)
-        action = "ADJUST" if adjusting else "REPAYMENT"
-        if exchange.hits.take("not_authorized"):
-            raise replies.not_authorized(f"{action}_LOAN")
-        if exchange.hits.take("job_running"):
-            raise replies.job_running("Update Loan Arrears Ageing")
-        body = validation.parse_object(exchange.body)
-
-        def work() -> dict[str, Any]:
-            return self._adjust(exchange, body) if adjusting else self._repay(exchange, body)
-
-        return await self.commands.execute(
-            action,
-            exchange.idempotency_key,
-            exchange.body.decode(errors="replace"),
-            exchange.hits,
-            work,
-            lambda: self._delay(exchange),
-        )
-
-    def _repay(self, exchange: Exchange, body: validation.Body | None) -> dict[str, Any]:
-        entry = validation.validate_repayment(body)
-        now = self._circumstances(exchange)
-        result = loans.repay(self.ledger, self._loan(exchange), entry, now)
-        exchange.posted = result["resourceId"]
-        return result
-
-    def _adjust(self, exchange: Exchange, body: validation.Body | None) -> dict[str, Any]:
-        entry = validation.validate_adjustment(body)
-        loan = self._loan(exchange)
-        old = self._transaction(exchange, loan)
-        return loans.adjust(self.ledger, loan, old, entry, self._circumstances(exchange))
-
-    def _circumstances(self, exchange: Exchange) -> loans.Circumstances:
-        behind = exchange.hits.take("business_date_behind")
-        mysql = exchange.hits.take("mysql_duplicate")
-        return loans.Circumstances(
-            today=self.config.today(behind.days if behind else 0),
-            flavour="mysql" if mysql else self.config.duplicate_flavour,
-            request_id=exchange.id,
-        )
-
-    def _find_loan(self, exchange: Exchange) -> Loan | None:
-        target = exchange.target
-        if target.loan is None:
-            return None
-        return self.ledger.loan(id=target.loan_id, external_id=target.loan_external_id)
 
     def _loan(self, exchange: Exchange) -> Loan:
         target = exchange.target
@@ -210,18 +177,9 @@ class Fineract:
             self.ledger, loan, target.transaction_id, target.external_id
         )
 
-    async def _delay(self, exchange: Exchange) -> None:
-        seconds = self.config.latency_ms / 1000 + exchange.hits.latency(self.faults.rng)
-        if seconds:
-            await asyncio.sleep(seconds)
 
-
-def _refuse_unknown_command(request: Request) -> None:
-    command = request.query_params.get("command")
-    if command is None or command.strip().lower() != "repayment":
-        message = f"The query parameter command has an unsupported value of: {command}"
-        code = "error.msg.query.parameter.value.unsupported"
-        raise replies.invalid(replies.item(code, message, "command", "command", command))
+def _whole(text: str | None, otherwise: int) -> int:
+    return int(text) if text and text.isdecimal() else otherwise
 
 
 async def _end_without_reply(receive: Receive, hang_seconds: float | None) -> None:

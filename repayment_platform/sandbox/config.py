@@ -28,6 +28,14 @@ class Config:
     tenant: str = "default"
     business_date: date | None = None
     duplicate_flavour: Flavour = "postgres"
+    conflicts: bool = False
+    """Commands of one loan that are under way at once get into each other's way."""
+    cores: int | None = None
+    """As many requests are worked on at once, the others wait in line; None: all at once."""
+    service_ms: float = 0
+    """How long a request holds its core."""
+    overload_at: int = 40
+    """With more commands under way at once, some answers are lost: 500, and posted."""
 
     def today(self, days_behind: int = 0) -> date:
         """The business date, `days_behind` days late when the end-of-day job is."""

@@ -76,7 +76,10 @@ class Plan(BaseModel):
     seed: int = 0
     rules: list[Rule] = []
     retry_seconds: float = Field(1, ge=0)
-    """First pause when a key is in work; the second is twice as long, then 425."""
+    """First pause when a key is in work or a loan has changed; the second is twice as long, then
+    425 or 409."""
+    conflicts: bool = False
+    """Commands of one loan that are under way at once conflict; they need a latency to meet."""
 
 
 class Hits:
@@ -133,8 +136,8 @@ class _Switch:
 class Faults:
     """The plan in force and what it has done so far."""
 
-    def __init__(self) -> None:
-        self.install(Plan())
+    def __init__(self, plan: Plan) -> None:
+        self.install(plan)
 
     def install(self, plan: Plan) -> None:
         self.plan = plan
@@ -155,4 +158,4 @@ class Faults:
             for switch in self._switches
             for rule in [switch.rule]
         ]
-        return {"seed": self.plan.seed, "retry_seconds": self.plan.retry_seconds, "rules": rules}
+        return self.plan.model_dump(exclude={"rules"}) | {"rules": rules}

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS loan (
@@ -28,7 +28,8 @@ CREATE TABLE IF NOT EXISTS loan (
     currency TEXT NOT NULL,
     principal TEXT NOT NULL,
     balance TEXT NOT NULL,          -- what is still owed; negative when overpaid
-    settled_on TEXT                 -- the date that closed or overpaid it
+    settled_on TEXT,                -- the date that closed or overpaid it
+    schedule TEXT NOT NULL DEFAULT 'cumulative'
 );
 CREATE TABLE IF NOT EXISTS loan_transaction (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -43,7 +44,7 @@ CREATE TABLE IF NOT EXISTS loan_transaction (
     reversed_on TEXT,
     manually_reversed INTEGER NOT NULL DEFAULT 0,
     reversal_external_id TEXT UNIQUE,
-    replays INTEGER REFERENCES loan_transaction (id),
+    replays TEXT NOT NULL DEFAULT '[]',  -- ids of the rows it took the place of, as JSON
     request_id INTEGER
 );
 CREATE INDEX IF NOT EXISTS loan_transaction_loan ON loan_transaction (loan_id);
@@ -55,6 +56,9 @@ CREATE TABLE IF NOT EXISTS command (
     status INTEGER NOT NULL,
     result TEXT,
     result_status_code INTEGER,
+    loan_id INTEGER,                -- with the next two: what a checker may approve later
+    transaction_id INTEGER,
+    body TEXT,
     UNIQUE (action, idempotency_key)
 );
 CREATE TABLE IF NOT EXISTS request (
@@ -72,6 +76,17 @@ CREATE TABLE IF NOT EXISTS request (
 );
 """
 
+NEWER_COLUMNS = (
+    ("loan", "schedule TEXT NOT NULL DEFAULT 'cumulative'"),
+    ("command", "loan_id INTEGER"),
+    ("command", "transaction_id INTEGER"),
+    ("command", "body TEXT"),
+)
+"""Added to a file that an earlier sandbox made."""
+
+Schedule = Literal["cumulative", "recalculated", "progressive"]
+"""Kinds of loans; `recalculated` is cumulative with interest recalculation."""
+
 
 @dataclass(frozen=True)
 class Loan:
@@ -84,6 +99,7 @@ class Loan:
     principal: Decimal
     balance: Decimal
     settled_on: datetime.date | None
+    schedule: Schedule
 
 
 @dataclass(frozen=True)
@@ -102,7 +118,7 @@ class Transaction:
     reversed_on: datetime.date | None
     manually_reversed: bool
     reversal_external_id: str | None
-    replays: int | None
+    replays: list[int]
     request_id: int | None
 
 
@@ -119,6 +135,10 @@ class Ledger:
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = NORMAL")
         self.db.executescript(SCHEMA)
+        for table, column in NEWER_COLUMNS:
+            known = {row["name"] for row in self.db.execute(f"PRAGMA table_info({table})")}
+            if column.split()[0] not in known:
+                self.db.execute(f"ALTER TABLE {table} ADD COLUMN {column}")
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -171,6 +191,21 @@ class Ledger:
         )
         return [_transaction(row) for row in self.db.execute(sql, (loan_id,))]
 
+    def live_of(self, loan_id: int, since: datetime.date | None = None) -> list[Transaction]:
+        """What counts in a loan's balance, in the order in which it is booked."""
+        sql = (
+            "SELECT * FROM loan_transaction WHERE loan_id = ? AND reversed_on IS NULL"
+            " AND date >= ? ORDER BY date, id"
+        )
+        rows = self.db.execute(sql, (loan_id, since.isoformat() if since else ""))
+        return [_transaction(row) for row in rows]
+
+    def undone_of(self, loan_id: int) -> Decimal:
+        """The sum of what people undid on a loan."""
+        sql = "SELECT amount FROM loan_transaction WHERE loan_id = ? AND manually_reversed"
+        rows = self.db.execute(sql, (loan_id,))
+        return sum((Decimal(row["amount"]) for row in rows), Decimal(0))
+
     def page(self, after: int, limit: int) -> list[tuple[Transaction, Loan]]:
         """Transactions of all loans in order of id, for listing the whole ledger."""
         sql = "SELECT * FROM loan_transaction WHERE id > ? ORDER BY id LIMIT ?"
@@ -191,12 +226,12 @@ class Ledger:
 
 
 def _stored(values: Iterable[Any]) -> list[Any]:
-    """Decimals and dates as text, payment details as JSON."""
+    """Decimals and dates as text, payment details and lists of ids as JSON."""
     return [
         str(value)
         if isinstance(value, Decimal | datetime.date)
         else json.dumps(value)
-        if isinstance(value, dict)
+        if isinstance(value, dict | list)
         else value
         for value in values
     ]
@@ -220,7 +255,7 @@ def _loan(row: sqlite3.Row) -> Loan:
 
 
 def _transaction(row: sqlite3.Row) -> Transaction:
-    detail = row["payment_detail"]
+    detail, replays = row["payment_detail"], json.loads(str(row["replays"] or "[]"))
     return Transaction(
         **dict(row)
         | {
@@ -232,5 +267,7 @@ def _transaction(row: sqlite3.Row) -> Transaction:
             "payment_detail": None if detail is None else json.loads(detail),
             "reversed_on": _date(row["reversed_on"]),
             "manually_reversed": bool(row["manually_reversed"]),
+            # An earlier sandbox stored a single id.
+            "replays": replays if isinstance(replays, list) else [replays],
         }
     )

@@ -1,34 +1,36 @@
-"""Lending rules: when a repayment is taken, what it does to the loan, and taking it back.
+"""Lending rules: when a repayment is taken, and when it may be taken back.
 
 What belongs here: everything that needs the ledger to be decided. What does not: checks of the
-body alone (`validation`), idempotency keys (`commands`), printing (`views`).
+body alone (`validation`), what a change does to the books (`bookings`), idempotency keys
+(`commands`), printing (`views`).
 """
 
-import sqlite3
 from dataclasses import dataclass
 from datetime import date
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from typing import Any
 
+from repayment_platform.sandbox import bookings
+from repayment_platform.sandbox.bookings import LIVE
 from repayment_platform.sandbox.config import Flavour
 from repayment_platform.sandbox.ledger import Ledger, Loan, Transaction
 from repayment_platform.sandbox.replies import (
     FineractError,
     data_integrity,
     domain_rule,
-    external_id_argument,
     invalid,
     item,
     not_found,
 )
 from repayment_platform.sandbox.validation import Entry
 
-ACTIVE, CLOSED, OVERPAID = 300, 600, 700
-LIVE = frozenset({ACTIVE, CLOSED, OVERPAID})
-"""Statuses that take repayments; which of them a loan is in follows from its balance."""
-
-DIGITS = {"INR": 2, "USD": 2, "JPY": 0, "KWD": 3}
 PAYMENT_TYPES = {1: "Money Transfer", 2: "NACH", 3: "Payment Gateway"}
+_ONLY_REPAYMENTS = (
+    "error.msg.loan.transaction.adjustment.is.only.allowed.to.repayment.or.waiver."
+    "or.creditbalancerefund.or.capitalizedIncome.or.capitalizedIncomeAdjustment."
+    "or.buyDownFee.or.buyDownFeeAdjustment.transactions"
+)
+"""What Fineract says of a transaction that is reversed already."""
 _AMOUNT_LIMIT = Decimal(10) ** 13
 """DECIMAL(19,6) holds thirteen digits before the point."""
 
@@ -42,21 +44,11 @@ class Circumstances:
     request_id: int
 
 
-def rounded(amount: Decimal, currency: str) -> Decimal:
-    """To the currency's digits, half to even: the tenant's default rounding mode."""
-    return amount.quantize(Decimal(1).scaleb(-DIGITS[currency]), ROUND_HALF_EVEN)
-
-
-def status_for(balance: Decimal) -> int:
-    return ACTIVE if balance > 0 else CLOSED if balance == 0 else OVERPAID
-
-
 def require_loan(ledger: Ledger, id: int | None, external_id: str | None) -> Loan:
     loan = ledger.loan(id=id, external_id=external_id)
     if loan is None and external_id is not None:
         message = f"Loan with external identifier {external_id} does not exist"
-        argument = external_id_argument(external_id)
-        raise not_found("error.msg.loan.external.id.invalid", message, argument)
+        raise not_found("error.msg.loan.external.id.invalid", message, external_id)
     if loan is None:
         raise not_found(
             "error.msg.loan.id.invalid", f"Loan with identifier {id} does not exist", id
@@ -65,21 +57,29 @@ def require_loan(ledger: Ledger, id: int | None, external_id: str | None) -> Loa
 
 
 def require_transaction(
-    ledger: Ledger, loan: Loan, id: int | None, external_id: str | None
+    ledger: Ledger,
+    loan: Loan,
+    id: int | None,
+    external_id: str | None,
+    *,
+    changing: bool = False,
 ) -> Transaction:
-    """Found in the whole tenant first, then compared with the loan: two different 404s."""
+    """Found in the whole tenant first, then compared with the loan: two different 404s.
+
+    The second names the loan only to who wants to change the transaction.
+    """
     found = ledger.find(id=id, external_id=external_id)
     if found is None and external_id is not None:
         message = f"Transaction with external identifier {external_id} does not exist"
-        argument = external_id_argument(external_id)
-        raise not_found("error.msg.loan.transaction.external.id.invalid", message, argument)
+        raise not_found("error.msg.loan.transaction.external.id.invalid", message, external_id)
     if found is None or found.loan_id != loan.id:
         number = id if found is None else found.id
         message = (
             f"Transaction with identifier {number} does not exist for loan with identifier "
             f"{loan.id}."
         )
-        raise not_found("error.msg.loan.transaction.id.invalid", message, number, loan.id)
+        arguments = (number, loan.id) if changing else (number,)
+        raise not_found("error.msg.loan.transaction.id.invalid", message, *arguments)
     return found
 
 
@@ -87,7 +87,10 @@ def repay(ledger: Ledger, loan: Loan, entry: Entry, now: Circumstances) -> dict[
     """Post a repayment and return the answer's body; call inside a ledger transaction."""
     _refuse_unknown_payment_type(entry)
     _refuse_state(loan)
-    _refuse_date(loan, entry.date, now.today)
+    if loan.schedule == "recalculated":
+        _refuse_before_last(ledger, loan, entry.date)
+    _refuse_before_disbursement(loan, entry.date)
+    _refuse_future(entry.date, now.today)
     number = _post(ledger, loan, entry, now)
     return _result(loan, number, entry.external_id, entry)
 
@@ -95,13 +98,18 @@ def repay(ledger: Ledger, loan: Loan, entry: Entry, now: Circumstances) -> dict[
 def adjust(
     ledger: Ledger, loan: Loan, old: Transaction, entry: Entry, now: Circumstances
 ) -> dict[str, Any]:
-    """Undo a transaction and, for an amount above zero, post another in its place."""
+    """Undo a transaction and, for an amount above zero, post another in its place.
+
+    Nothing relates the two. The date of an undo must not lie ahead, and is not used.
+    """
     _refuse_unknown_payment_type(entry)
-    _refuse_date(loan, entry.date, now.today)
-    try:
-        undo(ledger, old, now.today, entry.reversal_external_id)
-    except sqlite3.IntegrityError:
-        raise _unknown_integrity_issue() from None
+    if loan.status == bookings.WRITTEN_OFF:
+        code = "error.msg.loan.written.off.update.not.allowed"
+        raise domain_rule(code, "Loan is written off; no update is allowed.", old.id)
+    if entry.amount > 0:
+        _refuse_before_disbursement(loan, entry.date)
+    _refuse_future(entry.date, now.today)
+    undo(ledger, old, now.today, entry.reversal_external_id)
     if entry.amount == 0:
         return _result(loan, old.id, old.external_id, entry)
     number = _post(ledger, require_loan(ledger, loan.id, None), entry, now)
@@ -111,37 +119,14 @@ def adjust(
 def undo(
     ledger: Ledger, old: Transaction, today: date, reversal_external_id: str | None = None
 ) -> None:
-    """Reverse a transaction. It keeps its externalId, which stays used up for ever.
-
-    A second undo is refused; the code of that refusal is the sandbox's own.
-    """
+    """Reverse a transaction; a second time is refused, as is a reversal id that is in use."""
     if old.reversed_on is not None:
-        code = "error.msg.loan.transaction.already.reversed"
-        raise domain_rule(code, "The transaction is already reversed.", old.id)
-    ledger.update(
-        old.id,
-        reversed_on=today,
-        manually_reversed=True,
-        reversal_external_id=reversal_external_id,
-    )
-    loan = require_loan(ledger, old.loan_id, None)
-    _settle(ledger, loan, loan.balance + old.amount, today)
-
-
-def replay(ledger: Ledger, old: Transaction, today: date) -> int:
-    """Reverse a transaction and post it again: the externalId moves to a new row and id."""
-    ledger.update(old.id, reversed_on=today, external_id=None)
-    return ledger.insert(
-        loan_id=old.loan_id,
-        external_id=old.external_id,
-        date=old.date,
-        amount=old.amount,
-        principal_portion=old.principal_portion,
-        balance=old.balance,
-        submitted_on=today,
-        payment_detail=old.payment_detail,
-        replays=old.id,
-    )
+        raise domain_rule(_ONLY_REPAYMENTS, "Only (non-reversed) repayments can be adjusted.")
+    try:
+        bookings.undo(ledger, old, today, reversal_external_id)
+    except bookings.TakenError:
+        code = "error.msg.data.integrity.issue"
+        raise data_integrity(code, "Data integrity issue with resource.") from None
 
 
 def _refuse_unknown_payment_type(entry: Entry) -> None:
@@ -169,7 +154,18 @@ def _refuse_state(loan: Loan) -> None:
         )
 
 
-def _refuse_date(loan: Loan, when: date, today: date) -> None:
+def _refuse_before_last(ledger: Ledger, loan: Loan, when: date) -> None:
+    """With interest recalculation, what was booked is not calculated again from an earlier day."""
+    last = max([loan.disbursed_on, *(row.date for row in ledger.live_of(loan.id))])
+    if when < last:
+        raise domain_rule(
+            "error.msg.loan.repayment.or.waiver.cannot.be.made.before.last.transaction.date",
+            "The transaction date cannot be before the last transaction date",
+            last,
+        )
+
+
+def _refuse_before_disbursement(loan: Loan, when: date) -> None:
     if when < loan.disbursed_on:
         raise domain_rule(
             "error.msg.loan.transaction.cannot.be.before.disbursement.date",
@@ -177,6 +173,9 @@ def _refuse_date(loan: Loan, when: date, today: date) -> None:
             f"{loan.disbursed_on}",
             *(when, loan.disbursed_on),
         )
+
+
+def _refuse_future(when: date, today: date) -> None:
     if when > today:
         raise domain_rule(
             "error.msg.loan.transaction.cannot.be.a.future.date",
@@ -188,25 +187,20 @@ def _refuse_date(loan: Loan, when: date, today: date) -> None:
 def _post(ledger: Ledger, loan: Loan, entry: Entry, now: Circumstances) -> int:
     if entry.amount >= _AMOUNT_LIMIT or len(entry.external_id or "") > 100:
         raise _unknown_integrity_issue()
-    amount = rounded(entry.amount, loan.currency)
-    balance = loan.balance - amount
     detail = {"paymentType": entry.payment_type, **entry.details} if entry.payment_type else None
     try:
-        number = ledger.insert(
-            loan_id=loan.id,
+        return bookings.book(
+            ledger,
+            loan,
+            entry.amount,
+            entry.date,
+            now.today,
             external_id=entry.external_id,
-            date=entry.date,
-            amount=amount,
-            principal_portion=min(amount, max(loan.balance, Decimal(0))),
-            balance=balance,
-            submitted_on=now.today,
             payment_detail=detail,
             request_id=now.request_id,
         )
-    except sqlite3.IntegrityError:
+    except bookings.TakenError:
         raise _duplicate(entry.external_id or "", now.flavour) from None
-    _settle(ledger, loan, balance, entry.date)
-    return number
 
 
 def _unknown_integrity_issue() -> FineractError:
@@ -224,12 +218,6 @@ def _duplicate(external_id: str, flavour: Flavour) -> FineractError:
     message = "Failed data validation due to: value.must.be.unique."
     code = "validation.msg.loan.transaction.externalId.value.must.be.unique"
     return invalid(item(code, message, "externalId", None, []))
-
-
-def _settle(ledger: Ledger, loan: Loan, balance: Decimal, on: date) -> None:
-    status = status_for(balance) if loan.status in LIVE else loan.status
-    settled_on = None if status == ACTIVE else on
-    ledger.update_loan(loan.id, balance=balance, status=status, settled_on=settled_on)
 
 
 def _result(loan: Loan, number: int, external_id: str | None, entry: Entry) -> dict[str, Any]:

@@ -51,30 +51,28 @@ class FineractError(Exception):
         return Reply(self.status, to_json(self.body))
 
 
-def item(code: str, message: str, parameter: str = "id", *args: object) -> Item:
-    """One entry of `errors`; `value` is null in practice, whatever was sent."""
+def item(code: str, message: str, parameter: str | None = "id", *args: object) -> Item:
+    """One entry of `errors`. What is null is left out, so an argument may be `{}`."""
     printed = [arg.isoformat() if isinstance(arg, date) else arg for arg in args]
-    return {
+    entry: Item = {
         "developerMessage": message,
         "defaultUserMessage": message,
         "userMessageGlobalisationCode": code,
-        "parameterName": parameter,
-        "value": None,
-        "args": [{"value": arg} for arg in printed],
     }
+    named = entry if parameter is None else entry | {"parameterName": parameter}
+    return named | {"args": [{} if arg is None else {"value": arg} for arg in printed]}
 
 
 def _global(
     status: int, code: str, developer: str, user: str, errors: list[Item] | None
 ) -> FineractError:
-    body = {
+    body: Item = {
         "developerMessage": developer,
         "httpStatusCode": str(status),
         "defaultUserMessage": user,
         "userMessageGlobalisationCode": code,
-        "errors": errors,
     }
-    return FineractError(status, body)
+    return FineractError(status, body if errors is None else body | {"errors": errors})
 
 
 def invalid(*errors: Item) -> FineractError:
@@ -86,15 +84,16 @@ def invalid(*errors: Item) -> FineractError:
     return _global(400, code, developer, "Validation errors exist.", list(errors))
 
 
+def unsupported_command(command: str | None) -> FineractError:
+    message = f"The query parameter command has an unsupported value of: {command}"
+    code = "error.msg.query.parameter.value.unsupported"
+    return invalid(item(code, message, "command", command, []))
+
+
 def not_found(code: str, message: str, *args: object) -> FineractError:
     text = "The requested resource is not available."
     errors = [item(code, message, "id", *args)]
     return _global(404, "error.msg.resource.not.found", text, text, errors)
-
-
-def external_id_argument(value: str) -> dict[str, object]:
-    """How an external id is printed among an error's arguments."""
-    return {"value": value, "empty": False}
 
 
 def domain_rule(code: str, message: str, *args: object) -> FineractError:
@@ -110,7 +109,7 @@ def domain_rule(code: str, message: str, *args: object) -> FineractError:
 def data_integrity(
     code: str, message: str, parameter: str | None = None, *args: object
 ) -> FineractError:
-    errors = [item(code, message, parameter, *args)]  # type: ignore[arg-type]
+    errors = [item(code, message, parameter, *args)]
     developer = "The request caused a data integrity issue to be fired by the database."
     return _global(403, code, developer, message, errors)
 

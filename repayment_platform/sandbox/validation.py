@@ -62,15 +62,15 @@ def _no_constant(name: str) -> None:
 
 
 def validate_repayment(body: Body | None) -> Entry:
-    return _validate(body, REPAYMENT_PARAMETERS, zero_allowed=False)
+    return _validate(body, REPAYMENT_PARAMETERS, adjusting=False)
 
 
 def validate_adjustment(body: Body | None) -> Entry:
     """As a repayment, but an amount of zero means: undo, with nothing in its place."""
-    return _validate(body, ADJUSTMENT_PARAMETERS, zero_allowed=True)
+    return _validate(body, ADJUSTMENT_PARAMETERS, adjusting=True)
 
 
-def _validate(body: Body | None, supported: frozenset[str], zero_allowed: bool) -> Entry:
+def _validate(body: Body | None, supported: frozenset[str], adjusting: bool) -> Entry:
     if body is None:
         raise malformed_json()
     _refuse_unsupported(body, supported)
@@ -78,7 +78,7 @@ def _validate(body: Body | None, supported: frozenset[str], zero_allowed: bool) 
     amount = _amount(body)
     payment_type = _integer(body, "paymentTypeId")
     errors = [
-        *_amount_errors(when, amount, zero_allowed),
+        *_amount_errors(when, amount, adjusting),
         *_too_long(body, {"note": 1000, "reversalExternalId": 100}),
         *_payment_type_errors(payment_type),
         *_too_long(body, dict.fromkeys(PAYMENT_DETAILS, 50)),
@@ -96,7 +96,7 @@ def _validate(body: Body | None, supported: frozenset[str], zero_allowed: bool) 
         payment_type=payment_type,
         details=details,
         note=_text(body, "note"),
-        changes=_changes(body, payment_type, details),
+        changes=_changes(body, payment_type, details, adjusting),
     )
 
 
@@ -105,7 +105,7 @@ def _refuse_unsupported(body: Body, supported: frozenset[str]) -> None:
     if unknown:
         code = "error.msg.parameter.unsupported"
         raise invalid(
-            *(item(code, f"The parameter {name} is not supported.", name, name) for name in unknown)
+            *(item(code, f"The parameter {name} is not supported.", name) for name in unknown)
         )
 
 
@@ -191,9 +191,9 @@ def _bad_number(name: str, text: str, kind: str, locale: str) -> FineractError:
 
 def _amount_errors(when: date | None, amount: Decimal | None, zero_allowed: bool) -> Iterable[Item]:
     if when is None:
-        yield _field_error("transactionDate", "cannot.be.blank", "is mandatory.")
+        yield _field_error("transactionDate", "cannot.be.blank", "is mandatory.", None)
     if amount is None:
-        yield _field_error("transactionAmount", "cannot.be.blank", "is mandatory.")
+        yield _field_error("transactionAmount", "cannot.be.blank", "is mandatory.", None)
     elif zero_allowed and amount < 0:
         yield _field_error("transactionAmount", "not.zero.or.greater", "must be zero or greater.")
     elif not zero_allowed and amount <= 0:
@@ -222,10 +222,14 @@ def _field_error(name: str, rule: str, words: str, *args: object) -> Item:
     return item(code, f"The parameter `{name}` {words}", name, *args)
 
 
-def _changes(body: Body, payment_type: int | None, details: dict[str, str]) -> dict[str, Any]:
+def _changes(
+    body: Body, payment_type: int | None, details: dict[str, str], adjusting: bool
+) -> dict[str, Any]:
+    """An adjustment takes an externalId, but does not name it among its changes."""
     echoed = ("transactionDate", "transactionAmount", "locale", "dateFormat")
     changes: dict[str, Any] = {name: _text(body, name) for name in echoed}
     if payment_type is not None:
         changes["paymentTypeId"] = payment_type
-    changes |= {name: text for name in ("note", "externalId") if (text := _text(body, name))}
+    named = ("note",) if adjusting else ("note", "externalId")
+    changes |= {name: text for name in named if (text := _text(body, name))}
     return changes | details

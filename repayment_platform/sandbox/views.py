@@ -1,15 +1,30 @@
 """Resources as Fineract prints them: loans, transactions, payment types.
 
 What belongs here: shapes of GET answers. What does not: finding the rows (`loans`, `ledger`).
+
+The sandbox knows neither instalments nor interest: what a loan says of them is made up, in
+`loan_terms.json` and here, so that its keys are there.
 """
 
+import json
+from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+from repayment_platform.sandbox.bookings import DIGITS
 from repayment_platform.sandbox.ledger import Loan, Transaction
-from repayment_platform.sandbox.loans import DIGITS, PAYMENT_TYPES
+from repayment_platform.sandbox.loans import PAYMENT_TYPES
+from repayment_platform.sandbox.validation import PAYMENT_DETAILS
 
 View = dict[str, Any]
+
+_MADE_UP: dict[str, View] = json.loads(Path(__file__).with_name("loan_terms.json").read_text())
+_TERM = timedelta(days=365)
+
+TRANSACTION_FIELDS = frozenset(_MADE_UP["fields"]["transaction"])
+LOAN_FIELDS = frozenset(_MADE_UP["fields"]["loan"])
+"""What `?fields=` leaves out unless it is asked for; the rest is always shown."""
 
 _CURRENCIES = {
     "INR": ("Indian Rupee", "₹"),
@@ -38,6 +53,9 @@ _TYPE_FLAGS = (
     " writeOff recoveryRepayment initiateTransfer approveTransfer withdrawTransfer rejectTransfer"
     " chargePayment refund refundForActiveLoans creditBalanceRefund chargeAdjustment chargeback"
     " chargeoff downPayment reAge reAmortize accrualActivity interestRefund"
+    " accrualAdjustment capitalizedIncome capitalizedIncomeAmortization capitalizedIncomeAdjustment"
+    " capitalizedIncomeAmortizationAdjustment contractTermination buyDownFee buyDownFeeAdjustment"
+    " buyDownFeeAmortization buyDownFeeAmortizationAdjustment"
 )
 _REPAYMENT_TYPE: View = {
     "id": 2,
@@ -72,14 +90,61 @@ def transaction_view(row: Transaction, loan: Loan) -> View:
         "reversalExternalId": row.reversal_external_id,
         "reversedOnDate": row.reversed_on,
         "loanChargePaidByList": [],
-        "numberOfRepayments": 0,
         "transactionRelations": _relations(row),
     }
     return _without_nulls(view)
 
 
-def loan_view(loan: Loan, transactions: list[Transaction] | None) -> View:
-    """`transactions` None: the association was not asked for."""
+def transaction_page(rows: list[Transaction], loan: Loan, number: int, size: int) -> View:
+    """The list of a loan's transactions; `number` counts pages of `size` from 0."""
+    shown = rows[number * size : (number + 1) * size]
+    pages = -(-len(rows) // size)
+    unsorted = {"empty": True, "sorted": False, "unsorted": True}
+    return {
+        "content": [_listed(row, loan) for row in shown],
+        "pageable": {
+            "pageNumber": number,
+            "pageSize": size,
+            "sort": unsorted,
+            "offset": number * size,
+            "paged": True,
+            "unpaged": False,
+        },
+        "totalElements": len(rows),
+        "totalPages": pages,
+        "last": number + 1 >= pages,
+        "size": size,
+        "number": number,
+        "numberOfElements": len(shown),
+        "sort": unsorted,
+        "first": number == 0,
+        "empty": not shown,
+    }
+
+
+def _listed(row: Transaction, loan: Loan) -> View:
+    """In a list dates are texts; nothings of the split are left out, missing ids are not."""
+    full = transaction_view(row, loan)
+    view: View = {
+        key: value.isoformat() if isinstance(value, date) else value
+        for key, value in full.items()
+        if value or not key.endswith("Portion")
+    }
+    currency = {key: view["currency"][key] for key in ("code", "decimalPlaces", "inMultiplesOf")}
+    return view | {
+        "type": _REPAYMENT_TYPE | {"repaymentType": True},
+        "currency": currency,
+        "externalId": row.external_id,
+        "transactionDate": row.date.isoformat(),
+        "transactionType": "REPAYMENT",
+        "reversalExternalId": row.reversal_external_id,
+    }
+
+
+def loan_view(
+    loan: Loan, transactions: list[Transaction] | None, undone: Decimal = Decimal(0)
+) -> View:
+    """`transactions` None: the association was not asked for; `undone` is a sum."""
     owed = max(loan.balance, Decimal(0))
     view: View = {
         "id": loan.id,
@@ -87,25 +152,20 @@ def loan_view(loan: Loan, transactions: list[Transaction] | None) -> View:
         "externalId": loan.external_id,
         "status": _status(loan.status),
         "clientId": loan.id,
+        "clientAccountNo": f"{loan.id:09d}",
+        "clientName": f"Client {loan.id}",
         "clientOfficeId": 1,
-        "loanProductId": 1,
         "currency": _currency(loan.currency),
-        "principal": _money(loan.principal),
-        "timeline": _without_nulls(
-            {
-                "actualDisbursementDate": loan.disbursed_on,
-                "closedOnDate": loan.settled_on if loan.status == 600 else None,
-            }
+        **dict.fromkeys(
+            ("principal", "approvedPrincipal", "proposedPrincipal", "netDisbursalAmount"),
+            _money(loan.principal),
         ),
-        "summary": {
-            "currency": _currency(loan.currency),
-            "principalDisbursed": _money(loan.principal),
-            "principalPaid": _money(loan.principal - owed),
-            "principalOutstanding": _money(owed),
-            "totalOutstanding": _money(owed),
-            "totalRepayment": _money(loan.principal - loan.balance),
-            "totalRepaymentTransaction": _money(loan.principal - loan.balance),
-        },
+        **_MADE_UP["terms"],
+        **_MADE_UP["schedules"][loan.schedule],
+        **_recalculation(loan),
+        "timeline": _timeline(loan),
+        "summary": _summary(loan, owed, undone),
+        "inArrears": owed > 0,
         "transactions": None
         if transactions is None
         else [transaction_view(row, loan) for row in transactions],
@@ -113,6 +173,42 @@ def loan_view(loan: Loan, transactions: list[Transaction] | None) -> View:
         "overpaidOnDate": loan.settled_on if loan.status == 700 else None,
     }
     return _without_nulls(view)
+
+
+def _recalculation(loan: Loan) -> View:
+    if loan.schedule == "cumulative":
+        return {}
+    terms = _MADE_UP["recalculation"] | {"id": loan.id, "loanId": loan.id}
+    return {"interestRecalculationData": terms}
+
+
+def _timeline(loan: Loan) -> View:
+    matures = loan.disbursed_on + _TERM
+    view = _MADE_UP["timeline"] | {
+        "submittedOnDate": loan.disbursed_on,
+        "approvedOnDate": loan.disbursed_on,
+        "expectedDisbursementDate": loan.disbursed_on,
+        "actualDisbursementDate": loan.disbursed_on,
+        "expectedMaturityDate": matures,
+        "actualMaturityDate": matures if loan.balance > 0 else None,
+        "closedOnDate": loan.settled_on if loan.status == 600 else None,
+    }
+    return _without_nulls(view)
+
+
+def _summary(loan: Loan, owed: Decimal, undone: Decimal) -> View:
+    return _MADE_UP["summary"] | {
+        "currency": _currency(loan.currency),
+        "totalPrincipal": _money(loan.principal),
+        "principalDisbursed": _money(loan.principal),
+        "principalPaid": _money(loan.principal - owed),
+        "principalOutstanding": _money(owed),
+        "totalExpectedRepayment": _money(loan.principal),
+        "totalRepayment": _money(loan.principal - owed),
+        "totalOutstanding": _money(owed),
+        "totalRepaymentTransaction": _money(loan.principal - loan.balance),
+        "totalRepaymentTransactionReversed": _money(undone),
+    }
 
 
 def payment_types_view() -> list[View]:
@@ -148,15 +244,21 @@ def _payment_detail(row: Transaction) -> View | None:
     if row.payment_detail is None:
         return None
     number = row.payment_detail["paymentType"]
-    kind = {"id": number, "name": PAYMENT_TYPES[number], "isSystemDefined": False}
-    return {"id": row.id} | row.payment_detail | {"paymentType": kind}
+    kind = {"id": number, "name": PAYMENT_TYPES[number]}
+    blank = dict.fromkeys(PAYMENT_DETAILS, "")
+    return {"id": row.id} | blank | row.payment_detail | {"paymentType": kind}
 
 
 def _relations(row: Transaction) -> list[View]:
-    if row.replays is None:
-        return []
-    relation = {"fromLoanTransaction": row.id, "toLoanTransaction": row.replays}
-    return [relation | {"relationType": "REPLAYED"}]
+    return [
+        {
+            "fromLoanTransaction": row.id,
+            "toLoanTransaction": replayed,
+            "relationType": "REPLAYED",
+            "amount": _money(row.amount),
+        }
+        for replayed in row.replays
+    ]
 
 
 def _status(status: int) -> View:

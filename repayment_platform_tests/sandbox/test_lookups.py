@@ -23,17 +23,20 @@ def test_a_transaction_is_shown_with_dates_as_arrays_and_amounts_at_scale_six(
     assert shown["manuallyReversed"] is False
     assert shown["paymentDetailData"] == {
         "id": number,
-        "paymentType": {"id": 2, "name": "NACH", "isSystemDefined": False},
+        "paymentType": {"id": 2, "name": "NACH"},
         "receiptNumber": "UTR-1",
+        **dict.fromkeys(("accountNumber", "checkNumber", "routingCode", "bankNumber"), ""),
     }
     assert "reversedOnDate" not in shown
 
 
-def test_fields_narrow_the_answer(server: Server) -> None:
+def test_fields_leave_out_some_of_the_rest(server: Server) -> None:
     loan = server.new_loan()
     server.repay(loan, externalId="narrow")
     path = f"/loans/external-id/{loan}/transactions/external-id/narrow?fields=date,amount,none"
-    assert set(server.api.get(path).json()) == {"date", "amount"}
+    shown = server.api.get(path).json()
+    assert {"date", "amount", "loanId"} <= shown.keys()
+    assert {"id", "type", "currency", "externalId"}.isdisjoint(shown)
 
 
 def test_an_unknown_loan_and_an_unknown_transaction_have_different_codes(server: Server) -> None:
@@ -61,6 +64,14 @@ def test_a_transaction_is_found_by_number_under_the_loans_number(server: Server)
     assert (missing.status_code, code(missing)) == (404, "error.msg.loan.transaction.id.invalid")
 
 
-def test_transactions_have_no_listing_of_their_own(server: Server) -> None:
-    answer = server.api.get(f"/loans/external-id/{server.new_loan()}/transactions")
-    assert answer.status_code == 405
+def test_a_list_of_transactions_comes_in_pages(server: Server) -> None:
+    loan = server.new_loan()
+    for number in range(3):
+        server.repay(loan, externalId=f"page-{number}", transactionAmount=1)
+    path = f"/loans/external-id/{loan}/transactions?size=2"
+    first, second = (server.api.get(f"{path}&page={number}").json() for number in (0, 1))
+    shown = [[row["externalId"] for row in page["content"]] for page in (first, second)]
+    assert shown == [["page-0", "page-1"], ["page-2"]]
+    assert [page["last"] for page in (first, second)] == [False, True]
+    assert (first["totalElements"], first["totalPages"]) == (3, 2)
+    assert first["content"][0]["date"] == "2026-11-19"

@@ -1,0 +1,115 @@
+"""Many requests at once: conflicts on one loan, a machine's capacity, answers that get lost."""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from threading import Barrier
+
+import httpx
+
+from repayment_platform_tests.sandbox.server import Server, serving
+
+EIGHT = range(8)
+SERVICE = {"kind": "latency", "ms": 300, "on": "any"}
+
+
+def _at_once(server: Server, loans: Iterable[str], name: str) -> list[httpx.Response]:
+    """Repay 1 on each of the loans, all at the same time."""
+
+    targets = list(enumerate(loans))
+    together = Barrier(len(targets))
+
+    def pay(numbered: tuple[int, str]) -> httpx.Response:
+        number, loan = numbered
+        mine = f"{name}-{number}"
+        together.wait(20)
+        return server.repay(loan, key=mine, externalId=mine, transactionAmount=1)
+
+    with ThreadPoolExecutor(len(targets)) as pool:
+        return list(pool.map(pay, targets))
+
+
+def _statuses(answers: Iterable[httpx.Response]) -> Counter[int]:
+    return Counter(answer.status_code for answer in answers)
+
+
+def test_of_eight_at_once_on_one_loan_three_are_posted_and_five_conflict(server: Server) -> None:
+    loan = server.new_loan()
+    server.faults(SERVICE, conflicts=True, retry_seconds=0.3)
+    answers = _at_once(server, [loan for _ in EIGHT], "crowd")
+    assert _statuses(answers) == {200: 3, 409: 5}
+    assert len(server.ledger_of(loan)) == 3
+    lost = next(number for number in EIGHT if answers[number].status_code == 409)
+    body = answers[lost].json()
+    assert body["userMessageGlobalisationCode"] == "error.msg.platform.service.lock.conflict"
+    again = server.repay(loan, externalId=f"crowd-{lost}", key=f"crowd-{lost}")
+    assert (again.status_code, again.headers["x-served-from-cache"]) == (409, "true")
+    fresh = server.repay(loan, externalId=f"crowd-{lost}", key="crowd-fresh")
+    assert fresh.status_code == 200
+
+
+def test_without_the_switch_nothing_conflicts(server: Server) -> None:
+    loan = server.new_loan()
+    server.faults(SERVICE)
+    assert _statuses(_at_once(server, [loan for _ in EIGHT], "calm")) == {200: 8}
+
+
+def test_repayments_of_different_loans_do_not_conflict(server: Server) -> None:
+    loans = [server.new_loan() for _ in EIGHT]
+    server.faults(SERVICE, conflicts=True)
+    assert _statuses(_at_once(server, loans, "apart")) == {200: 8}
+
+
+def test_requests_wait_for_one_of_the_cores(tmp_path: Path) -> None:
+    with serving(tmp_path / "ledger", "--cores", "2", "--service-ms", "120") as server:
+        loans = [server.new_loan() for _ in EIGHT]
+        assert _statuses(_at_once(server, loans, "queue")) == {200: 8}
+        rows = [row for row in server.admin.get("/sandbox/requests").json() if row["loan"]]
+        ends = sorted(row["endedAt"] for row in rows)
+        gaps = [later - earlier for earlier, later in zip(ends, ends[2:], strict=False)]
+        assert min(gaps) > 0.1, "three requests ended within the time that two cores need for them"
+
+
+def test_answers_are_lost_in_a_crowd_and_the_money_is_posted(tmp_path: Path) -> None:
+    options = ("--service-ms", "30", "--overload-at", "1")
+    with serving(tmp_path / "ledger", *options) as server:
+        loans = [server.new_loan() for _ in range(16)]
+        total: Counter[int] = Counter()
+        for number in range(25):
+            total += _statuses(_at_once(server, loans, f"lost-{number}"))
+        assert total.keys() == {200, 500}
+        assert sum(total.values()) == len(server.admin.get("/sandbox/ledger").json()) == 400
+
+
+def test_faults_conflicts_and_a_slow_start_come_from_the_command_line(tmp_path: Path) -> None:
+    faults = tmp_path / "faults.json"
+    faults.write_text(json.dumps({"rules": [{"kind": "server_error_after_commit", "times": 1}]}))
+    options = ("--faults", str(faults), "--conflicts", "--start-seconds", "0.2")
+    options += ("--latency-ms", "300")
+    with serving(tmp_path / "ledger", *options) as server:
+        loan = server.new_loan()
+        answer = server.repay(loan, externalId="told-500")
+        assert (answer.status_code, len(server.ledger_of(loan))) == (500, 1)
+        server.faults(retry_seconds=0.3)
+        answers = _at_once(server, [loan for _ in EIGHT], "line")
+        assert _statuses(answers) == {200: 3, 409: 5}
+
+
+def test_a_ledger_of_an_earlier_sandbox_is_taken_over(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    with serving(ledger) as server:
+        loan = server.new_loan()
+        server.repay(loan, externalId="old")
+        server.process.terminate()
+        server.process.wait(10)
+    with closing(sqlite3.connect(ledger, isolation_level=None)) as db:
+        db.execute("ALTER TABLE loan DROP COLUMN schedule")
+        for column in ("loan_id", "transaction_id", "body"):
+            db.execute(f"ALTER TABLE command DROP COLUMN {column}")
+    with serving(ledger) as server:
+        assert server.find(loan, "old").status_code == 200
+        assert server.loan(loan)["loanScheduleType"]["code"] == "CUMULATIVE"
