@@ -15,7 +15,7 @@ from unittest.mock import patch
 from urllib.parse import unquote
 
 from repayment_platform.fineract.wire import Answer
-from repayment_platform.sandbox import loans, validation, views
+from repayment_platform.sandbox import bookings, loans, validation, views
 from repayment_platform.sandbox.ledger import Ledger
 from repayment_platform.sandbox.loans import Circumstances
 from repayment_platform.sandbox.replies import FineractError, Reply, to_json
@@ -55,7 +55,7 @@ class Books:
         with self.ledger.transaction():
             for name in names:
                 self.ledger.insert_loan(
-                    external_id=name, status=loans.ACTIVE, client_active=True, currency="INR",
+                    external_id=name, status=bookings.ACTIVE, client_active=True, currency="INR",
                     disbursed_on=date(2020, 1, 1), principal=Decimal(10**8), balance=Decimal(10**8),
                 )  # fmt: skip
 
