@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 from repayment_platform.fineract.wire import Answer
 from repayment_platform.sandbox import bookings, loans, validation, views
-from repayment_platform.sandbox.ledger import Ledger
+from repayment_platform.sandbox.ledger import Ledger, Transaction
 from repayment_platform.sandbox.loans import Circumstances
 from repayment_platform.sandbox.replies import FineractError, Reply, to_json
 from repayment_platform.settings import API_PATH
@@ -69,16 +69,24 @@ class Books:
 
     def undo(self, posted: Posted) -> None:
         """What a person does in Fineract's own screens."""
-        found = self.ledger.find(id=posted.id)
-        assert found
         self.touched.add(posted.loan)
         with self.ledger.transaction():
-            loans.undo(self.ledger, found, _ANY_DAY)
+            loans.undo(self.ledger, self._row_of(posted), _ANY_DAY)
 
     def lose(self, posted: Posted) -> None:
         """What a restored backup does."""
         self.touched.add(posted.loan)
-        self.ledger.db.execute("DELETE FROM loan_transaction WHERE id = ?", (posted.id,))
+        number = self._row_of(posted).id
+        self.ledger.db.execute("DELETE FROM loan_transaction WHERE id = ?", (number,))
+
+    def _row_of(self, posted: Posted) -> Transaction:
+        """Where it stands now: an undo before it moves a repayment to another row."""
+        by_number = posted.external_id is None
+        found = self.ledger.find(
+            id=posted.id if by_number else None, external_id=posted.external_id
+        )
+        assert found
+        return found
 
     async def aclose(self) -> None:
         """A client's connection ends; there is none."""
