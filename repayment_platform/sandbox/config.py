@@ -34,7 +34,7 @@ class Config:
     """As many requests are worked on at once, the others wait in line; None: all at once."""
     service_ms: float = 0
     """How long a request holds its core."""
-    overload_at: int = 40
+    overload_at: int | None = None
     """With more commands under way at once, some answers are lost: 500, and posted."""
 
     def today(self, days_behind: int = 0) -> date:

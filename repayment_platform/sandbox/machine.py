@@ -15,10 +15,10 @@ had been posted."""
 
 
 class Machine:
-    """Requests wait in line for one of its cores; a change of plan makes another machine."""
+    """Requests wait in line for one of its cores."""
 
-    def __init__(self, cores: int | None, service_ms: float, overload_at: int) -> None:
-        """`cores` None: nobody waits; `overload_at`: as many commands at once are too many."""
+    def __init__(self, cores: int | None, service_ms: float, overload_at: int | None) -> None:
+        """`cores` None: nobody waits; `overload_at`: more commands at once are too many."""
         self._cores = nullcontext() if cores is None else asyncio.Semaphore(cores)
         self._service_seconds = service_ms / 1000
         self._overload_at = overload_at
@@ -38,7 +38,7 @@ class Machine:
         """While a command is under way; whether its answer will be lost, its work done."""
         self._under_way += 1
         try:
-            crowded = self._under_way > self._overload_at
+            crowded = self._overload_at is not None and self._under_way > self._overload_at
             yield crowded and self._rng.random() < OVERLOAD_RATE
         finally:
             self._under_way -= 1
