@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from repayment_platform.sandbox import bookings, loans, replies, views
+from repayment_platform.sandbox import bookings, loans, pages, replies, views
 from repayment_platform.sandbox.changes import Changes
 from repayment_platform.sandbox.commands import NoAnswer
 from repayment_platform.sandbox.config import API, Config
@@ -154,7 +154,7 @@ class Fineract:
         elif target.transactions:
             number, size = _whole(query.get("page"), 0), _whole(query.get("size"), 50)
             rows = self.ledger.transactions_of(loan.id)
-            return Reply(200, to_json(views.transaction_page(rows, loan, number, max(size, 1))))
+            return Reply(200, to_json(pages.transaction_page(rows, loan, number, max(size, 1))))
         else:
             wanted = not {"transactions", "all"}.isdisjoint(
                 query.get("associations", "").split(",")

@@ -7,7 +7,7 @@ The sandbox knows neither instalments nor interest: what a loan says of them is 
 """
 
 import json
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -57,11 +57,47 @@ _TYPE_FLAGS = (
     " capitalizedIncomeAmortizationAdjustment contractTermination buyDownFee buyDownFeeAdjustment"
     " buyDownFeeAmortization buyDownFeeAmortizationAdjustment"
 )
-_REPAYMENT_TYPE: View = {
-    "id": 2,
-    "code": "loanTransactionType.repayment",
-    "value": "Repayment",
-} | {flag: flag == "repayment" for flag in _TYPE_FLAGS.split()}
+
+
+def _type(number: int, name: str) -> View:
+    view: View = {
+        "id": number,
+        "code": f"loanTransactionType.{name}",
+        "value": name.capitalize(),
+    }
+    return view | {flag: flag == name for flag in _TYPE_FLAGS.split()}
+
+
+REPAYMENT, _DISBURSEMENT = _type(2, "repayment"), _type(1, "disbursement")
+_UNDISBURSED = frozenset({100, 200, 400, 500})
+_DISBURSEMENT_IDS = 1_000_000_000
+"""Added to a loan's id. A disbursement is shown among the transactions and has no row."""
+
+
+def transaction_views(rows: list[Transaction], loan: Loan) -> list[View]:
+    """What a loan's list shows: its disbursement, then repayments. There are no accruals."""
+    repayments = [transaction_view(row, loan) for row in rows]
+    return repayments if loan.status in _UNDISBURSED else [_disbursement(loan), *repayments]
+
+
+def _disbursement(loan: Loan) -> View:
+    row = Transaction(
+        id=_DISBURSEMENT_IDS + loan.id,
+        loan_id=loan.id,
+        external_id=None,
+        date=loan.disbursed_on,
+        amount=loan.principal,
+        principal_portion=loan.principal,
+        balance=loan.principal,
+        submitted_on=loan.disbursed_on,
+        payment_detail=None,
+        reversed_on=None,
+        manually_reversed=False,
+        reversal_external_id=None,
+        replays=[],
+        request_id=None,
+    )
+    return transaction_view(row, loan) | {"type": _DISBURSEMENT, "principalPortion": 0}
 
 
 def transaction_view(row: Transaction, loan: Loan) -> View:
@@ -71,7 +107,7 @@ def transaction_view(row: Transaction, loan: Loan) -> View:
         "externalLoanId": loan.external_id,
         "officeId": 1,
         "officeName": "Head Office",
-        "type": _REPAYMENT_TYPE,
+        "type": REPAYMENT,
         "date": row.date,
         "currency": _currency(loan.currency),
         "paymentDetailData": _payment_detail(row),
@@ -93,52 +129,6 @@ def transaction_view(row: Transaction, loan: Loan) -> View:
         "transactionRelations": _relations(row),
     }
     return _without_nulls(view)
-
-
-def transaction_page(rows: list[Transaction], loan: Loan, number: int, size: int) -> View:
-    """The list of a loan's transactions; `number` counts pages of `size` from 0."""
-    shown = rows[number * size : (number + 1) * size]
-    pages = -(-len(rows) // size)
-    unsorted = {"empty": True, "sorted": False, "unsorted": True}
-    return {
-        "content": [_listed(row, loan) for row in shown],
-        "pageable": {
-            "pageNumber": number,
-            "pageSize": size,
-            "sort": unsorted,
-            "offset": number * size,
-            "paged": True,
-            "unpaged": False,
-        },
-        "totalElements": len(rows),
-        "totalPages": pages,
-        "last": number + 1 >= pages,
-        "size": size,
-        "number": number,
-        "numberOfElements": len(shown),
-        "sort": unsorted,
-        "first": number == 0,
-        "empty": not shown,
-    }
-
-
-def _listed(row: Transaction, loan: Loan) -> View:
-    """In a list dates are texts; nothings of the split are left out, missing ids are not."""
-    full = transaction_view(row, loan)
-    view: View = {
-        key: value.isoformat() if isinstance(value, date) else value
-        for key, value in full.items()
-        if value or not key.endswith("Portion")
-    }
-    currency = {key: view["currency"][key] for key in ("code", "decimalPlaces", "inMultiplesOf")}
-    return view | {
-        "type": _REPAYMENT_TYPE | {"repaymentType": True},
-        "currency": currency,
-        "externalId": row.external_id,
-        "transactionDate": row.date.isoformat(),
-        "transactionType": "REPAYMENT",
-        "reversalExternalId": row.reversal_external_id,
-    }
 
 
 def loan_view(
@@ -166,9 +156,7 @@ def loan_view(
         "timeline": _timeline(loan),
         "summary": _summary(loan, owed, undone),
         "inArrears": owed > 0,
-        "transactions": None
-        if transactions is None
-        else [transaction_view(row, loan) for row in transactions],
+        "transactions": None if transactions is None else transaction_views(transactions, loan),
         "totalOverpaid": _money(-loan.balance) if loan.balance < 0 else None,
         "overpaidOnDate": loan.settled_on if loan.status == 700 else None,
     }

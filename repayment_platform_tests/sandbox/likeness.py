@@ -36,7 +36,7 @@ _TERMS = {
 }
 _MONEY = {"outstandingLoanBalance", "totalOverpaid", "netDisbursalAmount"}
 _COUNTS = {"totalElements", "numberOfElements"}
-"""Of a list; Fineract's holds disbursement and accruals too."""
+"""Of a list; Fineract's holds accruals too."""
 _PRESENCE = _WORDS | _TIMES | _TERMS | _MONEY | _COUNTS
 """Keys that must be there, with a value of the same kind."""
 _SCHEDULED = {"overdueSinceDate", "actualMaturityDate"}
@@ -76,7 +76,7 @@ class Likeness:
                 yield from self._of_numbers(numbered[key], there, here, where)
             elif key == "args" and arguments:
                 yield from self._of_arguments(arguments, there, here, where)
-            elif key in _PRESENCE or _is_split(key, at):
+            elif key in _PRESENCE or _is_split(key, at) or _is_entry_day(key, recorded):
                 if _rough(there) != _rough(here):
                     yield f"{where}: Fineract says {there!r}, the sandbox {here!r}"
             else:
@@ -117,17 +117,21 @@ def _is_split(key: str, at: str) -> bool:
     return key.endswith("Portion") or (at.endswith(".summary") and key != "currency")
 
 
+def _is_entry_day(key: str, thing: dict[str, Any]) -> bool:
+    """When a disbursement was entered; the sandbox's was entered on its own day."""
+    return key == "submittedOnDate" and thing.get("type", {}).get("disbursement", False)
+
+
 def _in_order(things: list[Any]) -> list[Any]:
-    """Transactions: only repayments, by what they say of themselves. Relations: by number."""
+    """Transactions: without accruals, by what they say of themselves. Relations: by number."""
     if not all(isinstance(thing, dict) for thing in things):
         return things
     if any("relationType" in thing for thing in things):
         return sorted(things, key=lambda thing: int(thing["toLoanTransaction"]))
     if not any("manuallyReversed" in thing for thing in things):
         return things
-    repayments = [thing for thing in things if thing["type"]["repayment"]]
     return sorted(
-        repayments,
+        (thing for thing in things if not thing["type"]["accrual"]),
         key=lambda one: (
             str(one["date"]), one["amount"], one["manuallyReversed"], one.get("externalId") or "",
         ),

@@ -67,6 +67,10 @@ class Server:
         ).json()
         return shown
 
+    def repayments(self, loan: str) -> list[dict[str, Any]]:
+        """As the loan shows them, without its disbursement."""
+        return [row for row in self.loan(loan)["transactions"] if row["type"]["repayment"]]
+
     def ledger_of(self, loan: str) -> list[dict[str, Any]]:
         rows = self.admin.get("/sandbox/ledger").json()
         return [row for row in rows if row["loanExternalId"] == loan]

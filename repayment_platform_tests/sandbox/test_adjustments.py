@@ -21,7 +21,7 @@ def test_an_undone_repayment_stays_visible_and_keeps_its_external_id(server: Ser
     assert shown["manuallyReversed"] is True
     assert shown["reversedOnDate"] == [2026, 11, 20]
     assert shown["reversalExternalId"] == "r-1"
-    assert [row["id"] for row in server.loan(loan)["transactions"]] == [number]
+    assert [row["id"] for row in server.repayments(loan)] == [number]
     assert server.repay(loan, externalId="undone").status_code == 400
 
 
@@ -88,7 +88,7 @@ def test_a_replay_moves_the_external_id_to_a_new_number(server: Server) -> None:
     shown = server.find(loan, "moving").json()
     assert shown["id"] == new != old
     assert shown["transactionRelations"][0]["toLoanTransaction"] == old
-    assert [row["id"] for row in server.loan(loan)["transactions"]] == [new]
+    assert [row["id"] for row in server.repayments(loan)] == [new]
     assert server.loan(loan)["summary"]["totalOutstanding"] == 899.75
     hidden = server.api.get(f"/loans/external-id/{loan}/transactions/{old}").json()
     assert "externalId" not in hidden

@@ -269,7 +269,8 @@ def test_a_loan_shows_its_summary_and_transactions(server: Server) -> None:
     server.repay(loan, externalId="later", transactionDate="2026-11-18")
     server.repay(loan, externalId="earlier", transactionDate="2026-11-17")
     shown = server.loan(loan)
-    assert [row["externalId"] for row in shown["transactions"]] == ["earlier", "later"]
+    names = [row.get("externalId", row["type"]["value"]) for row in shown["transactions"]]
+    assert names == ["Disbursement", "earlier", "later"]
     assert Decimal(str(shown["summary"]["totalOutstanding"])) == Decimal("799.50")
     assert date(*shown["timeline"]["actualDisbursementDate"]) == date(2026, 1, 1)
     assert "transactions" not in server.api.get(f"/loans/external-id/{loan}").json()

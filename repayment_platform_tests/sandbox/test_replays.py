@@ -39,7 +39,7 @@ def test_an_earlier_repayment_replays_the_later_ones(server: Server, schedule: s
     ]
     assert [shown[name]["overpaymentPortion"] for name in names] == [0, 0, 100, 100]
     assert server.loan(loan)["totalOverpaid"] == 350
-    assert [row["externalId"] for row in server.loan(loan)["transactions"]] == [
+    assert [row["externalId"] for row in server.repayments(loan)] == [
         *(names[0], names[1], f"{tag}-early", names[2], names[3]),
     ]
 
