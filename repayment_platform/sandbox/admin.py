@@ -82,7 +82,10 @@ class Admin:
         return JSONResponse({"status": "UP", "ledger": ledger, "pid": os.getpid()})
 
     async def list_ledger(self, request: Request) -> Response:
-        """Every transaction as one JSON array; `after` (resourceId) and `limit` make pages."""
+        """All repayments as one JSON array; `after` (resourceId) and `limit` make pages.
+
+        Undone ones are there, rows that a replay has reversed are not, as in a loan's list.
+        """
 
         def page(after: int, limit: int) -> list[dict[str, Any]]:
             return [

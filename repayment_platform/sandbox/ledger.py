@@ -207,8 +207,11 @@ class Ledger:
         return sum((Decimal(row["amount"]) for row in rows), Decimal(0))
 
     def page(self, after: int, limit: int) -> list[tuple[Transaction, Loan]]:
-        """Transactions of all loans in order of id, for listing the whole ledger."""
-        sql = "SELECT * FROM loan_transaction WHERE id > ? ORDER BY id LIMIT ?"
+        """What the lists of all loans show, in order of id."""
+        sql = (
+            "SELECT * FROM loan_transaction WHERE id > ?"
+            " AND (reversed_on IS NULL OR manually_reversed) ORDER BY id LIMIT ?"
+        )
         rows = [_transaction(row) for row in self.db.execute(sql, (after, limit))]
         loans = {loan_id: self.loan(id=loan_id) for loan_id in {row.loan_id for row in rows}}
         return [(row, loan) for row in rows if (loan := loans[row.loan_id]) is not None]

@@ -85,3 +85,5 @@ def test_relations_name_every_row_that_a_repayment_had(server: Server) -> None:
     assert _replayed(shown) == [first, second]
     assert {one["amount"] for one in shown["transactionRelations"]} == {100}
     assert len({first, second, shown["id"]}) == 3
+    listed = {row["externalId"]: row["resourceId"] for row in server.ledger_of(loan)}
+    assert (listed["moved"], len(listed)) == (shown["id"], 3)
