@@ -52,7 +52,7 @@ def book(
     Raises `TakenError` for an external id that is in use, on whatever loan.
     """
     amount = rounded(amount, loan.currency)
-    later = [row for row in ledger.live_of(loan.id, since=on) if row.date > on]
+    later = ledger.live_after(loan.id, on)
     owed = loan.balance + _sum(later)
     try:
         number = ledger.insert(
@@ -83,8 +83,7 @@ def undo(
     loan = ledger.loan(id=old.loan_id)
     if loan is None:
         raise LookupError(f"no loan {old.loan_id}")
-    rows = ledger.live_of(loan.id, since=old.date)
-    later = [row for row in rows if (row.date, row.id) > (old.date, old.id)]
+    later = ledger.live_after(loan.id, old.date, old.id)
     try:
         ledger.update(
             old.id,
@@ -96,8 +95,7 @@ def undo(
         raise TakenError(reversal_external_id) from None
     balance = loan.balance + old.amount
     _replay_all(ledger, later, balance + _sum(later), today)
-    live = ledger.live_of(loan.id)
-    _settle(ledger, loan, balance, live[-1].date if live else today)
+    _settle(ledger, loan, balance, ledger.last_day_of(loan.id) or today)
 
 
 def replay(ledger: Ledger, old: Transaction, today: date) -> int:

@@ -47,7 +47,7 @@ CREATE TABLE IF NOT EXISTS loan_transaction (
     replays TEXT NOT NULL DEFAULT '[]',  -- ids of the rows it took the place of, as JSON
     request_id INTEGER
 );
-CREATE INDEX IF NOT EXISTS loan_transaction_loan ON loan_transaction (loan_id);
+CREATE INDEX IF NOT EXISTS loan_transaction_day ON loan_transaction (loan_id, date);
 CREATE INDEX IF NOT EXISTS loan_transaction_request ON loan_transaction (request_id);
 CREATE TABLE IF NOT EXISTS command (
     id INTEGER PRIMARY KEY,
@@ -75,6 +75,9 @@ CREATE TABLE IF NOT EXISTS request (
     faults TEXT NOT NULL DEFAULT '[]'
 );
 """
+
+_LAST = 2**62
+"""Behind every id."""
 
 NEWER_COLUMNS = (
     ("loan", "schedule TEXT NOT NULL DEFAULT 'cumulative'"),
@@ -191,14 +194,22 @@ class Ledger:
         )
         return [_transaction(row) for row in self.db.execute(sql, (loan_id,))]
 
-    def live_of(self, loan_id: int, since: datetime.date | None = None) -> list[Transaction]:
-        """What counts in a loan's balance, in the order in which it is booked."""
+    def live_after(
+        self, loan_id: int, on: datetime.date, transaction_id: int | None = None
+    ) -> list[Transaction]:
+        """What counts in a loan's balance and is booked behind a day, or behind a row of it."""
+        behind = _LAST if transaction_id is None else transaction_id
         sql = (
             "SELECT * FROM loan_transaction WHERE loan_id = ? AND reversed_on IS NULL"
-            " AND date >= ? ORDER BY date, id"
+            " AND (date, id) > (?, ?) ORDER BY date, id"
         )
-        rows = self.db.execute(sql, (loan_id, since.isoformat() if since else ""))
+        rows = self.db.execute(sql, (loan_id, on.isoformat(), behind))
         return [_transaction(row) for row in rows]
+
+    def last_day_of(self, loan_id: int) -> datetime.date | None:
+        """The day of the last repayment that counts; None without any."""
+        sql = "SELECT max(date) FROM loan_transaction WHERE loan_id = ? AND reversed_on IS NULL"
+        return _date(self.db.execute(sql, (loan_id,)).fetchone()[0])
 
     def undone_of(self, loan_id: int) -> Decimal:
         """The sum of what people undid on a loan."""

@@ -156,7 +156,7 @@ def _refuse_state(loan: Loan) -> None:
 
 def _refuse_before_last(ledger: Ledger, loan: Loan, when: date) -> None:
     """With interest recalculation, what was booked is not calculated again from an earlier day."""
-    last = max([loan.disbursed_on, *(row.date for row in ledger.live_of(loan.id))])
+    last = max(loan.disbursed_on, ledger.last_day_of(loan.id) or loan.disbursed_on)
     if when < last:
         raise domain_rule(
             "error.msg.loan.repayment.or.waiver.cannot.be.made.before.last.transaction.date",
