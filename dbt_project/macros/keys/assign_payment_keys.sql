@@ -59,21 +59,24 @@ BEGIN
     DROP TABLE IF EXISTS turn, unplaced, retry;
     CREATE TEMP TABLE turn (LIKE waiting) ON COMMIT DROP;
     CREATE TEMP TABLE unplaced (LIKE waiting) ON COMMIT DROP;
+    CREATE TEMP TABLE retry (LIKE waiting) ON COMMIT DROP;
     CREATE INDEX ON turn (place);
+    {%- for same in ('place', 'loan_external_id', 'alike', 'order_ref', 'umrn') %}
+    CREATE INDEX ON unplaced ({{ same }});
+    {%- endfor %}
     WHILE EXISTS (SELECT FROM waiting WHERE is_decidable)
     LOOP
         round := round + 1;
         {{ take_turns() }}
         CONTINUE WHEN taken = 0;
         {{ decide_turns() }}
-    END LOOP;
-
-    -- What found no payment may be of one that came after it.
-    {{ take_again_what_found_none() }}
-    WHILE EXISTS (SELECT FROM retry)
-    LOOP
-        {{ take_next_of_each_loan() }}
-        {{ decide_turns() }}
+        -- At once, not at the end: what arrives later must not be known to it.
+        {{ take_again_what_found_none() }}
+        WHILE EXISTS (SELECT FROM retry)
+        LOOP
+            {{ take_next_of_each_loan() }}
+            {{ decide_turns() }}
+        END LOOP;
     END LOOP;
     INSERT INTO waiting SELECT * FROM unplaced;
     LOOP
@@ -138,26 +141,25 @@ $function$
         keyed := keyed + added;
 {% endmacro %}
 
-{# What found no payment, and whose loan or reference a payment of this batch has. #}
+{# What found no payment before, and may be of one that was decided in this round. #}
 {% macro take_again_what_found_none() %}
-    CREATE TEMP TABLE retry ON COMMIT DROP AS
-    SELECT * FROM unplaced u
-    WHERE EXISTS (
-        SELECT FROM "CORE"."CORE_PAYMENT_KEY" k
-        WHERE k.source_lender = u.source_lender AND k.loan_external_id = u.loan_external_id
-            AND k.payment_date BETWEEN u.payment_date - {{ return_days() }} AND u.payment_date + {{ return_days() }}
-            AND k.batch = this_batch AND k.reports
-    ) OR EXISTS (
-        SELECT FROM "CORE"."CORE_PAYMENT_KEY" k
-        WHERE "CORE".alike(k.payment_ref) = u.alike AND k.payment_ref IS NOT NULL AND k.batch = this_batch
-    ) OR EXISTS (
-        SELECT FROM "CORE"."CORE_PAYMENT_KEY" k
-        WHERE k.order_ref = u.order_ref AND k.batch = this_batch
-    ) OR EXISTS (
-        SELECT FROM "CORE"."CORE_PAYMENT_KEY" k
-        WHERE k.umrn = u.umrn AND k.amount = u.amount AND k.reports AND k.batch = this_batch
-    );
-    DELETE FROM unplaced WHERE place IN (SELECT place FROM retry);
+        IF EXISTS (SELECT FROM unplaced) THEN
+            WITH again AS (
+                DELETE FROM unplaced WHERE place IN (
+                    SELECT u.place
+                    FROM turn t JOIN unplaced u
+                        ON u.loan_external_id = t.loan_external_id AND u.source_lender = t.source_lender
+                    WHERE t.reports
+                        AND u.payment_date BETWEEN t.payment_date - {{ return_days() }} AND t.payment_date + {{ return_days() }}
+                    {%- for same in ('alike', 'order_ref', 'umrn') %}
+                    UNION
+                    SELECT u.place FROM turn t JOIN unplaced u ON u.{{ same }} = t.{{ same }}
+                    WHERE {{ 'u.amount = t.amount AND t.reports' if same == 'umrn' else 'u.place <> t.place' }}
+                    {%- endfor %}
+                ) RETURNING *
+            )
+            INSERT INTO retry SELECT * FROM again;
+        END IF;
 {% endmacro %}
 
 {% macro take_next_of_each_loan() %}
