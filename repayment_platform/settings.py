@@ -12,8 +12,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from repayment_platform.fineract.trust import UnusableCaFileError, needs_tls, trusting
 
 SANDBOX = "sandbox"
 """The value of FINERACT_BASE_URL that asks for the sandbox by name."""
@@ -53,6 +55,8 @@ class Settings(BaseSettings):
     fineract_password: SecretStr = SecretStr("password")
     fineract_tenant: str = "default"
     fineract_allowed_hosts: str = ""
+    fineract_ca_file: Path | None = None
+    """PEM of the CAs that vouch for Fineract's certificate, and then no others do."""
     fineract_timeout_seconds: float = Field(20, gt=0)
     fineract_settle_seconds: float | None = Field(None, gt=0)
     posting_workers: int = Field(20, ge=1, le=200)
@@ -89,17 +93,22 @@ class Settings(BaseSettings):
     recon_four_eyes: bool = False
     """Whether a reconciliation request needs the approval of a second person."""
 
+    @field_validator("fineract_ca_file")
+    @classmethod
+    def _usable(cls, file: Path | None) -> Path | None:
+        if file is None:
+            return None
+        file = file.expanduser().absolute()
+        try:
+            trusting(file)
+        except UnusableCaFileError as error:
+            raise ValueError(str(error)) from None
+        return file
+
     @model_validator(mode="after")
     def _consistent(self) -> "Settings":
         if not self.uses_sandbox:
-            url = urlsplit(self.base_url)
-            if url.scheme not in ("http", "https") or not url.path.endswith(API_PATH):
-                raise ValueError(f"FINERACT_BASE_URL must be an http(s) URL ending in {API_PATH}")
-            if url.hostname not in self.allowed_hosts:
-                raise ValueError(
-                    f"FINERACT_ALLOWED_HOSTS must name {url.hostname}, "
-                    "the host of FINERACT_BASE_URL"
-                )
+            self._check_address()
         if self.settle_seconds <= self.timeout_seconds:
             raise ValueError(
                 f"FINERACT_SETTLE_SECONDS ({self.settle_seconds:g}) must be greater than "
@@ -111,6 +120,21 @@ class Settings(BaseSettings):
                 "set it to 'sandbox' to post to the built-in sandbox on purpose"
             )
         return self
+
+    def _check_address(self) -> None:
+        url = urlsplit(self.base_url)
+        host = url.hostname or ""
+        if url.scheme not in ("http", "https") or not url.path.endswith(API_PATH):
+            raise ValueError(f"FINERACT_BASE_URL must be an http(s) URL ending in {API_PATH}")
+        if host not in self.allowed_hosts:
+            raise ValueError(
+                f"FINERACT_ALLOWED_HOSTS must name {host}, the host of FINERACT_BASE_URL"
+            )
+        if url.scheme == "http" and needs_tls(host):
+            raise ValueError(
+                f"FINERACT_BASE_URL must begin with https://: over http:// everybody on the way to "
+                f"{host} can read the password and change repayments; give Fineract a certificate"
+            )
 
     @property
     def uses_sandbox(self) -> bool:

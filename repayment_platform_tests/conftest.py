@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from repayment_platform.settings import Settings
     from repayment_platform.warehouse.urls import DatabaseUrls
+    from repayment_platform_tests.certificates import Certificates
     from repayment_platform_tests.command import Commands
     from repayment_platform_tests.databases import Emptied
 
@@ -252,6 +253,14 @@ def sandbox(workers_sandbox: Sandbox) -> Iterator[Sandbox]:
     with running_sandbox(workers_sandbox.home, workers_sandbox.port):
         workers_sandbox.post("empty")
         yield workers_sandbox
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> "Certificates":
+    """Good and bad ones, for Fineract stand-ins on TLS."""
+    from repayment_platform_tests.certificates import make_certificates
+
+    return make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.fixture

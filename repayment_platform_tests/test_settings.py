@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from repayment_platform.settings import API_PATH, BadSettings, Settings, load_settings
+from repayment_platform_tests.certificates import Certificates
 
 LEDGER = f"https://ledger.example.com{API_PATH}"
 
@@ -30,6 +31,19 @@ def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ({"FINERACT_BASE_URL": "https://ledger.example.com"}, "FINERACT_BASE_URL must "),
         ({"FINERACT_BASE_URL": f"ftp://ledger.example.com{API_PATH}"}, "FINERACT_BASE_URL must "),
         ({"FINERACT_BASE_URL": LEDGER}, "FINERACT_ALLOWED_HOSTS must name ledger.example.com"),
+        (
+            {
+                "FINERACT_BASE_URL": LEDGER.replace("https", "http"),
+                "FINERACT_ALLOWED_HOSTS": "ledger.example.com",
+            },
+            "FINERACT_BASE_URL must begin with https://: over http:// everybody on the way to "
+            "ledger.example.com can read the password and change repayments; ",
+        ),
+        (
+            {"FINERACT_CA_FILE": "/nowhere/ca.pem"},
+            "FINERACT_CA_FILE: /nowhere/ca.pem cannot be read: No such file or directory",
+        ),
+        ({"FINERACT_CA_FILE": __file__}, f"FINERACT_CA_FILE: {__file__} holds no certificate in "),
         ({"FINERACT_SETTLE_SECONDS": "1"}, "FINERACT_SETTLE_SECONDS (1) must be greater than "),
         ({"DATABASE_URL": "postgresql://u@h/d"}, "FINERACT_BASE_URL must be set when DATABASE_URL"),
     ],
@@ -65,6 +79,23 @@ def test_a_real_fineract_gets_time_to_settle(monkeypatch: pytest.MonkeyPatch) ->
     settings = load_settings()
     assert (settings.timeout_seconds, settings.settle_seconds) == (20, 60)
     assert settings.ledger_url == LEDGER
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_a_fineract_on_this_machine_may_do_without_tls(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("FINERACT_BASE_URL", f"http://{host}:8443{API_PATH}")
+    monkeypatch.setenv("FINERACT_ALLOWED_HOSTS", host.strip("[]"))
+    assert not load_settings().uses_sandbox
+
+
+def test_a_ca_file_is_named_as_it_is_from_anywhere(
+    certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(certificates.folder)
+    monkeypatch.setenv("FINERACT_CA_FILE", "ca.pem")
+    assert load_settings().fineract_ca_file == certificates.ca
 
 
 def test_the_sandbox_may_be_asked_for_beside_a_database_of_ones_own(

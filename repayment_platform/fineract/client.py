@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote, urlsplit
 
+from repayment_platform.fineract.about import Server, read_server
 from repayment_platform.fineract.contract import (
     Listing,
     LoanLookup,
@@ -30,6 +31,7 @@ from repayment_platform.fineract.lookups import (
     read_transaction_lookup,
 )
 from repayment_platform.fineract.replies import read_reply
+from repayment_platform.fineract.trust import needs_tls
 from repayment_platform.fineract.wire import (
     MAX_LISTING_BYTES,
     MAX_REPLY_BYTES,
@@ -70,11 +72,14 @@ class FineractClient:
         """`base_url` ends in `/fineract-provider/api/v1`; `tls` is shared between clients.
 
         Raises:
-            ValueError: `base_url` is no plain http(s) URL, or the tenant fits in no header.
+            ValueError: `base_url` is no plain http(s) URL, or http:// to another machine; or the
+                tenant fits in no header.
         """
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("base_url must be an http(s) URL")
+        if parts.scheme == "http" and needs_tls(parts.hostname):
+            raise ValueError("base_url must be https://, but for this machine itself")
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("base_url must hold neither credentials nor a query")
         if not tenant or not all("!" <= character <= "~" for character in tenant):
@@ -155,6 +160,12 @@ class FineractClient:
         if isinstance(answer, LookupFailed):
             return answer
         return read_listing(answer, loan_external_id)
+
+    async def about(self) -> Server | LookupFailed:
+        """What answers at the address, whoever asks."""
+        url = self._base_url.removesuffix("/api/v1") + "/actuator/info"
+        answer = await self._ask(url)
+        return answer if isinstance(answer, LookupFailed) else read_server(answer)
 
     def _loan_url(self, external_id: str) -> str:
         check_external_id("loan external id", external_id)

@@ -11,11 +11,12 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
 from typing import Any, Protocol
 
 import aiohttp
 from yarl import URL
+
+from repayment_platform.fineract.trust import trusting, why_no_tls, why_not_trusted
 
 MAX_REPLY_BYTES = 1 << 20
 """Of an answer about one transaction or loan; a usual one has two kilobytes."""
@@ -31,6 +32,10 @@ class Secret(Protocol):
 
 class NothingSentError(Exception):
     """No connection came about: the request can not have reached anybody."""
+
+
+class NotTrustedError(NothingSentError):
+    """The server's certificate is not one to trust; that does not pass by itself."""
 
 
 class NoAnswerError(Exception):
@@ -66,12 +71,6 @@ class Answer:
 
 def _no_such_number(text: str) -> None:
     raise ValueError(f"{text} is no JSON number")
-
-
-@cache
-def default_tls() -> ssl.SSLContext:
-    """The system's trust, loaded once: loading it for every client costs a visible moment."""
-    return ssl.create_default_context()
 
 
 class Wire:
@@ -125,6 +124,7 @@ class Wire:
         """Send once and read the whole answer within the total time-out.
 
         Raises:
+            NotTrustedError: its certificate cannot be verified.
             NothingSentError: connection refused, unknown host, TLS refused, connect time-out.
             NoAnswerError: anything else that went wrong, or an answer over `max_bytes`. A broken
                 keep-alive connection is among these: the server may have read the request.
@@ -142,6 +142,8 @@ class Wire:
                 ) as response,
             ):
                 body = await _read(response, max_bytes)
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise NotTrustedError(_distrust(error)) from error
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise NothingSentError(f"no connection to Fineract: {_words(error)}") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -152,7 +154,7 @@ class Wire:
         """In the event loop that it will be used in."""
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=1, ssl=self._tls or default_tls(), keepalive_timeout=30
+                limit=1, ssl=self._tls or trusting(None), keepalive_timeout=30
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=self._headers,
@@ -171,7 +173,16 @@ async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     return bytes(body)
 
 
+def _distrust(error: aiohttp.ClientConnectorCertificateError) -> str:
+    refused = error.certificate_error
+    if isinstance(refused, ssl.SSLCertVerificationError):
+        return why_not_trusted(refused, error.host)
+    return f"Fineract's certificate cannot be verified: {_words(refused)}"
+
+
 def _words(error: Exception) -> str:
     """Without addresses: the path holds the loan."""
     text = "" if "://" in str(error) else str(error)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        text = why_no_tls(error.os_error) or text
     return f"{type(error).__name__} {text}".strip()

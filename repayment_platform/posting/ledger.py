@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from repayment_platform.fineract.client import FineractClient
+from repayment_platform.fineract.trust import trusting
 from repayment_platform.posting.work import Connection
 from repayment_platform.settings import Settings
 
@@ -56,4 +57,5 @@ def fineract_client(settings: Settings) -> FineractClient:
         password=settings.fineract_password,
         tenant=settings.fineract_tenant,
         timeout_seconds=settings.timeout_seconds,
+        tls=trusting(settings.fineract_ca_file),
     )

@@ -51,18 +51,24 @@ def main() -> int:
         return _refuse(
             f"cannot listen on {options.host}:{options.port}: {os.strerror(error.errno or 0)}"
         )
-    url = f"http://{options.host}:{listener.getsockname()[1]}{API}"
-    sys.stdout.write(f"sandbox ready: {url} (ledger {config.ledger})\n")
-    sys.stdout.flush()
-    server = uvicorn.Config(
+    settings = uvicorn.Config(
         app,
         log_level="warning",
         access_log=False,
         lifespan="off",
         timeout_keep_alive=60,
         timeout_graceful_shutdown=3,
+        ssl_certfile=options.certificate,
     )
-    uvicorn.Server(server).run(sockets=[listener])
+    try:
+        settings.load()
+    except OSError as error:
+        return _refuse(f"cannot use the certificate {options.certificate}: {error}")
+    scheme = "https" if options.certificate else "http"
+    url = f"{scheme}://{options.host}:{listener.getsockname()[1]}{API}"
+    sys.stdout.write(f"sandbox ready: {url} (ledger {config.ledger})\n")
+    sys.stdout.flush()
+    uvicorn.Server(settings).run(sockets=[listener])
     return 0
 
 
@@ -75,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--user", default="mifos")
     parser.add_argument("--password", default="password")
     parser.add_argument("--tenant", default="default")
+    parser.add_argument(
+        "--certificate", type=Path, help="PEM of certificate and key: it is served over TLS"
+    )
     parser.add_argument("--business-date", type=date.fromisoformat, help="default: today in India")
     parser.add_argument("--duplicate-flavour", choices=("postgres", "mysql"), default="postgres")
     _add_troubles(parser.add_argument_group("what a Fineract's users have to live with"))

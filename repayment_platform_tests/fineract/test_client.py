@@ -115,14 +115,30 @@ async def test_a_key_that_does_not_fit_is_refused_before_anything_is_sent(
 
 @pytest.mark.parametrize(
     "base_url",
-    ["", "ftp://h/api", "h/api", "http://", "http://u:p@h/api", "http://h/api?x=1", "http://h/#a"],
+    [
+        "",
+        "ftp://h/api",
+        "h/api",
+        "http://",
+        "http://u:p@h/api",
+        "https://h/api?x=1",
+        "https://h/#a",
+    ],
 )
 def test_an_address_that_is_no_plain_http_url_is_refused(base_url: str) -> None:
     with pytest.raises(ValueError, match="base_url"):
         make_client(base_url)
 
 
+@pytest.mark.parametrize("host", ["h", "10.0.0.7", "[fe80::1]", "localhost.example", "127.0.0.1.h"])
+def test_http_is_for_this_machine_only(host: str) -> None:
+    with pytest.raises(ValueError, match="must be https://"):
+        make_client(f"http://{host}/api")
+    for here in ("localhost", "127.0.0.1", "127.9.9.9", "[::1]"):
+        make_client(f"http://{here}/api")
+
+
 @pytest.mark.parametrize("tenant", ["", "a b", "a\r\nX: y", "ä"])
 def test_a_tenant_that_fits_in_no_header_is_refused(tenant: str) -> None:
     with pytest.raises(ValueError, match="tenant"):
-        make_client("http://h/api", tenant=tenant)
+        make_client("https://h/api", tenant=tenant)

@@ -3,10 +3,8 @@
 import asyncio
 import json
 import logging
-import shutil
 import socket
 import ssl
-import subprocess
 import time
 from pathlib import Path
 
@@ -20,7 +18,16 @@ from repayment_platform.fineract.contract import (
     SystemFault,
     Unknown,
 )
-from repayment_platform.fineract.wire import MAX_REPLY_BYTES, default_tls
+from repayment_platform.fineract.trust import UnusableCaFileError, trusting
+from repayment_platform.fineract.wire import MAX_REPLY_BYTES
+from repayment_platform_tests.certificates import (
+    BAD,
+    SAYS,
+    SELF_SIGNED,
+    UNKNOWN_CA,
+    Certificates,
+    serving_with,
+)
 from repayment_platform_tests.fineract.conftest import make_client
 from repayment_platform_tests.fineract.raw_server import (
     RawServer,
@@ -199,7 +206,7 @@ async def test_a_refused_connection_proves_that_nothing_was_sent() -> None:
 
 
 async def test_an_unknown_host_proves_that_nothing_was_sent() -> None:
-    await is_proven_unsent("http://no-such-host.invalid/api")
+    await is_proven_unsent("https://no-such-host.invalid/api")
 
 
 async def test_a_connection_that_does_not_come_about_in_time_proves_that_nothing_was_sent() -> None:
@@ -232,39 +239,75 @@ async def test_a_server_without_tls_proves_that_nothing_was_sent(greeting: bytes
         await is_proven_unsent(f"https://127.0.0.1:{port}/api")
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for 127.0.0.1 with its key, in one file, that nobody has signed."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the openssl command to make a certificate")
-    made = tmp_path_factory.mktemp("tls") / "server.pem"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1"
-    subprocess.run(
-        [*command.split(), "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", made, "-out", made],
-        check=True,
-        capture_output=True,
-    )
-    return made
+async def test_a_server_without_tls_is_told_from_one_that_is_away() -> None:
+    async def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 no TLS here\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with make_client(f"https://127.0.0.1:{port}/api") as client:
+            reply = await client.post_repayment(REPAYMENT, KEY)
+    assert "Fineract speaks no TLS at this address" in str(reply)
 
 
-async def test_a_certificate_that_nobody_vouches_for_gets_neither_password_nor_money(
-    certificate: Path,
+@pytest.mark.parametrize("fault", BAD)
+async def test_a_bad_certificate_gets_neither_password_nor_money_but_its_sentence(
+    certificates: Certificates, fault: str
 ) -> None:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    async with RawServer(context) as raw:
+    trusted = trusting(certificates.ca)
+    async with RawServer(serving_with(certificates[fault])) as raw:
         raw.plays(OK)
-        await is_proven_unsent(raw.base_url)
+        address = raw.base_url.replace("127.0.0.1", "localhost")
+        await is_proven_unsent(address, tls=trusted)
+        async with make_client(address, tls=trusted) as client:
+            assert await client.post_repayment(REPAYMENT, KEY) == SystemFault(
+                "connection", SAYS[fault]
+            )
         assert raw.received == []
-        trusting = ssl.create_default_context(cafile=certificate)
-        async with make_client(raw.base_url, tls=trusting) as client:
+
+
+@pytest.mark.parametrize(("shown", "named"), [("good", "ca"), (SELF_SIGNED, SELF_SIGNED)])
+async def test_what_vouches_for_a_certificate_is_trusted_where_it_is_named_and_only_there(
+    certificates: Certificates, shown: str, named: str
+) -> None:
+    async with RawServer(serving_with(certificates[shown])) as raw:
+        raw.plays(OK)
+        address = raw.base_url.replace("127.0.0.1", "localhost")
+        async with make_client(address) as client:
+            refused = await client.post_repayment(REPAYMENT, KEY)
+            unknown = UNKNOWN_CA if shown == "good" else SELF_SIGNED
+            assert refused == SystemFault("connection", SAYS[unknown])
+        assert raw.received == []
+        async with make_client(address, tls=trusting(certificates[named])) as client:
             assert await client.post_repayment(REPAYMENT, KEY) == Posted(22)
 
 
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"", "holds no certificate in PEM"),
+        (b"0\x82\x01", "holds no certificate in PEM"),
+        (b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "in PEM"),
+    ],
+    ids=["missing", "empty", "der", "cut"],
+)
+def test_a_file_that_vouches_for_nothing_is_refused(
+    tmp_path: Path, content: bytes | None, says: str
+) -> None:
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(UnusableCaFileError, match=f"^{file} .*{says}"):
+        trusting(file)
+
+
 def test_the_systems_trust_is_loaded_once_and_checks_host_names() -> None:
-    assert default_tls().verify_mode is ssl.CERT_REQUIRED
-    assert default_tls().check_hostname
-    assert default_tls() is default_tls()
+    assert trusting(None).verify_mode is ssl.CERT_REQUIRED
+    assert trusting(None).check_hostname
+    assert trusting(None) is trusting(None)
 
 
 # Secrets ----------------------------------------------------------------------------------

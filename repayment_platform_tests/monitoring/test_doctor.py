@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from repayment_platform.monitoring.doctor import Check, examine
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse.urls import DatabaseUrls
+from repayment_platform_tests.certificates import BAD, SAYS, UNKNOWN_CA, Certificates, showing
 from repayment_platform_tests.conftest import Sandbox
 
 HEARTBEAT = """
@@ -55,7 +56,7 @@ def test_a_wrong_password_and_missing_secrets_are_told_with_what_to_do(
 def test_the_default_login_is_wrong_on_a_host_that_is_not_this_one(
     settings: Settings, database_urls: DatabaseUrls
 ) -> None:
-    away = "http://fineract.invalid/fineract-provider/api/v1"
+    away = "https://fineract.invalid/fineract-provider/api/v1"
     other = settings.model_copy(update={"fineract_base_url": away})
     assert {"Fineract", "Fineract's login"} <= wrong(other, database_urls)
 
@@ -67,6 +68,30 @@ def test_a_fineract_that_is_away_is_told_in_one_line(
     found = checks(real(settings, sandbox), database_urls)
     assert not found["Fineract"].right
     assert "\n" not in found["Fineract"].seen
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_a_certificate_that_is_not_to_be_trusted_is_told_in_its_sentence(
+    settings: Settings, database_urls: DatabaseUrls, certificates: Certificates, fault: str
+) -> None:
+    with showing(certificates[fault]) as (address, asked):
+        changes = {"fineract_base_url": address, "fineract_ca_file": certificates.ca}
+        found = checks(settings.model_copy(update=changes), database_urls)
+    assert not found["Fineract"].right
+    assert found["Fineract"].seen == f"{address}: {SAYS[fault]}"
+    assert asked == []
+
+
+def test_a_private_ca_has_to_be_named(
+    settings: Settings, database_urls: DatabaseUrls, certificates: Certificates
+) -> None:
+    with showing(certificates["good"]) as (address, asked):
+        away = settings.model_copy(update={"fineract_base_url": address})
+        assert SAYS[UNKNOWN_CA] in checks(away, database_urls)["Fineract"].seen
+        assert asked == []
+        named = away.model_copy(update={"fineract_ca_file": certificates.ca})
+        assert checks(named, database_urls)["Fineract"].right
+        assert asked
 
 
 def test_a_database_that_is_not_migrated_or_away_is_told(

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,17 +14,22 @@ from typing import Any
 
 import httpx
 
+from repayment_platform.fineract.trust import trusting
+
 API = "/fineract-provider/api/v1"
 BUSINESS_DATE = "2026-11-20"
 _numbers = count(1)
 
 
 class Server:
-    def __init__(self, process: "subprocess.Popen[str]", root_url: str, ledger: Path) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[str]", root_url: str, ledger: Path, verify: ssl.SSLContext
+    ) -> None:
         self.process = process
         self.root_url = root_url
         self.ledger = ledger
-        self.admin = httpx.Client(base_url=root_url, timeout=20, trust_env=False)
+        self.verify = verify
+        self.admin = httpx.Client(base_url=root_url, timeout=20, trust_env=False, verify=verify)
         self.api = self.client()
 
     def client(self, **options: Any) -> httpx.Client:
@@ -33,6 +39,7 @@ class Server:
             "headers": {"Fineract-Platform-TenantId": "default"},
             "timeout": 20,
             "trust_env": False,
+            "verify": self.verify,
         }
         return httpx.Client(**defaults | options)
 
@@ -109,7 +116,8 @@ def code(response: httpx.Response) -> str:
 
 
 @contextmanager
-def serving(ledger: Path, *options: str) -> Iterator[Server]:
+def serving(ledger: Path, *options: str, ca: Path | None = None) -> Iterator[Server]:
+    """A sandbox of a test's own; `ca` vouches for it where `options` give it a certificate."""
     arguments = ["--port", "0", "--ledger", str(ledger), "--business-date", BUSINESS_DATE]
     process = subprocess.Popen(
         [sys.executable, "-m", "repayment_platform.sandbox", *arguments, *options],
@@ -118,9 +126,11 @@ def serving(ledger: Path, *options: str) -> Iterator[Server]:
     )
     assert process.stdout is not None
     ready = process.stdout.readline()
-    found = re.search(r"http://[\d.]+:\d+", ready)
+    found = re.search(r"https?://[\d.]+:\d+", ready)
     assert found, f"no ready line: {ready!r}"
-    server = Server(process, found.group(), ledger)
+    # Certificates are for names.
+    root_url = found.group().replace("https://127.0.0.1", "https://localhost")
+    server = Server(process, root_url, ledger, trusting(ca))
     try:
         yield server
     finally:

@@ -165,3 +165,17 @@ def test_a_sandbox_that_cannot_start_says_where_its_reason_stands(
     with pytest.raises(SandboxError, match=r"sandbox\.log"), running_sandbox(tmp_path, port):
         pass
     assert "file is not a database" in (tmp_path / "sandbox.log").read_text()
+
+
+def test_a_certificate_that_cannot_be_used_is_one_clear_error(tmp_path: Path) -> None:
+    missing = tmp_path / "none.pem"
+    options = ["--port", "0", "--ledger", str(tmp_path / "l.sqlite"), "--certificate", str(missing)]
+    started = subprocess.run(
+        [sys.executable, "-m", "repayment_platform.sandbox", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert started.returncode == 2
+    assert started.stderr.startswith(f"sandbox: cannot use the certificate {missing}: ")
+    assert started.stderr.count("\n") == 1
