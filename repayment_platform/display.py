@@ -7,7 +7,10 @@ import csv
 import io
 import re
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from decimal import Decimal
+
+from repayment_platform.sources.dates import KOLKATA
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?")
@@ -23,6 +26,12 @@ def rupees(amount: Decimal) -> str:
         head, pair = head[:-2], head[-2:]
         pairs.insert(0, pair)
     return f"{sign}{','.join([*pairs, tail])}.{paise}"
+
+
+def at(moment: datetime) -> str:
+    """The time of day in Asia/Kolkata by which a moment has certainly come, to the second."""
+    whole = moment + timedelta(seconds=1, microseconds=-1)
+    return f"{whole.astimezone(KOLKATA):%H:%M:%S} (Asia/Kolkata)"
 
 
 def csv_cell(value: object) -> object:

@@ -2,14 +2,26 @@
 
 import csv
 import io
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from repayment_platform.display import csv_cell, csv_line, rupees
+from repayment_platform.display import at, csv_cell, csv_line, rupees
+
+
+@pytest.mark.parametrize(
+    ("moment", "shown"),
+    [
+        (datetime(2026, 11, 20, 11, 30, 5, tzinfo=UTC), "17:00:05"),
+        (datetime(2026, 11, 20, 11, 30, 5, 1, tzinfo=UTC), "17:00:06"),
+        (datetime(2026, 11, 20, 18, 29, 59, 999_999, tzinfo=UTC), "00:00:00"),
+    ],
+)
+def test_a_moment_has_come_by_the_time_that_is_shown(moment: datetime, shown: str) -> None:
+    assert at(moment) == f"{shown} (Asia/Kolkata)"
 
 
 @pytest.mark.parametrize(

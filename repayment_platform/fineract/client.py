@@ -6,13 +6,21 @@ What belongs here: URLs, headers, bodies. What does not: the exchange (`wire`), 
 
 import json
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta, timezone
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote, urlsplit
 
-from repayment_platform.fineract.about import Server, read_server
+from repayment_platform.fineract.about import (
+    Server,
+    User,
+    read_business_date,
+    read_checked,
+    read_server,
+    read_switch,
+    read_user,
+)
 from repayment_platform.fineract.contract import (
     Listing,
     LoanLookup,
@@ -85,6 +93,7 @@ class FineractClient:
         if not tenant or not all("!" <= character <= "~" for character in tenant):
             raise ValueError("tenant must be visible ASCII")
         self._base_url = base_url.rstrip("/")
+        self._login = (username, password)
         self._tenant = tenant
         self._today = today
         headers = {"Fineract-Platform-TenantId": tenant}
@@ -167,15 +176,50 @@ class FineractClient:
         answer = await self._ask(url)
         return answer if isinstance(answer, LookupFailed) else read_server(answer)
 
+    async def who_am_i(self) -> User | LookupFailed:
+        """Our own user and what it may do, by a log-in, which changes nothing."""
+        username, password = self._login
+        login = {"username": username, "password": password.get_secret_value()}
+        answer = await self._ask(f"{self._base_url}/authentication", login=login)
+        return answer if isinstance(answer, LookupFailed) else read_user(answer)
+
+    async def is_on(self, switch: str) -> bool | LookupFailed:
+        """One of Fineract's global configurations, such as `maker-checker`."""
+        answer = await self._ask(f"{self._base_url}/configurations/name/{switch}")
+        return answer if isinstance(answer, LookupFailed) else read_switch(answer)
+
+    async def what_is_checked(self) -> frozenset[str] | LookupFailed:
+        """The rights whose use waits for a second person, where maker-checker is on."""
+        answer = await self._ask(
+            f"{self._base_url}/permissions?makerCheckerable=true", MAX_LISTING_BYTES
+        )
+        return answer if isinstance(answer, LookupFailed) else read_checked(answer)
+
+    async def business_date(self) -> date | LookupFailed:
+        """Fineract's today, where it keeps one of its own."""
+        answer = await self._ask(f"{self._base_url}/businessdate/BUSINESS_DATE")
+        return answer if isinstance(answer, LookupFailed) else read_business_date(answer)
+
     def _loan_url(self, external_id: str) -> str:
         check_external_id("loan external id", external_id)
         return f"{self._base_url}/loans/external-id/{quote(external_id, safe='')}"
 
-    async def _ask(self, url: str, max_bytes: int = MAX_REPLY_BYTES) -> Answer | LookupFailed:
+    async def _ask(
+        self,
+        url: str,
+        max_bytes: int = MAX_REPLY_BYTES,
+        login: Mapping[str, str] | None = None,
+    ) -> Answer | LookupFailed:
         # A cache on the way must not answer for the ledger.
         headers = {"Cache-Control": "no-cache"}
+        method, content = "GET", None
+        if login is not None:
+            headers["Content-Type"] = "application/json"
+            method, content = "POST", json.dumps(login).encode()
         try:
-            return await self._wire.exchange("GET", url, headers=headers, max_bytes=max_bytes)
+            return await self._wire.exchange(
+                method, url, headers=headers, content=content, max_bytes=max_bytes
+            )
         except NothingSentError as error:
             return LookupFailed(str(error), system_fault=True)
         except NoAnswerError as error:

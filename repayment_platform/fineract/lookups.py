@@ -106,10 +106,11 @@ def _says(answer: Answer, code: str) -> FineractError | None:
 
 def _no_loan(answer: Answer) -> UnknownLoan | LookupFailed:
     error = _says(answer, LOAN_UNKNOWN)
-    return UnknownLoan(error.text) if error is not None else _failed(answer)
+    return UnknownLoan(error.text) if error is not None else failed(answer)
 
 
-def _failed(answer: Answer) -> LookupFailed:
+def failed(answer: Answer) -> LookupFailed:
+    """Why an answer taught nothing."""
     if answer.from_cache:
         return LookupFailed(f"HTTP {answer.status} from a cache proves nothing")
     error = read_error(answer.status, answer.json())
@@ -128,7 +129,7 @@ def _failed(answer: Answer) -> LookupFailed:
 def _transaction(body: Any) -> LedgerTransaction:
     if not isinstance(body, Mapping):
         raise MalformedError("a transaction is no object")
-    kind = _field(body, "type", Mapping)
+    kind = field_of(body, "type", Mapping)
     resource_id = body.get("id")
     external_id = body.get("externalId")
     if not is_id(resource_id):
@@ -137,17 +138,17 @@ def _transaction(body: Any) -> LedgerTransaction:
         raise MalformedError("externalId is not as Fineract writes it")
     return LedgerTransaction(
         resource_id=resource_id,
-        loan_external_id=_field(body, "externalLoanId", str),
+        loan_external_id=field_of(body, "externalLoanId", str),
         external_id=external_id,
         amount=_amount(body.get("amount")),
         date=_date(body.get("date")),
-        reversed=_field(body, "manuallyReversed", bool),
-        is_repayment=_field(kind, "repayment", bool),
+        reversed=field_of(body, "manuallyReversed", bool),
+        is_repayment=field_of(kind, "repayment", bool),
     )
 
 
 def _loan(body: Mapping[str, Any], external_id: str) -> Loan:
-    status_id = _field(body, "status", Mapping).get("id")
+    status_id = field_of(body, "status", Mapping).get("id")
     if not is_id(status_id):
         raise MalformedError("status.id is not as Fineract writes it")
     if body.get("externalId") != external_id:
@@ -155,8 +156,9 @@ def _loan(body: Mapping[str, Any], external_id: str) -> Loan:
     return Loan(external_id, status_id)
 
 
-def _field(body: Mapping[str, Any], name: str, kind: type) -> Any:
-    value = body.get(name)
+def field_of(body: Any, name: str, kind: type) -> Any:
+    """A field of an object of Fineract's; raises `MalformedError` where it is not of this type."""
+    value = body.get(name) if isinstance(body, Mapping) else None
     if not isinstance(value, kind):
         raise MalformedError(f"{name} is not as Fineract writes it")
     return value

@@ -32,7 +32,7 @@ def examine(settings: Settings, urls: DatabaseUrls) -> Iterator[Check]:
     checks: tuple[Callable[[Settings, DatabaseUrls], Iterator[Check]], ...] = (
         _database,
         _dbt,
-        _fineract,
+        fineract_checks,
         _secrets,
         _disk,
         _daemon,
@@ -63,10 +63,6 @@ def _dbt(_settings: Settings, _urls: DatabaseUrls) -> Iterator[Check]:
         yield Check("dbt", False, _line(error), "the project does not parse: see ./run dbt parse")
         return
     yield Check("dbt", True, "the project parses")
-
-
-def _fineract(settings: Settings, _urls: DatabaseUrls) -> Iterator[Check]:
-    return fineract_checks(settings)
 
 
 def _secrets(settings: Settings, _urls: DatabaseUrls) -> Iterator[Check]:

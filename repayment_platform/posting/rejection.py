@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from repayment_platform.display import at
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import Absent, Found, LookupFailed, UnknownLoan
 from repayment_platform.posting.ledger import REMEMBERED, fineract_client, refuse_another
@@ -27,7 +28,8 @@ from repayment_platform.warehouse import audit
 _AWAITING = f"""
 SELECT a.id, a.source_key, coalesce(a.external_id, a.source_key) AS external_id,
        a.loan_external_id AS loan, a.amount, a.payment_date AS date, w.recon_source,
-       a.intended_at > clock_timestamp() - make_interval(secs => %(conclusive)s) AS is_young
+       a.intended_at + make_interval(secs => %(conclusive)s) AS ask_from,
+       a.intended_at + make_interval(secs => %(conclusive)s) > clock_timestamp() AS is_young
 FROM "CORE"."CORE_POSTING_ATTEMPT" a LEFT JOIN "CORE"."CORE_OPEN_WORK" w USING (source_key)
 WHERE a.source_key = %(key)s AND a.settled_at IS NULL
   AND a.error_code = '{State.AWAITING_APPROVAL}'
@@ -97,7 +99,7 @@ def _awaiting(settings: Settings, connection: psycopg.Connection[Any], key: str)
     if attempt is None:
         raise NotRejected("it does not await approval in Fineract")
     if attempt["is_young"]:
-        raise NotRejected("it was sent a moment ago")
+        raise NotRejected(f"it may still be under way: ask again from {at(attempt['ask_from'])}")
     return attempt
 
 

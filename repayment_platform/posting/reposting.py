@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+from repayment_platform.display import at
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import (
     Absent,
@@ -40,12 +41,15 @@ SELECT t.source_key, t.loan_external_id AS loan, t.amount, t.payment_date AS dat
        coalesce(p.external_id, t.source_key) AS external_id,
        CASE WHEN p.status = 'success' THEN p.loan_external_id ELSE t.loan_external_id END
            AS loan_there,
-       CASE WHEN p.status = 'success' THEN p.processed_at ELSE h.held_at END
-           > clock_timestamp() - make_interval(secs => %(settle)s) AS is_young
+       young.ask_from, young.ask_from > clock_timestamp() AS is_young
 FROM "CORE"."CORE_TRANSACTION_DATA" t
 LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
 LEFT JOIN "CORE"."CORE_HOLD" h
     ON h.source_key = t.source_key AND h.reason_code = '{UNDONE}' AND h.decision IS NULL
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN p.status = 'success' THEN p.processed_at ELSE h.held_at END
+        + make_interval(secs => %(settle)s) AS ask_from
+) young
 WHERE t.source_key = %(key)s
 """  # noqa: S608 (the part is a constant)
 _MISSING = """
@@ -171,7 +175,8 @@ def _to_repost(settings: Settings, connection: psycopg.Connection[Any], key: str
     if not (payment["is_repayment"] or (payment["is_posted"] and payment["is_given_back"])):
         raise NotReposted("it is no repayment any more, see the exceptions")
     if payment["is_young"]:
-        raise NotReposted("it was posted or held a moment ago")
+        when = at(payment["ask_from"])
+        raise NotReposted(f"it was posted or held only just now: ask again from {when}")
     return payment
 
 

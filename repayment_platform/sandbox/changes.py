@@ -50,6 +50,7 @@ class Changes:
         if not adjusting:
             _refuse_other_commands(exchange.request)
         action: Action = "ADJUST" if adjusting else "REPAYMENT"
+        self.faults.plan.require(f"{action}_LOAN")
         if exchange.hits.take("not_authorized"):
             raise replies.not_authorized(f"{action}_LOAN")
         if exchange.hits.take("job_running"):
@@ -67,6 +68,7 @@ class Changes:
                 exchange.hits,
                 self.config.conflicts or self.faults.plan.conflicts,
                 answer_lost,
+                self.faults.plan.may("CHECKER_SUPER_USER"),
                 lambda: self._latency(exchange),
                 self.machine.serve,
             )

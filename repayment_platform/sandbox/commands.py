@@ -63,6 +63,8 @@ class Surroundings:
     """Whether two commands of one loan may get into each other's way."""
     answer_lost: bool
     """Whether the machine is too busy to answer after the work is done."""
+    passes_checkers: bool
+    """Whether what this user asks for needs no second person."""
     latency: Callable[[], float]
     """Seconds; drawn once, and spent while the key is under processing."""
     serve: Callable[[float], Awaitable[None]]
@@ -161,7 +163,7 @@ class Commands:
 
     def _process(self, number: int, command: Command, around: Surroundings, work: Work) -> Reply:
         hits = around.hits
-        if hits.take("maker_checker"):
+        if not around.passes_checkers and hits.take("maker_checker"):
             return self._put_before_checker(number, command, work)
         if hits.take("lock_conflict"):
             raise lock_conflict()

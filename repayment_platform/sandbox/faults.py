@@ -9,6 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from repayment_platform.sandbox.replies import not_authorized
+
 Kind = Literal[
     "latency",
     "reset_before_work",
@@ -32,6 +34,10 @@ Kind = Literal[
     "operator_undo",
     "business_date_behind",
 ]
+ALL_FUNCTIONS = "ALL_FUNCTIONS"
+NEEDED = ("READ_LOAN", "REPAYMENT_LOAN", "ADJUST_LOAN")
+RIGHTS = (*NEEDED, "READ_CONFIGURATION", "READ_PERMISSION", "READ_BUSINESS_DATE")
+"""Of a user made as docs/fineract.md says."""
 Operation = Literal["repayment", "adjustment", "lookup", "other"]
 
 
@@ -80,6 +86,24 @@ class Plan(BaseModel):
     425 or 409."""
     conflicts: bool = False
     """Commands of one loan that are under way at once conflict; they need a latency to meet."""
+    rights: list[str] = list(RIGHTS)
+    """What the user may do; `ALL_FUNCTIONS` passes checkers and locks too, as in Fineract."""
+    password_expired: bool = False
+    """Whether the user has to renew the password; what is asked is answered all the same."""
+    version: str | None = None
+    """What `/actuator/info` tells; usually nothing."""
+
+    def may(self, right: str) -> bool:
+        reads = {"ALL_FUNCTIONS_READ"} if right.startswith("READ_") else set()
+        return not {ALL_FUNCTIONS, right, *reads}.isdisjoint(self.rights)
+
+    def require(self, right: str) -> None:
+        """Raise Fineract's refusal unless the user has this right."""
+        if not self.may(right):
+            raise not_authorized(right)
+
+    def rules_of(self, kind: Kind) -> list[Rule]:
+        return [rule for rule in self.rules if rule.kind == kind]
 
 
 class Hits:

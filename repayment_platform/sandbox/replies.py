@@ -125,6 +125,12 @@ def not_authorized(permission: str) -> FineractError:
     return _global(403, code, developer, user, errors)
 
 
+def not_authenticated() -> FineractError:
+    """A user name or password that is wrong in a body, not in the header."""
+    code, message = "error.msg.not.authenticated", "Unauthenticated. Please login."
+    return _global(401, code, message, message, [])
+
+
 def lock_conflict() -> FineractError:
     message = (
         "The server is currently unable to handle the request due to concurrent modification "

@@ -8,10 +8,11 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from repayment_platform.monitoring.doctor import Check, examine
+from repayment_platform.monitoring.check import Check
+from repayment_platform.monitoring.doctor import examine
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse.urls import DatabaseUrls
-from repayment_platform_tests.certificates import BAD, SAYS, UNKNOWN_CA, Certificates, showing
+from repayment_platform_tests.command import Commands
 from repayment_platform_tests.conftest import Sandbox
 
 HEARTBEAT = """
@@ -70,28 +71,18 @@ def test_a_fineract_that_is_away_is_told_in_one_line(
     assert "\n" not in found["Fineract"].seen
 
 
-@pytest.mark.parametrize("fault", BAD)
-def test_a_certificate_that_is_not_to_be_trusted_is_told_in_its_sentence(
-    settings: Settings, database_urls: DatabaseUrls, certificates: Certificates, fault: str
+@pytest.mark.parametrize("command", [("doctor",), ("rejected", "0" * 32, "--why", "wrong")])
+def test_plain_http_to_another_machine_ends_a_command_before_it_begins(
+    run: Commands, command: tuple[str, ...]
 ) -> None:
-    with showing(certificates[fault]) as (address, asked):
-        changes = {"fineract_base_url": address, "fineract_ca_file": certificates.ca}
-        found = checks(settings.model_copy(update=changes), database_urls)
-    assert not found["Fineract"].right
-    assert found["Fineract"].seen == f"{address}: {SAYS[fault]}"
-    assert asked == []
-
-
-def test_a_private_ca_has_to_be_named(
-    settings: Settings, database_urls: DatabaseUrls, certificates: Certificates
-) -> None:
-    with showing(certificates["good"]) as (address, asked):
-        away = settings.model_copy(update={"fineract_base_url": address})
-        assert SAYS[UNKNOWN_CA] in checks(away, database_urls)["Fineract"].seen
-        assert asked == []
-        named = away.model_copy(update={"fineract_ca_file": certificates.ca})
-        assert checks(named, database_urls)["Fineract"].right
-        assert asked
+    address = "http://fineract.example/fineract-provider/api/v1"
+    done = run(*command, FINERACT_BASE_URL=address, FINERACT_ALLOWED_HOSTS="fineract.example")
+    assert done.code == 2
+    assert done.stderr == (
+        "settings: FINERACT_BASE_URL must begin with https://: over http:// everybody on the way "
+        "to fineract.example can read the password and change repayments; "
+        "give Fineract a certificate\n"
+    )
 
 
 def test_a_database_that_is_not_migrated_or_away_is_told(

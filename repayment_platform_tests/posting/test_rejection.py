@@ -8,15 +8,16 @@ from typing import Any
 import psycopg
 import pytest
 
+from repayment_platform.display import at
 from repayment_platform.fineract.contract import Posted, Repayment
+from repayment_platform.monitoring.fineract_checks import fineract_checks
 from repayment_platform.posting.ledger import WrongLedger, fineract_client
 from repayment_platform.posting.model import Selection, State
 from repayment_platform.posting.rejection import NotRejected, ToBeSentAgain, rejected
 from repayment_platform.posting.results import Result, Results, Settled
+from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.command import Commands
 from repayment_platform_tests.posting.conftest import DAY, Bench
-
-TOO_YOUNG = "it was sent a moment ago"
 
 
 @pytest.fixture
@@ -88,6 +89,15 @@ def test_what_was_rejected_is_posted_by_the_next_run_with_the_others_of_its_loan
     }  # fmt: skip
 
 
+def test_the_doctor_says_that_repayments_await_approval(
+    bench: Bench, awaiting: str, database_urls: DatabaseUrls
+) -> None:
+    del awaiting
+    checks = {check.name: check for check in fineract_checks(bench.settings, database_urls)}
+    assert not checks["maker-checker"].right
+    assert checks["maker-checker"].seen == "1 of our repayments await approval"
+
+
 def test_what_was_approved_meanwhile_stays_for_the_next_run_to_record(
     bench: Bench, awaiting: str
 ) -> None:
@@ -116,7 +126,9 @@ def test_what_was_sent_a_moment_ago_may_still_come(bench: Bench, awaiting: str) 
     sent = 'UPDATE "CORE"."CORE_POSTING_ATTEMPT" SET intended_at = clock_timestamp() - %s'
     least = bench.settings.timeout_seconds + bench.settings.settle_seconds
     bench.connection.execute(sent, (timedelta(seconds=least - 0.5),))
-    assert refused(bench, awaiting) == TOO_YOUNG
+    intended = bench.one('SELECT intended_at FROM "CORE"."CORE_POSTING_ATTEMPT"')[0]
+    when = at(intended + timedelta(seconds=least))
+    assert refused(bench, awaiting) == f"it may still be under way: ask again from {when}"
     bench.connection.execute(sent, (timedelta(seconds=least),))
     assert isinstance(say_rejected(bench, awaiting), ToBeSentAgain)
 

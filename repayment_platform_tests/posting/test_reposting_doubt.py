@@ -1,9 +1,11 @@
 """Doubt about what is posted again, and doubt that ends with an undone repayment."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
+from repayment_platform.display import at
 from repayment_platform.posting.holds import Decision, NeedsRepost, decide, open_holds
 from repayment_platform.posting.reposting import Reposted
 from repayment_platform_tests.posting.conftest import DAY, Bench
@@ -103,7 +105,10 @@ def test_a_payment_held_as_undone_is_not_released_but_posted_again(bench: Bench,
     (hold,) = open_holds(bench.connection)
     with pytest.raises(NeedsRepost, match=held):
         decide(bench.connection, hold.id, Decision.RELEASE, "asha", "post it")
-    assert "held a moment ago" in str(post_again(bench, held))
+    (held_at,) = bench.one('SELECT held_at FROM "CORE"."CORE_HOLD"')
+    when = at(held_at + timedelta(seconds=bench.settings.settle_seconds))
+    too_soon = f"it was posted or held only just now: ask again from {when}"
+    assert str(post_again(bench, held)) == too_soon
 
     assert put_back(bench, held) == Reposted(again(1), True, False)
     for _ in range(2):

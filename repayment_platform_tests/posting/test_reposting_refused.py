@@ -41,7 +41,7 @@ __all__ = ["undone"]
             lambda b: b.connection.execute(
                 'UPDATE "CORE"."CORE_TRANSACTION_DATA_PROCESSED" SET processed_at = now()'
             ),
-            "a moment ago",
+            "ask again from ",
         ),
         (lambda b: b.payment("LN-1", is_success=False), "no repayment any more"),
         (

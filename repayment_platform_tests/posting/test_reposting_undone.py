@@ -1,7 +1,9 @@
 """A repayment undone in Fineract is posted again on purpose, once, under another external id."""
 
+from datetime import timedelta
 from decimal import Decimal
 
+from repayment_platform.display import at
 from repayment_platform.posting.exceptions import open_exceptions
 from repayment_platform.posting.holds import Decision, decide, open_holds
 from repayment_platform.posting.model import Selection
@@ -245,6 +247,9 @@ def test_the_command_says_what_it_did_and_under_which_external_id(
     posted = payment(bench, "LN-2")
     bench.post()
 
+    when = 'SELECT processed_at FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" WHERE source_key = %s'
+    (posted_at,) = bench.one(when, posted)
+
     done = run_with_fineract(
         *("repost", undone, posted, "--why", "undone by mistake"),
         FINERACT_SETTLE_SECONDS="120",  # however slow the machine is
@@ -253,6 +258,7 @@ def test_the_command_says_what_it_did_and_under_which_external_id(
     assert done.stdout.splitlines() == [
         f"{undone}: undone in Fineract; to be posted by the next run, under the external id "
         f"{again(1)}",
-        f"{posted}: it was posted or held a moment ago",
+        f"{posted}: it was posted or held only just now: ask again from "
+        f"{at(posted_at + timedelta(seconds=120))}",
     ]
     assert done.code == 1

@@ -153,7 +153,7 @@ class Person:
         came = asyncio.run(repost(self.settings, self.connection, sorted(self.to_repost), WHO, WHY))
         for key, what in came.items():
             self._say(f"posts again {key}: {what}")
-            if not (isinstance(what, NotReposted) and "moment ago" in str(what)):
+            if not (isinstance(what, NotReposted) and "ask again from" in str(what)):
                 self.to_repost.discard(key)
 
     def _say(self, what: str) -> None:
