@@ -1,5 +1,7 @@
 """What `./run doctor` says of Fineract: its certificate, our rights there, and how it is set up."""
 
+import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +10,7 @@ import pytest
 from repayment_platform.fineract.client import today_in_india
 from repayment_platform.monitoring.check import Check
 from repayment_platform.monitoring.fineract_checks import fineract_checks
-from repayment_platform.settings import Settings
+from repayment_platform.settings import ROOT, Settings
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.certificates import BAD, SAYS, UNKNOWN_CA, Certificates, showing
 from repayment_platform_tests.conftest import Sandbox
@@ -19,6 +21,17 @@ LOOKS = ["READ_CONFIGURATION", "READ_PERMISSION", "READ_BUSINESS_DATE"]
 
 def checks(settings: Settings, urls: DatabaseUrls) -> dict[str, Check]:
     return {check.name: check for check in fineract_checks(settings, urls)}
+
+
+def test_the_user_that_the_documentation_makes_is_right(
+    settings: Settings, database_urls: DatabaseUrls, sandbox: Sandbox
+) -> None:
+    documented = re.search(r'"permissions": ({.*?})', (ROOT / "docs/fineract.md").read_text())
+    assert documented
+    rights = list(json.loads(documented[1]))
+    sandbox.post("faults", {"rights": rights})
+    assert not [check for check in fineract_checks(settings, database_urls) if not check.right]
+    assert rights == [*NEEDED, *LOOKS]
 
 
 def told(settings: Settings, urls: DatabaseUrls, sandbox: Sandbox, **plan: Any) -> dict[str, Check]:
