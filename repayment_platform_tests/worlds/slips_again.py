@@ -148,6 +148,13 @@ def again_amount(rows: Rows, at: int) -> Rows:
     return _corrected(rows, at, _amount, asked=True)
 
 
+def again_bare_amount(rows: Rows, at: int) -> Rows:
+    """Nothing but loan and day is left of the row."""
+    return _corrected(
+        rows, at, lambda row: _amount(row) | {"ref": None, "utr": None, "umrn": None}, asked=True
+    )
+
+
 def again_loan(rows: Rows, at: int) -> Rows:
     return _corrected(rows, at, _loan, asked=True)
 

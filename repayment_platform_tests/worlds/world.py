@@ -35,7 +35,7 @@ _PLAIN_SHARE, _REAL_SHARE = 0.1, 0.05
 _AGAIN = (1, 3)
 """Of five seeds these have a file that comes again."""
 _UNITS = 12
-_OFTEN = {"again_part": 2, "again_few": 2, "again_few_bare": 3}
+_OFTEN = {"again_part": 2, "again_bare_amount": 1.67, "again_few": 2, "again_few_bare": 3}
 """Slips that few rows of a file have come in more worlds."""
 _CORRECTIONS = ("_amount", "_loan", "_near", "_far", "_unchanged", "_day", "_all", "_withdrawn")
 """Endings of the slips of whole files that correct what one source alone has reported."""
