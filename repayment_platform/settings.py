@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     """PEM of the CAs that vouch for Fineract's certificate, and then no others do."""
     fineract_timeout_seconds: float = Field(20, gt=0)
     fineract_settle_seconds: float | None = Field(None, gt=0)
+    fineract_patience_seconds: float = Field(600, gt=0)
+    """How long a posting run waits for a Fineract that does not answer before it ends."""
     posting_workers: int = Field(20, ge=1, le=200)
 
     webhook_host: str = "127.0.0.1"

@@ -30,6 +30,7 @@ from repayment_platform.fineract.contract import (
     Reply,
     SystemFault,
     Unknown,
+    Unreached,
     check_external_id,
     check_idempotency_key,
 )
@@ -46,6 +47,7 @@ from repayment_platform.fineract.wire import (
     Answer,
     NoAnswerError,
     NothingSentError,
+    NotTrustedError,
     Secret,
     Wire,
 )
@@ -133,8 +135,10 @@ class FineractClient:
             answer = await self._wire.exchange(
                 "POST", url, headers=headers, content=repayment_body(repayment)
             )
-        except NothingSentError as error:
+        except NotTrustedError as error:
             return SystemFault("connection", str(error))
+        except NothingSentError as error:
+            return Unreached("connection", str(error))
         except NoAnswerError as error:
             return Unknown(str(error), server_trouble=True)
         return read_reply(answer, repayment, self._today())
@@ -220,8 +224,10 @@ class FineractClient:
             return await self._wire.exchange(
                 method, url, headers=headers, content=content, max_bytes=max_bytes
             )
-        except NothingSentError as error:
+        except NotTrustedError as error:
             return LookupFailed(str(error), system_fault=True)
+        except NothingSentError as error:
+            return LookupFailed(str(error), server_trouble=True)
         except NoAnswerError as error:
             return LookupFailed(str(error), server_trouble=True)
 

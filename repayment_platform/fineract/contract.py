@@ -139,6 +139,15 @@ class Transient:
 
 
 @dataclass(frozen=True)
+class Unreached:
+    """Not posted: Fineract was not reached, or takes nothing from anybody at the moment. That
+    passes by itself."""
+
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
 class SystemFault:
     """Not posted, and no other payment would be either until somebody puts it right."""
 
@@ -154,10 +163,10 @@ class Unknown:
     already_there: bool = False
     """Fineract says it has this external id: a look-up need not wait."""
     server_trouble: bool = False
-    """The server or the way to it seems unwell; several in a row are a fault of the system."""
+    """No answer of Fineract's own: the server or the way to it seems unwell."""
 
 
-Reply = Posted | AwaitingApproval | Refused | Transient | SystemFault | Unknown
+Reply = Posted | AwaitingApproval | Refused | Transient | Unreached | SystemFault | Unknown
 
 
 # What came of asking ----------------------------------------------------------------------

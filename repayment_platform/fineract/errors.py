@@ -34,9 +34,11 @@ class Meaning(IntEnum):
     """Not posted: the row's fault, or the ledger's business date lags behind the calendar."""
     LATER = 3
     """Not posted: passes by itself."""
-    SYSTEM = 4
+    BUSY = 4
+    """Not posted: Fineract takes nothing at the moment. Passes by itself."""
+    SYSTEM = 5
     """Not posted: no payment would be."""
-    DUPLICATE = 5
+    DUPLICATE = 6
     """This request was not posted, but an earlier one with this external id seems to have been."""
 
 
@@ -69,8 +71,9 @@ RULES: tuple[Rule, ...] = (
     Rule(401, "error.msg.invalid.tenant.identifier", Meaning.SYSTEM),
     Rule(403, "error.msg.not.authorized", Meaning.SYSTEM),
     Rule(405, "error.msg.invalid.instance.type", Meaning.SYSTEM),
-    Rule(503, "error.msg.sheduler.job.currently.running", Meaning.SYSTEM),  # spelt so
-    Rule(503, "error.msg.platform.service.unavailable", Meaning.SYSTEM),
+    # A job of Fineract's own keeps everybody out.
+    Rule(503, "error.msg.sheduler.job.currently.running", Meaning.BUSY),  # spelt so
+    Rule(503, "error.msg.platform.service.unavailable", Meaning.BUSY),
     # Another writer has the loan.
     Rule(409, "error.msg.platform.service.*.conflict", Meaning.LATER),
     Rule(409, "error.msg.loan.locked", Meaning.LATER),

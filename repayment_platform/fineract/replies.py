@@ -22,6 +22,7 @@ from repayment_platform.fineract.contract import (
     SystemFault,
     Transient,
     Unknown,
+    Unreached,
 )
 from repayment_platform.fineract.errors import FineractError, Meaning, meaning_of, read_error
 from repayment_platform.fineract.wire import Answer
@@ -96,6 +97,8 @@ def _read_error(status: int, error: FineractError, repayment: Repayment, today: 
         return Unknown(f"{code}: {error.text}", already_there=True)
     if meaning is Meaning.SYSTEM:
         return SystemFault(code, error.text)
+    if meaning is Meaning.BUSY:
+        return Unreached(code, error.text)
     if meaning is Meaning.LATER:
         return Transient(code, error.text)
     return Refused(code, error.text, status)

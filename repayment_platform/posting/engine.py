@@ -14,7 +14,12 @@ from collections.abc import AsyncIterator, Callable
 from psycopg import AsyncConnection, OperationalError, errors
 
 from repayment_platform.fineract.client import FineractClient
-from repayment_platform.fineract.contract import InvalidRequestError, Repayment, Unknown
+from repayment_platform.fineract.contract import (
+    InvalidRequestError,
+    Repayment,
+    Unknown,
+    Unreached,
+)
 from repayment_platform.posting import verdicts
 from repayment_platform.posting.allowance import Allowance
 from repayment_platform.posting.claims import Attempt, Claims
@@ -29,6 +34,8 @@ from repayment_platform.posting.model import (
     State,
     Summary,
 )
+from repayment_platform.posting.patience import Patience
+from repayment_platform.posting.questions import settled
 from repayment_platform.posting.results import Result, Results
 from repayment_platform.posting.settlement import Doubt, doubts
 from repayment_platform.posting.tally import count
@@ -40,21 +47,24 @@ from repayment_platform.posting.work import (
     due_loans,
     look_up_by_key,
     queue,
+    waiting,
 )
 from repayment_platform.posting.workers import StopSwitch, Workers
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse.group_commit import GroupCommit
 
 Progress = Callable[[Summary, str], None]
+"""Told after each result, and when a run begins to wait: what was done so far and what is done."""
+POSTING = "posting"
 
-BREAKER_TRIPS = 5
-"""Server failures in a row, over all workers, that end a run."""
 TRIES_PER_RUN = 3
-"""How often a payment in passing trouble is sent within one run."""
+"""How often a payment in passing trouble is sent, or looked up, at once."""
 NOT_POSTED = (State.WAITING, State.FAILED, State.HELD)
 """States of a payment that leave a run's limits to others."""
 LONGEST_PAUSE_SECONDS = 5.0
 """Passing trouble that asks for a longer pause is left to the next run."""
+UNSENT_PAUSE_SECONDS = 0.1
+"""Before one that found no connection is tried again, while others are answered."""
 SETTLE_ROUNDS = 3
 """How often a run waits out what went into doubt before it leaves the rest to the next."""
 
@@ -153,16 +163,19 @@ class _Run:
         self._results = results
         self._allowance = allowance
         self._progress = progress
-        self._failures_in_a_row = 0
         self._doubted: set[str] = set()
         self.switch = switch or StopSwitch()
+        seconds = settings.fineract_patience_seconds
+        self._patience = Patience(self.switch, seconds, settings.base_url, self._tell_standstill)
         self._workers = Workers(settings, self.switch)
         self.summary = Summary(run_id)
 
     async def settle_and_post(self) -> None:
         await self._look_up(await self._doubts())
         await self._post_due()
-        for _ in range(SETTLE_ROUNDS):
+        rounds = 0
+        while rounds < SETTLE_ROUNDS:
+            standstills = self._patience.standstills
             open_ends = [d for d in await self._doubts() if d.state is State.UNKNOWN]
             if not open_ends or self.switch.is_set:
                 return
@@ -174,6 +187,10 @@ class _Run:
             self._doubted |= {doubt.attempt.payment.source_key for doubt in open_ends}
             await self._look_up(await self._doubts())
             await self._post_due({doubt.attempt.payment.loan for doubt in open_ends})
+            rounds += standstills == self._patience.standstills
+
+    async def _tell_standstill(self, what: str) -> None:
+        self._progress(self.summary, f"{what}; {await waiting(self._reading):,} wait")
 
     async def _doubts(self) -> list[Doubt]:
         # Only the intent's time is known to everybody; the request left within its time-out.
@@ -213,13 +230,20 @@ class _Run:
     ) -> Verdict | None:
         """Post one payment, again where trouble passes soon; None where it is not to be sent."""
         verdict = None
-        for tries_left in reversed(range(TRIES_PER_RUN)):
-            if self.switch.is_set:
+        tries_left = TRIES_PER_RUN
+        while tries_left:
+            async with self._patience.turn(client):
+                if self.switch.is_set:
+                    break
+                verdict = await self._post_once(worker, client, payment)
+            if verdict is None:
                 break
-            verdict = await self._post_once(worker, client, payment)
-            pause = (verdict and verdict.result.back_off_seconds) or 0.0
-            again = verdict and verdict.then is Then.AGAIN and pause <= LONGEST_PAUSE_SECONDS
-            if not again or not tries_left:
+            if verdict.then is Then.WHEN_ANSWERED:
+                await self.switch.sleep(UNSENT_PAUSE_SECONDS)
+                continue
+            pause = verdict.result.back_off_seconds or 0.0
+            tries_left -= 1
+            if verdict.then is not Then.AGAIN or pause > LONGEST_PAUSE_SECONDS or not tries_left:
                 break
             await self.switch.sleep(pause)
         return verdict
@@ -245,9 +269,16 @@ class _Run:
         except InvalidRequestError as error:
             return verdicts.not_sendable(attempt, error)
         reply = await client.post_repayment(repayment, attempt.idempotency_key)
+        if isinstance(reply, Unreached):
+            self._patience.silence(reply.text)
+        elif isinstance(reply, Unknown) and reply.server_trouble:
+            self._patience.silence(reply.why)
+        else:
+            self._patience.heard()
         verdict = verdicts.of_reply(attempt, reply)
         if isinstance(reply, Unknown) and reply.already_there:
-            return await self._asked(client, Doubt(attempt, verdict.result.state, seconds_left=1))
+            doubt = Doubt(attempt, verdict.result.state, seconds_left=1)
+            return await settled(client, self._patience, doubt)
         return verdict
 
     async def _look_up(self, open_ends: list[Doubt]) -> None:
@@ -258,29 +289,16 @@ class _Run:
                 yield doubt
 
         async def settle(_worker: int, client: FineractClient, doubt: Doubt) -> None:
-            await self._record(doubt.attempt, await self._asked(client, doubt))
+            await self._record(doubt.attempt, await settled(client, self._patience, doubt))
 
         await self._workers.share_out(one_by_one(), settle)
         if open_ends:
             await _refresh(self._reading)
 
-    async def _asked(self, client: FineractClient, doubt: Doubt) -> Verdict:
-        attempt = doubt.attempt
-        try:
-            answer = await client.find_transaction(attempt.payment.loan, attempt.external_id)
-        except InvalidRequestError as error:  # then it was never sent either
-            return verdicts.not_sendable(attempt, error)
-        return verdicts.of_lookup(attempt, doubt.state, answer, due=doubt.seconds_left <= 0)
-
     async def _record(self, attempt: Attempt, verdict: Verdict) -> None:
         """Write the result, count it if it was still ours to write, and stop where it says so."""
         if await self._results.submit(verdict.result):
             count(self.summary, attempt.payment, verdict.result)
-            self._progress(self.summary, "posting")
-        self._failures_in_a_row = self._failures_in_a_row + 1 if verdict.server_trouble else 0
+            self._progress(self.summary, POSTING)
         if verdict.then is Then.STOP:
             self.switch.stop(verdict.result.reason)
-        elif self._failures_in_a_row >= BREAKER_TRIPS:
-            self.switch.stop(
-                f"Fineract failed {BREAKER_TRIPS} times in a row, last: {verdict.result.reason}"
-            )

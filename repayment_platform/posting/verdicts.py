@@ -24,6 +24,8 @@ class Then(Enum):
     """Go on with the loan's next payment."""
     AGAIN = auto()
     """Trouble that passes: try the same payment again shortly."""
+    WHEN_ANSWERED = auto()
+    """It was not sent: try again as soon as Fineract answers."""
     LEAVE_LOAN = auto()
     """Nothing more may be sent for this loan now."""
     STOP = auto()
@@ -34,7 +36,6 @@ class Then(Enum):
 class Verdict:
     result: Result
     then: Then
-    server_trouble: bool = False
 
 
 def of_reply(attempt: Attempt, reply: fineract.Reply) -> Verdict:
@@ -65,6 +66,9 @@ def of_reply(attempt: Attempt, reply: fineract.Reply) -> Verdict:
                 back_off_seconds=back_off(attempt.payment.tries, asked),
             )
             return Verdict(result, Then.AGAIN)
+        case fineract.Unreached(code=code, text=text):
+            result = Result(attempt.id, Settled.NOT_APPLIED, State.WAITING, text, code=code)
+            return Verdict(result, Then.WHEN_ANSWERED)
         case fineract.SystemFault(code=code, text=text):
             result = Result(attempt.id, Settled.NOT_APPLIED, State.WAITING, text, code=code)
             return Verdict(result, Then.STOP)
@@ -82,9 +86,9 @@ def of_reply(attempt: Attempt, reply: fineract.Reply) -> Verdict:
                 code=State.AWAITING_APPROVAL,
             )
             return Verdict(result, Then.STOP)
-        case fineract.Unknown(why=why, server_trouble=server_trouble):
+        case fineract.Unknown(why=why):
             result = Result(attempt.id, None, State.UNKNOWN, why)
-            return Verdict(result, Then.LEAVE_LOAN, server_trouble)
+            return Verdict(result, Then.LEAVE_LOAN)
 
 
 def of_lookup(attempt: Attempt, state: State, answer: fineract.Lookup, *, due: bool) -> Verdict:
@@ -101,9 +105,9 @@ def of_lookup(attempt: Attempt, state: State, answer: fineract.Lookup, *, due: b
             return _held(attempt, "ledger_differs", f"Fineract has it on another loan: {text}")
         case fineract.Absent() | fineract.UnknownLoan():
             return _of_absence(attempt, state, isinstance(answer, fineract.UnknownLoan), due)
-        case fineract.LookupFailed(why=why, system_fault=system_fault, server_trouble=trouble):
+        case fineract.LookupFailed(why=why, system_fault=system_fault):
             then = Then.STOP if system_fault else Then.LEAVE_LOAN
-            return Verdict(_still_open(attempt, state, f"look-up failed: {why}"), then, trouble)
+            return Verdict(_still_open(attempt, state, f"look-up failed: {why}"), then)
 
 
 def _of_absence(attempt: Attempt, state: State, no_loan: bool, due: bool) -> Verdict:

@@ -81,6 +81,7 @@ GROUP BY 1, 2, 3, 4, 7 ORDER BY 1, 2, 3, 4
 """  # noqa: S608
 
 
+_WAITING = """SELECT count(*) FROM "CORE"."CORE_OPEN_WORK" WHERE state = 'waiting'"""
 # Planning what is due takes ten times as long as this.
 _ANYTHING_OPEN = 'SELECT FROM "CORE"."CORE_OPEN_WORK" LIMIT 1'
 
@@ -108,6 +109,13 @@ async def queue(connection: Connection, selection: Selection, run_id: str) -> li
     async with connection.cursor(row_factory=class_row(QueueLine)) as cursor:
         await cursor.execute(_QUEUE, _parameters(selection, run_id))
         return await cursor.fetchall()
+
+
+async def waiting(connection: Connection) -> int:
+    """How many payments wait to be posted."""
+    cursor = await connection.execute(_WAITING)
+    (count,) = await cursor.fetchone() or (0,)
+    return int(count)
 
 
 async def due_loans(

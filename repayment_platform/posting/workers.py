@@ -31,12 +31,13 @@ class StopSwitch:
     def is_set(self) -> bool:
         return self._event.is_set()
 
-    async def sleep(self, seconds: float) -> None:
-        """Sleep, or return at once when the run is asked to stop."""
+    async def sleep(self, seconds: float) -> bool:
+        """Sleep; False, and at once, when the run is asked to stop."""
         try:
             await asyncio.wait_for(self._event.wait(), seconds)
         except TimeoutError:
-            return
+            return True
+        return False
 
 
 class Workers:

@@ -42,6 +42,8 @@ SYSTEM_FAULTS = [
     (400, VALIDATION, "validation.msg.invalid.locale.format"),
     (401, "error.msg.invalid.tenant.identifier", "error.msg.invalid.tenant.identifier"),
     (405, "error.msg.invalid.instance.type", "error.msg.invalid.instance.type"),
+]
+BUSY = [
     (503, "error.msg.platform.service.unavailable", "error.msg.some.new.rule"),
     (
         503,

@@ -11,8 +11,10 @@ from repayment_platform.fineract.contract import (
     SystemFault,
     Transient,
     Unknown,
+    Unreached,
 )
 from repayment_platform_tests.fineract.documented import (
+    BUSY,
     DUPLICATES,
     ROW_FAULTS,
     SYSTEM_FAULTS,
@@ -134,6 +136,14 @@ async def test_a_documented_fault_of_the_set_up_is_no_payments_fault(
 ) -> None:
     reply = await post(http(status, error(status, top, code)))
     assert reply == SystemFault(code, f"user: {code}")
+
+
+@pytest.mark.parametrize(("status", "top", "code"), BUSY)
+async def test_a_fineract_that_takes_nothing_at_the_moment_has_posted_nothing(
+    post, status: int, top: str, code: str
+) -> None:
+    reply = await post(http(status, error(status, top, code)))
+    assert reply == Unreached(code, f"user: {code}")
 
 
 async def test_unreadable_json_is_our_own_fault(post) -> None:

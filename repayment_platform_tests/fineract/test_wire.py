@@ -17,6 +17,7 @@ from repayment_platform.fineract.contract import (
     Repayment,
     SystemFault,
     Unknown,
+    Unreached,
 )
 from repayment_platform.fineract.trust import UnusableCaFileError, trusting
 from repayment_platform.fineract.wire import MAX_REPLY_BYTES
@@ -188,15 +189,15 @@ async def test_a_proxy_of_the_environment_is_not_used(
 # Nothing was sent -------------------------------------------------------------------------
 
 
-async def is_proven_unsent(base_url: str, **options: object) -> None:
+async def is_proven_unsent(base_url: str, *, passes: bool = True, **options: object) -> None:
     async with make_client(base_url, timeout_seconds=0.9, **options) as client:
         reply = await client.post_repayment(REPAYMENT, KEY)
-        assert isinstance(reply, SystemFault), reply
+        assert isinstance(reply, Unreached if passes else SystemFault), reply
         assert reply.code == "connection"
         assert "/loans/" not in str(reply)  # a path holds the loan
         lookup = await client.find_transaction("LN-1", "pay-1")
         assert isinstance(lookup, LookupFailed)
-        assert lookup.system_fault
+        assert (lookup.server_trouble, lookup.system_fault) == (passes, not passes)
 
 
 async def test_a_refused_connection_proves_that_nothing_was_sent() -> None:
@@ -260,7 +261,7 @@ async def test_a_bad_certificate_gets_neither_password_nor_money_but_its_sentenc
     async with RawServer(serving_with(certificates[fault])) as raw:
         raw.plays(OK)
         address = raw.base_url.replace("127.0.0.1", "localhost")
-        await is_proven_unsent(address, tls=trusted)
+        await is_proven_unsent(address, tls=trusted, passes=False)
         async with make_client(address, tls=trusted) as client:
             assert await client.post_repayment(REPAYMENT, KEY) == SystemFault(
                 "connection", SAYS[fault]

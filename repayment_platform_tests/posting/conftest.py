@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from repayment_platform.posting.engine import Progress
 from repayment_platform.posting.model import PostingStopped, Selection, Summary
 from repayment_platform.posting.runner import run_posting
 from repayment_platform.settings import Settings
@@ -73,10 +74,16 @@ class Bench:
         pairs = [sql.SQL("{} = {}").format(sql.Identifier(k), v) for k, v in changes.items()]
         self.connection.execute(statement.format(sql.SQL(", ").join(pairs), key))
 
-    def post(self, selection: Selection = AUTOMATED, **settings: Any) -> Summary:
+    def post(
+        self,
+        selection: Selection = AUTOMATED,
+        progress: Progress = lambda _summary, _doing: None,
+        **settings: Any,
+    ) -> Summary:
         self.runs += 1
         changed = self.settings.model_copy(update=settings)
-        return run_posting(changed, self.conninfo, selection, f"run-{self.runs}")
+        run_id = f"run-{self.runs}"
+        return run_posting(changed, self.conninfo, selection, run_id, progress=progress)
 
     def post_stopped(self, selection: Selection = AUTOMATED, **settings: Any) -> Summary:
         with pytest.raises(PostingStopped) as stopped:

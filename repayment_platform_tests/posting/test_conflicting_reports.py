@@ -75,7 +75,8 @@ def test_a_conflict_heard_of_while_a_request_was_in_doubt_is_told_once_it_is_fou
     bench.loans("LN-1")
     key = bench.payment("LN-1")
     bench.faults({"kind": "reset_after_commit"}, {"kind": "gateway", "on": "lookup"})
-    bench.post(fineract_timeout_seconds=0.3, fineract_settle_seconds=0.4)
+    impatient = {"fineract_patience_seconds": 1}
+    bench.post_stopped(fineract_timeout_seconds=0.3, fineract_settle_seconds=0.4, **impatient)
     assert bench.states() == {key: "unknown"}
     bench.payment("LN-1", conflict=TWO)
     bench.faults()

@@ -192,8 +192,9 @@ def test_fineract_being_down_ends_the_run_and_the_next_one_posts_everything(benc
     keys = a_thousand_payments(bench)
     nobody_listens = 1
 
-    summary = bench.post_stopped(sandbox_port=nobody_listens)
+    summary = bench.post_stopped(sandbox_port=nobody_listens, fineract_patience_seconds=2)
 
+    assert "has not answered once in 2 s" in (summary.stopped or "")
     assert "no connection to Fineract" in (summary.stopped or "")
     assert summary.total("failed") == 0
     assert bench.states() == dict.fromkeys(keys, "waiting")

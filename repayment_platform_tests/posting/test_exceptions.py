@@ -99,7 +99,8 @@ def test_a_payment_in_doubt_is_no_hold_but_an_exception_once_it_is_found_posted(
     bench.loans("LN-1")
     key = bench.payment("LN-1", "100.00")
     bench.faults({"kind": "reset_after_commit"}, {"kind": "gateway", "on": "lookup"})
-    bench.post(fineract_timeout_seconds=0.3, fineract_settle_seconds=0.4)
+    impatient = {"fineract_patience_seconds": 1}
+    bench.post_stopped(fineract_timeout_seconds=0.3, fineract_settle_seconds=0.4, **impatient)
     assert bench.states() == {key: "unknown"}
     bench.payment("LN-1", "100.00", **REFUND)
     bench.faults()

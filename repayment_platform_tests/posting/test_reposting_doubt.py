@@ -85,7 +85,7 @@ def test_doubt_is_settled_by_the_external_id_that_was_sent_whatever_the_payment_
     bench.loans("LN-1")
     key = payment(bench)
     bench.faults(LOST_REPLY, {"kind": "gateway", "on": "lookup"})
-    bench.post()
+    bench.post_stopped(fineract_patience_seconds=1)
     assert bench.states() == {key: "unknown"}
     bench.faults()
     bench.connection.execute(

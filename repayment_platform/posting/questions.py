@@ -1,0 +1,50 @@
+"""Asking Fineract, which changes nothing: again where nothing answers.
+
+What belongs here: putting a question, and the question what came of an attempt in doubt. What does
+not: which attempts are in doubt (`settlement`), what answers mean (`verdicts`).
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from repayment_platform.fineract.client import FineractClient
+from repayment_platform.fineract.contract import InvalidRequestError, LookupFailed
+from repayment_platform.posting import verdicts
+from repayment_platform.posting.patience import Patience
+from repayment_platform.posting.settlement import Doubt
+
+TIMES = 3
+"""How often a question is put at once where nothing answers."""
+Answer = TypeVar("Answer")
+
+
+async def answered(
+    client: FineractClient, patience: Patience, ask: Callable[[], Awaitable[Answer]]
+) -> Answer:
+    """What came of asking; a `LookupFailed` where nothing has answered so often."""
+    times = TIMES
+    while True:
+        async with patience.turn(client):
+            answer = await ask()
+            if not (isinstance(answer, LookupFailed) and answer.server_trouble):
+                patience.heard()
+                return answer
+            patience.silence(answer.why)
+        times -= 1
+        if not times or patience.is_over:
+            return answer
+
+
+async def settled(client: FineractClient, patience: Patience, doubt: Doubt) -> verdicts.Verdict:
+    """Look the attempt up, and say what the answer means for its payment."""
+    attempt = doubt.attempt
+    try:
+        answer = await answered(
+            client,
+            patience,
+            lambda: client.find_transaction(attempt.payment.loan, attempt.external_id),
+        )
+    except InvalidRequestError as error:  # then it was never sent either
+        return verdicts.not_sendable(attempt, error)
+    due = doubt.seconds_left <= 0
+    return verdicts.of_lookup(attempt, doubt.state, answer, due=due)
