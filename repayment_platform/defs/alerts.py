@@ -9,10 +9,14 @@ from datetime import timedelta
 
 import dagster as dg
 import psycopg
-from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecord,
+    AssetCheckExecutionRecordStatus,
+)
 
-from repayment_platform.defs.posting import STOPPED_EARLY
+from repayment_platform.defs.posting import COMPLETE, STOPPED_EARLY
 from repayment_platform.defs.run_errors import errors_of
+from repayment_platform.defs.transformation import PIPELINE
 from repayment_platform.monitoring.channels import channels
 from repayment_platform.monitoring.findings import (
     Finding,
@@ -25,6 +29,9 @@ from repayment_platform.monitoring.incidents import keep
 from repayment_platform.settings import load_settings
 from repayment_platform.warehouse.urls import DatabaseUrls
 
+_FAILED = AssetCheckExecutionRecordStatus.FAILED
+_DONE_BY_TOO = {"post_repayments": PIPELINE}
+"""By job, one that does all that it does and more."""
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 
@@ -42,6 +49,7 @@ def incidents(
         found = [
             *failed_runs(context.instance, _jobs(context)),
             *failed_checks(context.instance, _checks(context)),
+            *posting_stopped(context.instance, _checks(context)),
             *waiting_too_long(connection, timedelta(hours=settings.alert_backlog_hours)),
             *silent_lenders(connection),
             *ledger_differences(connection),
@@ -53,34 +61,78 @@ def incidents(
 
 
 def failed_runs(instance: dg.DagsterInstance, jobs: list[str]) -> Iterator[Finding]:
-    """Jobs whose last ended run failed; a run that goes on changes nothing."""
+    """Jobs whose last ended run failed; a run that goes on changes nothing, and a run of a job
+    that does all that another does is good for both."""
     for job in jobs:
         last = dg.RunsFilter(job_name=job, statuses=ENDED)
-        for run in instance.get_runs(last, limit=1):
-            if run.status is not dg.DagsterRunStatus.FAILURE:
+        for record in instance.get_run_records(last, limit=1):
+            run = record.dagster_run
+            if run.status is not dg.DagsterRunStatus.FAILURE or _made_good(instance, record):
                 continue
-            errors = "; ".join(errors_of(instance, run.run_id)) or "it says nothing of why"
-            kind = "circuit_open" if STOPPED_EARLY in errors else "run_failed"
-            yield Finding(kind, run.job_name, f"run {run.run_id}: {errors}")
+            errors = errors_of(instance, run.run_id) or ("it says nothing of why",)
+            # Posting that stopped early is told by its check, whichever job it was of.
+            others = [error for error in errors if STOPPED_EARLY not in error]
+            if others:
+                yield Finding("run_failed", run.job_name, f"run {run.run_id}: {'; '.join(others)}")
+
+
+def _made_good(instance: dg.DagsterInstance, failed: dg.RunRecord) -> bool:
+    larger = _DONE_BY_TOO.get(failed.dagster_run.job_name)
+    if larger is None:
+        return False
+    later = dg.RunsFilter(
+        job_name=larger,
+        statuses=[dg.DagsterRunStatus.SUCCESS],
+        created_after=failed.create_timestamp,
+    )
+    return bool(instance.get_runs(later, limit=1))
 
 
 def failed_checks(instance: dg.DagsterInstance, keys: list[dg.AssetCheckKey]) -> Iterator[Finding]:
-    """Asset checks that failed when they were last done; one that is being done is as before."""
+    """Asset checks that failed when they were last done."""
+    others = [key for key in keys if key.name != COMPLETE]
+    for key, record in _last_done(instance, others).items():
+        if record.status is _FAILED:
+            subject = f"{key.asset_key.to_user_string()}:{key.name}"
+            yield Finding("check_failed", subject, f"run {record.run_id}")
+
+
+def posting_stopped(
+    instance: dg.DagsterInstance, keys: list[dg.AssetCheckKey]
+) -> Iterator[Finding]:
+    """Whether the last posting run stopped early, whatever it posted: any that gets through shows
+    that Fineract answers again."""
+    done = _last_done(instance, [key for key in keys if key.name == COMPLETE])
+    for record in sorted(done.values(), key=_when)[-1:]:
+        said = _words(record)
+        if record.status is _FAILED and STOPPED_EARLY in said:
+            yield Finding("circuit_open", "Fineract", f"run {record.run_id}: {said}")
+
+
+def _last_done(
+    instance: dg.DagsterInstance, keys: list[dg.AssetCheckKey]
+) -> dict[dg.AssetCheckKey, AssetCheckExecutionRecord]:
+    """By check, when it was last done; one that is being done, or was to be, is as before."""
     storage = instance.event_log_storage
-    failed, planned = (
-        AssetCheckExecutionRecordStatus.FAILED,
-        AssetCheckExecutionRecordStatus.PLANNED,
-    )
+    last = {}
     for key, record in storage.get_latest_asset_check_execution_by_key(keys).items():
-        if record.status is planned:
-            done = {failed, AssetCheckExecutionRecordStatus.SUCCEEDED}
+        if record.status is AssetCheckExecutionRecordStatus.PLANNED:
+            done = {_FAILED, AssetCheckExecutionRecordStatus.SUCCEEDED}
             ended = storage.get_asset_check_execution_history(key, limit=1, status=done)
             if not ended:
                 continue
             record = ended[0]
-        if record.status is failed:
-            subject = f"{key.asset_key.to_user_string()}:{key.name}"
-            yield Finding("check_failed", subject, f"run {record.run_id}")
+        last[key] = record
+    return last
+
+
+def _when(record: AssetCheckExecutionRecord) -> float:
+    return record.event.timestamp if record.event else 0.0
+
+
+def _words(record: AssetCheckExecutionRecord) -> str:
+    event = record.event.dagster_event if record.event else None
+    return (event.asset_check_evaluation_data.description if event else None) or ""
 
 
 def _jobs(context: dg.SensorEvaluationContext) -> list[str]:

@@ -1,16 +1,18 @@
-"""Asset checks that prove, after every run, that nothing was posted twice or forgotten.
+"""Asset checks that prove, after every run, that nothing was posted twice or forgotten, and tell
+where a run did not get through.
 
 What belongs here: turning proofs into check results. What does not: the proofs (`posting.proof`,
 `posting.ledger_proof`), tests of single models (dbt).
 """
 
 import asyncio
+from collections.abc import Iterator
 from datetime import date
 
 import dagster as dg
 from pydantic import Field
 
-from repayment_platform.defs.posting import posted_repayments
+from repayment_platform.defs.posting import COMPLETE, NOT_COMPLETE, posted_repayments
 from repayment_platform.defs.reconciliation import reconciled_repayments
 from repayment_platform.posting import proof
 from repayment_platform.posting.ledger_proof import ledger_agrees
@@ -66,10 +68,51 @@ def _stands_in_ledger(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     return ledger_agrees_check
 
 
+def _complete(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
+    @dg.multi_asset_check(
+        name=f"{asset.key.to_python_identifier()}_{COMPLETE}",
+        specs=[
+            dg.AssetCheckSpec(
+                COMPLETE,
+                asset=asset,
+                description="The posting run got through all it was to post. Where it did not, the "
+                "run fails with the reason; no payment is marked failed, and the rest stays "
+                "queued.",
+            )
+        ],
+    )
+    def posting_complete(
+        context: dg.AssetCheckExecutionContext,
+    ) -> Iterator[dg.AssetCheckResult]:
+        why = _not_complete(context, asset.key)
+        yield dg.AssetCheckResult(passed=not why, description=why)
+        # In a step of its own: the run fails, and the other checks are done all the same.
+        if why:
+            raise dg.Failure(why, allow_retries=False)
+
+    return posting_complete
+
+
+def _not_complete(context: dg.AssetCheckExecutionContext, key: dg.AssetKey) -> str | None:
+    """What this run's materialization says, or the latest where only the check is run."""
+    events = context.instance.all_logs(
+        context.run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
+    )
+    own = [e.asset_materialization for e in events if e.asset_materialization]
+    found = next((m for m in own if m.asset_key == key), None)
+    if found is None:
+        latest = context.instance.get_latest_materialization_event(key)
+        found = latest.asset_materialization if latest else None
+    said = found.metadata.get(NOT_COMPLETE) if found else None
+    return str(said.value) if said else None
+
+
 posted_once = _posted_once(posted_repayments)
 reconciled_once = _posted_once(reconciled_repayments)
 posted_in_ledger = _stands_in_ledger(posted_repayments)
 reconciled_in_ledger = _stands_in_ledger(reconciled_repayments)
+posted_all = _complete(posted_repayments)
+reconciled_all = _complete(reconciled_repayments)
 
 
 @dg.asset_check(

@@ -4,6 +4,7 @@ What belongs here: its run config and its metadata. What does not: how posting w
 its checks (`checks`), when it runs (`automation`).
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import Field
 
 from repayment_platform.defs.transformation import EVERY_HALF_HOUR, core_transaction_data
 from repayment_platform.display import rupees
+from repayment_platform.posting.engine import POSTING, Progress
 from repayment_platform.posting.model import (
     PostingStopped,
     QueueLine,
@@ -31,7 +33,12 @@ POOL = "fineract_posting"
 AUTOMATED = automated_lenders()
 STOPPED_EARLY = "posting stopped early"
 """How a run ends that was broken off because Fineract, and no payment, was at fault."""
-
+COMPLETE = "posting_complete"
+"""The check of all that posts: whether the run got through."""
+NOT_COMPLETE = "not_complete"
+"""Of a materialization: why not all was posted; that check tells it."""
+_LOG = logging.getLogger(__name__)
+_LOG.addHandler(logging.NullHandler())
 
 COUNTS = ("picked_up", "posted", "failed", "held", "deferred", "in_doubt", "waiting", "recon")
 """What is told of a run: the first three happened in it, the others are open after it."""
@@ -73,18 +80,28 @@ def posted_repayments(
         observe_dry_run(context, {"queue": queue_table(lines)})
         return
     warn_of_sandbox(context, fineract)
+    told = telling(context)
     try:
-        summary = run_posting(fineract, warehouse.psycopg, selection, run_id)
+        summary = run_posting(fineract, warehouse.psycopg, selection, run_id, progress=told)
     except PostingStopped as stopped:
         summary = stopped.summary
     metadata = run_metadata(summary, run_report(warehouse.psycopg, run_id))
     if summary.stopped:
-        raise dg.Failure(
-            f"{STOPPED_EARLY}, the rest stays queued: {summary.stopped}",
-            metadata=metadata,
-            allow_retries=False,
-        )
+        why = f"{STOPPED_EARLY}, the rest stays queued: {summary.stopped}"
+        context.log.error(why)
+        metadata[NOT_COMPLETE] = why
     yield dg.MaterializeResult(metadata=metadata)
+
+
+def telling(context: dg.AssetExecutionContext) -> Progress:
+    """Says in the run's log what a run waits for, and to whoever shows this module's log."""
+
+    def tell(_summary: Summary, doing: str) -> None:
+        if doing != POSTING:
+            _LOG.warning(doing)
+            context.log.warning(doing)
+
+    return tell
 
 
 def observe_dry_run(context: dg.AssetExecutionContext, seen: dict[str, Any]) -> None:

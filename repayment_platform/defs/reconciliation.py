@@ -14,11 +14,13 @@ import psycopg
 from pydantic import Field
 
 from repayment_platform.defs.posting import (
+    NOT_COMPLETE,
     POOL,
     STOPPED_EARLY,
     markdown_table,
     observe_dry_run,
     run_metadata,
+    telling,
     warn_of_sandbox,
 )
 from repayment_platform.defs.transformation import core_recon_record
@@ -102,7 +104,7 @@ def reconciled_repayments(
             raise dg.Failure(f"nothing was posted: {refusal}", allow_retries=False) from None
         warn_of_sandbox(context, fineract)
         context.log.info(f"request {request}: {len(plan.keys)} payments to post")
-        yield _post(connection, warehouse.psycopg, fineract, request, plan, context.run.run_id)
+        yield _post(connection, warehouse.psycopg, fineract, request, plan, context)
 
 
 REFUSALS = (
@@ -168,13 +170,15 @@ def _post(
     fineract: Settings,
     request: int,
     plan: running.Plan,
-    run_id: str,
+    context: dg.AssetExecutionContext,
 ) -> dg.MaterializeResult[None]:
+    run_id = context.run.run_id
     chosen = posting.Selection(RECON_LENDERS, recon_keys=plan.keys, recon_request=request)
     summary = posting.Summary(run_id)
     try:
         if plan.keys:
-            summary = run_posting(fineract, conninfo, chosen, run_id)
+            told = telling(context)
+            summary = run_posting(fineract, conninfo, chosen, run_id, progress=told)
     except posting.PostingStopped as stopped:
         summary = stopped.summary
     except Exception as error:
@@ -193,7 +197,9 @@ def _post(
         "excluded": excluded_table(plan.excluded),
     }
     if failed:
-        raise dg.Failure(f"{ended}: {summary.stopped}", metadata=metadata, allow_retries=False)
+        why = f"{ended}: {summary.stopped}"
+        context.log.error(why)
+        metadata[NOT_COMPLETE] = why
     return dg.MaterializeResult(metadata=metadata)
 
 

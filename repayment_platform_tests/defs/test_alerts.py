@@ -1,14 +1,15 @@
 """Failed runs and checks as findings."""
 
+import time
 from typing import Any
 
 import dagster as dg
 import psycopg
-from dagster._core.test_utils import instance_for_test
+from dagster._core.test_utils import create_run_for_test, instance_for_test
 
 from repayment_platform.definitions import defs
-from repayment_platform.defs.alerts import failed_checks, failed_runs, incidents
-from repayment_platform.defs.posting import STOPPED_EARLY
+from repayment_platform.defs.alerts import failed_checks, failed_runs, incidents, posting_stopped
+from repayment_platform.defs.posting import COMPLETE, STOPPED_EARLY
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 ALL = dg.AssetCheckKey(dg.AssetKey("money"), "adds_up")
@@ -60,11 +61,63 @@ def test_a_job_whose_last_run_failed_is_a_finding_until_one_succeeds() -> None:
         assert list(failed_runs(instance, ["a_job"])) == []
 
 
-def test_a_run_that_stopped_because_of_fineract_is_a_finding_of_its_own() -> None:
+def test_a_failed_run_is_made_good_by_a_later_one_of_the_job_that_does_more() -> None:
+    with instance_for_test() as instance:
+        end(instance, "repayment_pipeline", dg.DagsterRunStatus.SUCCESS)
+        end(instance, "post_repayments", dg.DagsterRunStatus.FAILURE)
+        (found,) = failed_runs(instance, ["post_repayments", "repayment_pipeline"])
+        assert found.subject == "post_repayments"
+        end(instance, "repayment_pipeline", dg.DagsterRunStatus.SUCCESS)
+        assert list(failed_runs(instance, ["post_repayments", "repayment_pipeline"])) == []
+
+
+def test_posting_that_stopped_early_is_a_finding_until_any_posting_gets_through() -> None:
+    checks = [dg.AssetCheckKey(dg.AssetKey(name), COMPLETE) for name in ("posted", "reconciled")]
+    why = f"{STOPPED_EARLY}, the rest stays queued: no connection"
+    with instance_for_test() as instance:
+        assert list(posting_stopped(instance, checks)) == []
+        tell(instance, "posted", "a job", why)
+        (found,) = posting_stopped(instance, checks)
+        assert (found.kind, found.subject) == ("circuit_open", "Fineract")
+        assert why in found.detail
+        # Not told again as a failed check, nor as a run of that job.
+        assert list(failed_checks(instance, checks)) == []
+        assert list(failed_runs(instance, ["a_job"])) == []
+        tell(instance, "reconciled", "another", "request 1: 2 of 3 payments were not posted")
+        assert list(posting_stopped(instance, checks)) == []
+        tell(instance, "posted", "a job", why)
+        assert len(list(posting_stopped(instance, checks))) == 1
+        tell(instance, "posted", "another")
+        assert list(posting_stopped(instance, checks)) == []
+
+
+def test_a_run_that_stopped_early_and_failed_in_other_ways_too_tells_only_these() -> None:
     with instance_for_test() as instance:
         run(instance, failure=f"{STOPPED_EARLY}, the rest stays queued: no connection")
-        (found,) = failed_runs(instance, ["a_job"])
-        assert found.kind == "circuit_open"
+        assert list(failed_runs(instance, ["a_job"])) == []
+        run(instance, failure="no room")
+        assert len(list(failed_runs(instance, ["a_job"]))) == 1
+
+
+def tell(instance: dg.DagsterInstance, asset: str, job: str, why: str | None = None) -> None:
+    """A run of some job in which the check of an asset was done."""
+
+    @dg.asset(name=asset)
+    def made() -> None:
+        return None
+
+    @dg.asset_check(asset=made, name=COMPLETE)
+    def complete() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=why is None, description=why)
+
+    defined = dg.define_asset_job(job.replace(" ", "_"))
+    loaded = dg.Definitions(assets=[made], asset_checks=[complete], jobs=[defined])
+    loaded.resolve_job_def(defined.name).execute_in_process(instance=instance)
+
+
+def end(instance: dg.DagsterInstance, job: str, status: dg.DagsterRunStatus) -> None:
+    time.sleep(0.01)  # the runs' times of creation must differ
+    create_run_for_test(instance, job_name=job, status=status)
 
 
 def test_a_failed_check_is_a_finding_until_it_passes() -> None:

@@ -7,6 +7,7 @@ import dagster as dg
 import pytest
 
 from repayment_platform.definitions import defs
+from repayment_platform.defs.run_errors import errors_of
 from repayment_platform.posting.exceptions import open_exceptions
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.conftest import Sandbox
@@ -98,8 +99,41 @@ def test_a_run_that_posts_is_followed_by_every_check(
         "no_source_key_posted_twice": True,
         "nothing_unaccounted": True,
         "ledger_agrees": False,
+        "posting_complete": True,
     }
     assert [found.source_key for found in open_exceptions(bench.connection)] == [undone]
+
+
+def test_posting_that_ended_early_is_materialized_checked_and_told_by_a_check_of_its_own(
+    loaded: dg.Definitions,
+    instance: dg.DagsterInstance,
+    bench: Bench,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench.loans("LN-1", "LN-2")
+    keys = {bench.payment("LN-1"), bench.payment("LN-2")}
+    bench.faults({"kind": "unauthorized", "skip": 1})
+    words = "posting stopped early, the rest stays queued: Fineract refuses the user name"
+
+    monkeypatch.setenv("POSTING_WORKERS", "1")
+    result = run(loaded, instance, "post_repayments")
+
+    assert not result.success
+    (made,) = result.get_asset_materialization_events()
+    metadata = made.materialization.metadata
+    assert (metadata["posted"].value, metadata["waiting"].value) == (1, 1)
+    assert str(metadata["not_complete"].value).startswith(words)
+    checks = {e.check_name: (e.passed, e.description) for e in result.get_asset_check_evaluations()}
+    assert {name for name, (passed, _) in checks.items() if passed} == {
+        "no_source_key_posted_twice",
+        "nothing_unaccounted",
+        "ledger_agrees",
+    }
+    assert (checks["posting_complete"][1] or "").startswith(words)
+    (error,) = errors_of(instance, result.run_id)
+    assert error.startswith(f"posted_repayments_posting_complete: {words}")
+    assert sorted(bench.states().values()) == ["success", "waiting"]
+    assert set(bench.states()) == keys
 
 
 def test_every_night_the_ledger_is_asked_about_old_postings_and_the_job_fails_on_a_difference(

@@ -51,11 +51,13 @@ def test_a_pipeline_without_fineract_ends_with_one_error_and_the_next_posts_ever
     real = {"FINERACT_BASE_URL": root + API_PATH, "FINERACT_ALLOWED_HOSTS": "127.0.0.1"}
     os.kill(httpx.get(f"{root}/sandbox/health").json()["pid"], signal.SIGKILL)
 
-    down = installation.start("pipeline", **real)
+    down = installation.start("pipeline", FINERACT_PATIENCE_SECONDS="3", **real)
     output, _ = down.communicate(timeout=180)
 
     assert down.returncode == 1
+    assert output.count("has not answered once in 3 s") == 1, output
     assert output.count("no connection to Fineract") == 1, output
+    assert "posting_complete: posting stopped early" in output, output
     processed = 'SELECT count(*) FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"'
     assert installation.sql(processed) == [["0"]]
     with running_sandbox(installation.home, installation.sandbox_port):
