@@ -164,6 +164,9 @@ class Unknown:
     """Fineract says it has this external id: a look-up need not wait."""
     server_trouble: bool = False
     """No answer of Fineract's own: the server or the way to it seems unwell."""
+    refused: Refused | None = None
+    """Fineract says it refuses the payment, for a reason that is not documented. With a look-up
+    that finds nothing, that is a refusal; alone it proves nothing."""
 
 
 Reply = Posted | AwaitingApproval | Refused | Transient | Unreached | SystemFault | Unknown

@@ -28,6 +28,8 @@ NOT_FOUND = "error.msg.resource.not.found"
 class Meaning(IntEnum):
     """What a code says of the payment. Of several codes in one answer the greatest decides."""
 
+    UNLISTED = 0
+    """Refused, it seems, for a reason that is not documented. It proves nothing by itself."""
     ROW = 1
     """Not posted: this payment's own fault."""
     FUTURE_DATE = 2
@@ -96,9 +98,9 @@ RULES: tuple[Rule, ...] = (
     Rule(403, "error.msg.loan.application.repayment.date.on.*", Meaning.ROW),
     Rule(403, "error.msg.*.not.active.exception", Meaning.ROW),  # client or group
     # Families: a refusal of one of these kinds whose precise code is not listed above.
-    Rule(400, "validation.msg.validation.errors.exist", Meaning.ROW),
-    Rule(403, "validation.msg.domain.rule.violation", Meaning.ROW),
-    Rule(404, NOT_FOUND, Meaning.ROW),
+    Rule(400, "validation.msg.validation.errors.exist", Meaning.UNLISTED),
+    Rule(403, "validation.msg.domain.rule.violation", Meaning.UNLISTED),
+    Rule(404, NOT_FOUND, Meaning.UNLISTED),
 )
 
 
@@ -123,7 +125,10 @@ def _meaning_of_code(status: int, code: str) -> Meaning | None:
 def meaning_of(status: int, error: FineractError) -> tuple[Meaning, str] | None:
     """What the error means and the code that decided; None where it is not documented."""
     family = _meaning_of_code(status, error.top_code)
-    decided = [(_meaning_of_code(status, code) or family, code) for code in error.codes]
+    decided = [
+        (family if (own := _meaning_of_code(status, code)) is None else own, code)
+        for code in error.codes
+    ]
     known = [(meaning, code) for meaning, code in decided if meaning is not None]
     if len(known) < len(decided):
         return None

@@ -95,6 +95,9 @@ def _read_error(status: int, error: FineractError, repayment: Repayment, today: 
         meaning = Meaning.ROW if ahead else Meaning.LATER
     if meaning is Meaning.DUPLICATE:
         return Unknown(f"{code}: {error.text}", already_there=True)
+    if meaning is Meaning.UNLISTED:
+        refused = Refused(code, error.text, status)
+        return Unknown(f"{code}, which is not documented: {error.text}", refused=refused)
     if meaning is Meaning.SYSTEM:
         return SystemFault(code, error.text)
     if meaning is Meaning.BUSY:

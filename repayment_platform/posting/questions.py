@@ -47,4 +47,4 @@ async def settled(client: FineractClient, patience: Patience, doubt: Doubt) -> v
     except InvalidRequestError as error:  # then it was never sent either
         return verdicts.not_sendable(attempt, error)
     due = doubt.seconds_left <= 0
-    return verdicts.of_lookup(attempt, doubt.state, answer, due=due)
+    return verdicts.of_lookup(attempt, doubt.state, answer, due=due, refused=doubt.refused)

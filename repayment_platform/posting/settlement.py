@@ -5,9 +5,11 @@ not: asking Fineract (`engine`), what its answer means (`verdicts`).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg.rows import dict_row
 
+from repayment_platform.fineract.contract import Refused
 from repayment_platform.posting.claims import Attempt
 from repayment_platform.posting.model import Payment, State
 from repayment_platform.posting.work import Connection
@@ -15,7 +17,8 @@ from repayment_platform.posting.work import Connection
 _DOUBTS = """
 SELECT a.id, a.idempotency_key, coalesce(a.external_id, a.source_key) AS external_id,
        a.source_key, a.source_lender, a.loan_external_id, a.payment_date, a.amount,
-       coalesce(a.error_code, '') AS error_code, coalesce(w.tries, 0) AS tries,
+       coalesce(a.error_code, '') AS error_code, coalesce(a.error_text, '') AS error_text,
+       a.http_status, coalesce(w.tries, 0) AS tries,
        greatest(0, %(conclusive)s - extract(epoch FROM clock_timestamp() - a.intended_at)
        )::float8 AS seconds_left
 FROM "CORE"."CORE_POSTING_ATTEMPT" a
@@ -33,6 +36,8 @@ class Doubt:
     state: State
     seconds_left: float
     """Until a look-up that finds nothing proves that it was not applied."""
+    refused: Refused | None = None
+    """As in `contract.Unknown`."""
 
 
 async def doubts(connection: Connection, run_id: str, conclusive: float) -> list[Doubt]:
@@ -61,6 +66,14 @@ async def doubts(connection: Connection, run_id: str, conclusive: float) -> list
                 if row["error_code"] == State.AWAITING_APPROVAL
                 else State.UNKNOWN,
                 row["seconds_left"],
+                _refused(row),
             )
             for row in await cursor.fetchall()
         ]
+
+
+def _refused(row: dict[str, Any]) -> Refused | None:
+    code = row["error_code"]
+    if not code or code == State.AWAITING_APPROVAL:
+        return None
+    return Refused(code, row["error_text"], row["http_status"] or 0)

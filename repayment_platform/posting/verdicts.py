@@ -51,11 +51,8 @@ def of_reply(attempt: Attempt, reply: fineract.Reply) -> Verdict:
                 resource_id=resource_id,
             )
             return Verdict(result, Then.NEXT)
-        case fineract.Refused(code=code, text=text, http_status=http_status):
-            result = Result(
-                attempt.id, Settled.FAILED, State.FAILED, text, http_status=http_status, code=code
-            )
-            return Verdict(result, Then.NEXT)
+        case fineract.Refused():
+            return _refused(attempt, reply, by="reply")
         case fineract.Transient(code=code, text=text, retry_after_seconds=asked):
             result = Result(
                 attempt.id,
@@ -86,17 +83,28 @@ def of_reply(attempt: Attempt, reply: fineract.Reply) -> Verdict:
                 code=State.AWAITING_APPROVAL,
             )
             return Verdict(result, Then.STOP)
+        case fineract.Unknown(refused=fineract.Refused(code=code, text=text, http_status=status)):
+            result = Result(attempt.id, None, State.UNKNOWN, text, http_status=status, code=code)
+            return Verdict(result, Then.LEAVE_LOAN)
         case fineract.Unknown(why=why):
             result = Result(attempt.id, None, State.UNKNOWN, why)
             return Verdict(result, Then.LEAVE_LOAN)
 
 
-def of_lookup(attempt: Attempt, state: State, answer: fineract.Lookup, *, due: bool) -> Verdict:
+def of_lookup(
+    attempt: Attempt,
+    state: State,
+    answer: fineract.Lookup,
+    *,
+    due: bool,
+    refused: fineract.Refused | None = None,
+) -> Verdict:
     """What asking for the transaction by its external id means for a doubtful attempt.
 
     Args:
         state: the payment's state so far: unknown, or awaiting approval.
         due: the question was asked after the settle time; only then is absence proof.
+        refused: how Fineract seemed to refuse it; that it did, absence proves too.
     """
     match answer:
         case fineract.Found(transaction=transaction):
@@ -104,10 +112,25 @@ def of_lookup(attempt: Attempt, state: State, answer: fineract.Lookup, *, due: b
         case fineract.Elsewhere(text=text):
             return _held(attempt, "ledger_differs", f"Fineract has it on another loan: {text}")
         case fineract.Absent() | fineract.UnknownLoan():
+            if due and refused:
+                return _refused(attempt, refused, by="lookup")
             return _of_absence(attempt, state, isinstance(answer, fineract.UnknownLoan), due)
         case fineract.LookupFailed(why=why, system_fault=system_fault):
             then = Then.STOP if system_fault else Then.LEAVE_LOAN
             return Verdict(_still_open(attempt, state, f"look-up failed: {why}"), then)
+
+
+def _refused(attempt: Attempt, refused: fineract.Refused, by: str) -> Verdict:
+    result = Result(
+        attempt.id,
+        Settled.FAILED,
+        State.FAILED,
+        refused.text,
+        by=by,
+        http_status=refused.http_status,
+        code=refused.code,
+    )
+    return Verdict(result, Then.NEXT)
 
 
 def _of_absence(attempt: Attempt, state: State, no_loan: bool, due: bool) -> Verdict:

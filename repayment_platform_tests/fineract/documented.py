@@ -10,14 +10,12 @@ TRANSACTION = "validation.msg.loan.transaction"
 ROW_FAULTS = [
     (404, NOT_FOUND, "error.msg.loan.external.id.invalid"),
     (404, NOT_FOUND, "error.msg.payment.type.invalid"),
-    (404, NOT_FOUND, "error.msg.some.other.invalid"),
     (400, VALIDATION, f"{TRANSACTION}.transactionDate.cannot.be.blank"),
     (400, VALIDATION, f"{TRANSACTION}.transactionAmount.cannot.be.blank"),
     (400, VALIDATION, f"{TRANSACTION}.transactionAmount.not.greater.than.zero"),
     (400, VALIDATION, "validation.msg.invalid.dateFormat.format"),
     (400, VALIDATION, "validation.msg.invalid.decimal.format"),
     (400, VALIDATION, f"{TRANSACTION}.note.exceeds.max.length"),
-    (400, VALIDATION, "validation.msg.some.new.rule"),
     (400, VALIDATION, "error.msg.loan.must.be.active.fully.paid.or.overpaid"),
     (403, DOMAIN_RULE, "error.msg.loan.transaction.cannot.be.before.disbursement.date"),
     (
@@ -29,8 +27,15 @@ ROW_FAULTS = [
     (403, DOMAIN_RULE, "error.msg.loan.application.repayment.date.on.non.working.day"),
     (403, DOMAIN_RULE, "error.msg.client.not.active.exception"),
     (403, DOMAIN_RULE, "error.msg.group.not.active.exception"),
-    (403, DOMAIN_RULE, "error.msg.some.new.rule"),
 ]
+
+UNLISTED = [
+    (404, NOT_FOUND, "error.msg.some.other.invalid"),
+    (400, VALIDATION, "validation.msg.some.new.rule"),
+    (403, DOMAIN_RULE, "error.msg.some.new.rule"),
+    (403, DOMAIN_RULE, DOMAIN_RULE),
+]
+"""Of a kind that is documented, for a reason that is not."""
 
 SYSTEM_FAULTS = [
     (403, "error.msg.not.authorized", "error.msg.not.authorized"),

@@ -78,10 +78,11 @@ AFTER_POST: dict[str, str] = {
     f"refused {_FIELD}.transactionAmount.not.greater.than.zero": "amount-zero amount-negative",
     f"refused {_FIELD}.transactionDate.cannot.be.blank": "no-date undo-body-without-date",
     "refused validation.msg.invalid.dateFormat.format": "bad-date",
-    "refused error.msg.loan.transaction.external.id.invalid": "undo-of-unknown",
-    "refused error.msg.loan.transaction.id.invalid": "undo-of-another-loans",
-    "refused error.msg.loan.written.off.update.not.allowed": "undo-on-written-off",
-    f"refused {_ONLY_REPAYMENTS}": "undo-again undo-e",
+    # A repayment is not refused for these.
+    "unknown: refused error.msg.loan.transaction.external.id.invalid": "undo-of-unknown",
+    "unknown: refused error.msg.loan.transaction.id.invalid": "undo-of-another-loans",
+    "unknown: refused error.msg.loan.written.off.update.not.allowed": "undo-on-written-off",
+    f"unknown: refused {_ONLY_REPAYMENTS}": "undo-again undo-e",
     "later error.msg.loan.locked": "cob-locked undo-cob-locked",
     "later error.msg.loan.transaction.cannot.be.a.future.date":
         "business-date-lags undo-future-date",
@@ -167,6 +168,8 @@ _PLAIN = {
 
 def _meaning(outcome: Any) -> str:
     match outcome:
+        case Unknown(refused=Refused(code)):
+            return f"unknown: refused {code}"
         case Unknown(why, already_there):
             return f"unknown: {'already there' if already_there else _reason(why)}"
         case Refused(code):

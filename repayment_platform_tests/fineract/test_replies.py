@@ -19,6 +19,7 @@ from repayment_platform_tests.fineract.documented import (
     ROW_FAULTS,
     SYSTEM_FAULTS,
     TRANSACTION,
+    UNLISTED,
 )
 from repayment_platform_tests.fineract.raw_server import http
 from repayment_platform_tests.fineract.values import (
@@ -53,6 +54,24 @@ async def test_a_documented_fault_of_the_payment_is_refused_in_fineracts_words(
     assert reply == Refused(code, f"user: {code}", status)
 
 
+@pytest.mark.parametrize(("status", "top", "code"), UNLISTED)
+async def test_a_refusal_for_a_reason_that_is_not_documented_proves_nothing_by_itself(
+    post, status: int, top: str, code: str
+) -> None:
+    reply = await post(http(status, error(status, top, code)))
+    assert isinstance(reply, Unknown)
+    assert reply.refused == Refused(code, f"user: {code}", status)
+    assert not reply.server_trouble
+
+
+async def test_a_documented_reason_beside_others_is_proof(post) -> None:
+    documented = f"{TRANSACTION}.transactionAmount.not.greater.than.zero"
+    items = [bare_error("validation.msg.some.new.rule"), bare_error(documented)]
+    reply = await post(http(400, error(400, VALIDATION, errors=items)))
+    assert isinstance(reply, Refused)
+    assert reply.code == documented
+
+
 @pytest.mark.parametrize(("status", "_top", "code"), ROW_FAULTS + SYSTEM_FAULTS + DUPLICATES)
 async def test_a_documented_code_decides_without_the_general_one_above_it(
     post, status: int, _top: str, code: str
@@ -67,13 +86,13 @@ async def test_a_documented_code_decides_without_the_general_one_above_it(
 
 async def test_all_that_is_wrong_is_told_once_and_on_one_line(post) -> None:
     items = [
-        bare_error("validation.msg.a", "first\n line"),
+        bare_error(f"{TRANSACTION}.note.exceeds.max.length", "first\n line"),
         bare_error("validation.msg.b", "first line"),
         bare_error("validation.msg.c", "x" * 2000),
     ]
     reply = await post(http(400, error(400, VALIDATION, errors=items)))
     assert isinstance(reply, Refused)
-    assert reply.code == "validation.msg.a"
+    assert reply.code == f"{TRANSACTION}.note.exceeds.max.length"
     assert reply.text.startswith("first line; xxx")
     assert len(reply.text) == 500
 
