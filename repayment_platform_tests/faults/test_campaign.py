@@ -11,7 +11,7 @@ import pytest
 from repayment_platform.settings import ROOT
 from repayment_platform_tests.faults.campaign.draw import plan_of
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
 
 
 def test_a_few_seeds_break_no_rule() -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from repayment_platform_tests.faults.campaign.history import Deed, LedgerRow
+from repayment_platform_tests.faults.campaign.history import Deed, LedgerRow, Outage
 from repayment_platform_tests.faults.campaign.plan import Hold, MakeLoan, Pause
 from repayment_platform_tests.faults.campaign.rules import RULES, violations
 from repayment_platform_tests.faults.histories import (
@@ -79,6 +79,7 @@ def planned(**facts: object) -> Change:
     return change
 
 
+GAVE_UP = "stopped: Fineract has not answered for 15 s, since 14:02:10"
 BROKEN: dict[str, list[Change]] = {
     "each_key_is_live_once": [added("ledger", LedgerRow(KEY, LOAN, AMOUNT, DAY))],
     "ledger_and_record_agree": [
@@ -173,6 +174,12 @@ BROKEN: dict[str, list[Change]] = {
         run_is(code=3, output="stopped on request"),
         run_is(run_id="run-calm-1", code=3),
     ],
+    "a_run_outlives_a_fineract_that_comes_back": [
+        run_is(code=3, output="stopped: no connection to Fineract"),
+        run_is(code=3, output=GAVE_UP, ended=20.0),
+        both(run_is(code=3, output=GAVE_UP, ended=20.0), added("outages", Outage(2.0, 9.0))),
+        run_is(left=("a payment waits",)),
+    ],
 }  # fmt: skip
 
 
@@ -183,6 +190,23 @@ def test_a_clean_history_breaks_no_rule() -> None:
 def test_what_is_sent_again_after_a_settled_look_up_breaks_no_rule() -> None:
     history = clean()
     intends_again(history)
+
+    assert violations(history) == []
+
+
+@pytest.mark.parametrize("back", [18.0, None])
+def test_an_outage_as_long_as_its_patience_may_end_a_run(back: float | None) -> None:
+    history = clean()
+    history.runs["run-1"] = run(code=3, output=GAVE_UP, ended=18.5)
+    history.outages.append(Outage(2.0, back))
+
+    assert violations(history) == []
+
+
+def test_a_fault_of_the_set_up_may_end_a_run() -> None:
+    history = clean()
+    history.runs["run-1"] = run(code=3, output="stopped: Fineract refuses the password")
+    history.requests.append(look_up(3.0, 401, faults=("unauthorized",)))
 
     assert violations(history) == []
 

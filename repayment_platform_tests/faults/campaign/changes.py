@@ -91,7 +91,7 @@ class Changes:
             case Pause(lender=lender, paused=paused):
                 self._database.ask(_PAUSE, (lender, paused))
             case MakeLoan(loan=loan):
-                self._stand_in.bring_back()
+                self._stand_in.bring_back(at_once=True)
                 self._make_loans({loan: "active"})
             case LoseWorkList():
                 self._database.ask(_LOSE_WORK_LIST)

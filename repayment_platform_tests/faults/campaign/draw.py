@@ -37,6 +37,8 @@ _KINDS = {
     "young": 4,
 }
 """Kinds of loans and how often they come; a young one is disbursed after its payments."""
+OWN = "LN-own-"
+"""How the names of loans begin whose payments one run has to post through an outage."""
 CHANGES_WITHIN = 1.2
 """Seconds of a wave in which facts change while runs are under way."""
 
@@ -74,14 +76,15 @@ def plan_of(seed: int, today: date | None = None) -> Plan:
     names = [f"LN-{n}" for n in range(1, rng.randint(6, 11))]
     kinds = rng.choices(list(_KINDS), list(_KINDS.values()), k=len(names))
     loans = dict(zip(names, kinds, strict=True))
-    payments = _payments(rng, loans, today or datetime.now(ZoneInfo("Asia/Kolkata")).date())
+    today = today or datetime.now(ZoneInfo("Asia/Kolkata")).date()
+    payments = _payments(rng, loans, today)
     calendar = _Calendar(rng, rng.choice((2, 2, 3)))
     for key, facts in payments.items():
         _story(calendar, key, facts, names)
     still_paused = _controls(calendar, loans)
     lost = _lose_work_list(calendar, payments, names) if rng.random() < 0.6 else None
     recon = [key for key, facts in payments.items() if facts.recon_source]
-    return Plan(
+    plan = Plan(
         seed=seed,
         loans=loans,
         already_there=_already_there(rng, payments, loans),
@@ -94,6 +97,44 @@ def plan_of(seed: int, today: date | None = None) -> Plan:
                 zip(calendar.before, calendar.during, strict=True)
             )
         ),
+    )
+    return _with_outages(plan, today)
+
+
+def _with_outages(plan: Plan, today: date) -> Plan:
+    """Fineract, or the way to it, is away for a while in some waves; in half of the plans a wave
+    more has one run through it, with nothing else in its way."""
+    rng = random.Random(f"outages {plan.seed}")
+    balanced = rng.random() < 0.4
+    waves = [
+        replace(
+            wave,
+            events=(*wave.events, *trouble.draw_outages(rng, balanced=balanced)),
+            conflicts=rng.random() < 0.3,
+        )
+        for wave in plan.waves
+    ]
+    loans = {}
+    if rng.random() < 0.5:
+        loans = {f"{OWN}{n}": "active" for n in range(1, rng.randint(10, 25))}
+        waves.append(_wave_through_an_outage(rng, len(waves), loans, today, balanced=balanced))
+    return replace(plan, balanced=balanced, loans=plan.loans | loans, waves=tuple(waves))
+
+
+def _wave_through_an_outage(
+    rng: random.Random, number: int, loans: dict[str, str], today: date, *, balanced: bool
+) -> Wave:
+    payments = _payments(rng, loans, today)
+    latency: trouble.Rule = {"kind": "latency", "ms": 40, "jitter_ms": 40}
+    lost_answer: trouble.Rule = {"kind": "server_error_after_commit", "rate": 0.02}
+    return Wave(
+        changes=tuple(Put(key, facts) for key, facts in payments.items()),
+        meanwhile=(),
+        rules=(latency, lost_answer),
+        runs=(trouble.draw_run_through_an_outage(rng, number),),
+        events=trouble.draw_outages(rng, balanced=balanced, surely=True),
+        conflicts=True,
+        own_loans=OWN,
     )
 
 

@@ -67,6 +67,7 @@ def gather(play: Play, database: Database, *, restless: tuple[str, ...]) -> Hist
         holds={row["source_key"] for row in database.ask(_HOLDS)},
         exceptions={row["source_key"] for row in database.ask(_EXCEPTIONS)},
         proofs=[finding for proof in proofs for finding in proof.findings],
+        outages=play.stand_in.outages,
         restless=restless,
     )
 

@@ -110,6 +110,15 @@ class Outcome:
 
 
 @dataclass
+class Outage:
+    """The sandbox was away."""
+
+    died: float
+    back: float | None = None
+    """None: not yet."""
+
+
+@dataclass
 class Run:
     """A posting run as the campaign saw it."""
 
@@ -123,6 +132,8 @@ class Run:
     """When its hold on the database was broken, if it was."""
     was_frozen: bool = False
     was_asked_to_stop: bool = False
+    left: tuple[str, ...] = ()
+    """What it should have posted and did not, where it was alone with a Fineract that was away."""
 
     @property
     def run_id(self) -> str:
@@ -148,6 +159,7 @@ class History:
     """Payments with an open exception."""
     proofs: list[str] = field(default_factory=list)
     """What the platform's own checks found wrong at the end."""
+    outages: list[Outage] = field(default_factory=list)
     restless: tuple[str, ...] = ()
     """What had not come to rest when the last run ended."""
     seconds: float = 0.0

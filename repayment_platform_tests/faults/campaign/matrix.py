@@ -76,6 +76,9 @@ _EVENTS = (
     "PostgreSQL restart, immediate",
     "PostgreSQL restart, fast",
     "kill -9 of the sandbox",
+    "Fineract dies for a while",
+    "a third of the ways is lost",
+    "connections are cut now and then",
 )
 
 

@@ -81,6 +81,11 @@ class Wave:
     rules: tuple[Rule, ...]
     runs: tuple[RunOrder, ...]
     events: tuple[Event, ...]
+    conflicts: bool = False
+    """Fineract refuses commands of one loan that meet."""
+    own_loans: str = ""
+    """How the names of the loans begin whose payments its one run has to post, whatever Fineract
+    is away for; empty: no such wave."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,8 @@ class Plan:
     """The lender with a limit for one run."""
     still_paused: str | None = None
     """The lender that is paused to the end."""
+    balanced: bool = False
+    """Runs reach Fineract through a balancer."""
     waves: tuple[Wave, ...] = ()
 
     def is_bad(self, loan: str) -> bool:

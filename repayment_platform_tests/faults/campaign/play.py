@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from repayment_platform_tests.faults.campaign import worker
+from repayment_platform_tests.faults.campaign.balancer import CUT, FIND, LEAVE, LOSE, Balancer
 from repayment_platform_tests.faults.campaign.changes import Changes
 from repayment_platform_tests.faults.campaign.history import Deed, Run
 from repayment_platform_tests.faults.campaign.place import Database, Place
@@ -20,11 +21,16 @@ from repayment_platform_tests.faults.campaign.processes import Child, fork
 from repayment_platform_tests.faults.campaign.stand_in import StandIn
 from repayment_platform_tests.faults.campaign.trouble import Event, RunOrder
 
-RUN_SECONDS = 25.0
+RUN_SECONDS = 40.0
 """A run that takes longer is hung."""
 CALM_RUNS = 14
 """Runs without trouble after which everything must have come to rest."""
 
+_OF_BALANCER = {
+    "a third of the ways is lost": LOSE,
+    "the ways are found again": FIND,
+    "connections are cut now and then": CUT,
+}
 _LOCK = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
 _ANY = """
 SELECT pg_terminate_backend(pid) FROM (
@@ -57,6 +63,12 @@ WHERE (state = 'waiting' AND recon_source IS NULL OR state = 'deferred'
                          OR a.payment_ref = w.payment_ref))
 """
 
+_LEFT = """
+SELECT format('%%s (%%s) is %%s: %%s', source_key, loan_external_id, state, reason) AS what
+FROM "CORE"."CORE_OPEN_WORK"
+WHERE loan_external_id LIKE %s AND recon_source IS NULL AND state NOT IN ('held', 'deferred')
+"""
+
 
 @dataclass
 class _Started:
@@ -75,7 +87,9 @@ class Play:
         self._started: list[_Started] = []
         self.deeds: list[Deed] = []
         self.stand_in = StandIn(home, plan.seed)
-        self.around = worker.Surroundings(database.urls.psycopg, self.stand_in.port, home)
+        self._balancer = Balancer(home, self.stand_in.port) if plan.balanced else None
+        port = self._balancer.port if self._balancer else self.stand_in.port
+        self.around = worker.Surroundings(database.urls.psycopg, port, home)
         self._changes = Changes(database, self.stand_in)
 
     @property
@@ -97,11 +111,14 @@ class Play:
 
     def end(self) -> None:
         self.stand_in.kill()
+        if self._balancer:
+            self._balancer.end()
 
     def _play_wave(self, wave: Wave) -> None:
+        self.stand_in.bring_back(at_once=True)
         for change in wave.changes:
             self._change(change)
-        self.stand_in.install(wave.rules)
+        self.stand_in.install(wave.rules, conflicts=wave.conflicts)
         agenda: list[tuple[float, Callable[[], None]]] = [
             *((order.start, lambda order=order: self._start(order)) for order in wave.runs),
             *((at, lambda change=change: self._change(change)) for at, change in wave.meanwhile),
@@ -112,9 +129,14 @@ class Play:
             self._watch_until(lambda due=begin + at: time.monotonic() >= due, RUN_SECONDS)
             act()
         self._wait_for_runs()
+        self._tell_balancer(FIND, LEAVE)
+        if wave.own_loans:
+            left = self._database.ask(_LEFT, (f"{wave.own_loans}%",))
+            self._started[-1].run.left = tuple(row["what"] for row in left)
 
     def _calm_down(self) -> tuple[str, ...]:
         """The trouble is over; frozen runs wake up beside the first run that takes over."""
+        self.stand_in.bring_back(at_once=True)
         self.stand_in.install(())
         for number in range(1, CALM_RUNS + 1):
             self._database.ask(_BACK_OFF_IS_OVER)
@@ -207,8 +229,15 @@ class Play:
                     self._disturb(lambda: self._database.ask(_ANY))
                 case "PostgreSQL restart, immediate" | "PostgreSQL restart, fast":
                     self._disturb(lambda: self._place.restart(event.kind.rpartition(" ")[2]))
-                case "kill -9 of the sandbox":
-                    self.stand_in.kill()
+                case "kill -9 of the sandbox" | "Fineract dies for a while":
+                    self.stand_in.kill(event.seconds)
+                case kind if kind in _OF_BALANCER:
+                    self._tell_balancer(_OF_BALANCER[kind])
+
+    def _tell_balancer(self, *orders: bytes) -> None:
+        if self._balancer:
+            for order in orders:
+                self._balancer.tell(order)
 
     def _break_lock(self, run: Run) -> None:
         if not run.ended:

@@ -11,6 +11,11 @@ from typing import Any, Literal
 Rule = dict[str, Any]
 """A switch of the sandbox, as its side door takes it."""
 
+SCALE = 1 / 40
+"""A second of a real installation in seconds of the campaign."""
+PATIENCE_SECONDS = 600 * SCALE
+"""How long a run waits for a Fineract that is away."""
+
 POINTS = (
     "before claim",
     "after claim",
@@ -44,6 +49,7 @@ class RunOrder:
     recon_keys: tuple[str, ...] | None = None
     limit: int | None = None
     doom: Doom | None = None
+    patience: float = PATIENCE_SECONDS
 
 
 EventKind = Literal[
@@ -56,6 +62,10 @@ EventKind = Literal[
     "PostgreSQL restart, immediate",
     "PostgreSQL restart, fast",
     "kill -9 of the sandbox",
+    "Fineract dies for a while",
+    "a third of the ways is lost",
+    "the ways are found again",
+    "connections are cut now and then",
 ]
 
 
@@ -66,6 +76,8 @@ class Event:
     at: float
     kind: EventKind
     run_id: str = ""
+    seconds: float = 0.0
+    """How long Fineract is away."""
 
 
 _ODDS: dict[EventKind, float] = {
@@ -122,6 +134,29 @@ def around_a_loss(
     )
     reader = RunOrder(f"{frozen.run_id}-reader", lost_at + 0.3, workers=6)
     return frozen, *runs[1:], reader
+
+
+def draw_outages(rng: random.Random, *, balanced: bool, surely: bool = False) -> tuple[Event, ...]:
+    """Fineract is away for 2 to 90 s of real time; behind a balancer also a third of its servers,
+    or connections are cut."""
+    events = []
+    if surely or rng.random() < 0.3:
+        away = rng.uniform(2, 90) * SCALE
+        events.append(Event(rng.uniform(0.05, 0.8), "Fineract dies for a while", seconds=away))
+    if balanced and rng.random() < 0.6:
+        lost = rng.uniform(0, 0.8)
+        found = lost + rng.uniform(5, 60) * SCALE
+        events.append(Event(lost, "a third of the ways is lost"))
+        events.append(Event(found, "the ways are found again"))
+    if balanced and rng.random() < 0.6:
+        events.append(Event(rng.uniform(0, 0.5), "connections are cut now and then"))
+    return tuple(events)
+
+
+def draw_run_through_an_outage(rng: random.Random, wave: int) -> RunOrder:
+    """One run alone; of some the patience is shorter than most outages are."""
+    patience = 1.0 if rng.random() < 0.2 else PATIENCE_SECONDS
+    return RunOrder(f"run-{wave + 1}-through", 0.0, rng.randint(2, 6), patience=patience)
 
 
 def _some(rng: random.Random, keys: list[str]) -> tuple[str, ...]:

@@ -16,21 +16,23 @@ from typing import Any
 import psycopg
 
 from repayment_platform.fineract.client import FineractClient
-from repayment_platform.fineract.wire import default_tls
+from repayment_platform.fineract.trust import trusting
 from repayment_platform.posting.claims import Claims
 from repayment_platform.posting.model import PostingStopped, Selection
 from repayment_platform.posting.results import Results
 from repayment_platform.posting.runner import run_posting
 from repayment_platform.settings import SANDBOX, Settings
 from repayment_platform_tests.faults.campaign.plan import LENDERS, RECON_LENDER
-from repayment_platform_tests.faults.campaign.trouble import Doom, RunOrder
+from repayment_platform_tests.faults.campaign.trouble import PATIENCE_SECONDS, Doom, RunOrder
 
 TIMEOUT_SECONDS = 0.3
 SETTLE_SECONDS = 0.7
+"""All times are a fortieth or so of those of a real installation, so that ninety seconds without
+Fineract are two; the engine's pauses shrink with the patience (`trouble.PATIENCE_SECONDS`)."""
 DONE, STOPPED, NO_DATABASE = 0, 3, 4
 """Exit codes; any other means that the engine itself failed."""
 
-default_tls()  # loaded once, before the forks
+trusting(None)  # loaded once, before the forks
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Surroundings:
     sandbox_port: int
     home: Path
 
-    def settings(self, workers: int = 4) -> Settings:
+    def settings(self, workers: int = 4, patience: float = PATIENCE_SECONDS) -> Settings:
         return Settings(
             _env_file=None,
             database_url=self.conninfo,
@@ -50,6 +52,7 @@ class Surroundings:
             sandbox_port=self.sandbox_port,
             fineract_timeout_seconds=TIMEOUT_SECONDS,
             fineract_settle_seconds=SETTLE_SECONDS,
+            fineract_patience_seconds=patience,
             posting_workers=workers,
         )
 
@@ -63,8 +66,9 @@ def work(order: RunOrder, around: Surroundings) -> int:
     selection = Selection(lenders, order.limit, order.recon_keys)
     # Every connection of the run tells who it is; the campaign's triggers write that down.
     conninfo = f"{around.conninfo}&application_name={order.run_id}"
+    settings = around.settings(order.workers, order.patience)
     try:
-        run_posting(around.settings(order.workers), conninfo, selection, order.run_id)
+        run_posting(settings, conninfo, selection, order.run_id)
     except PostingStopped as stopped:
         sys.stdout.write(f"stopped: {stopped}\n")
         return STOPPED

@@ -22,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     states.changes_after_posting_are_raised,
     *(runs.only_its_owner_writes_a_result, runs.only_lost_runs_are_taken_over),
     *(runs.an_end_leaves_no_more_in_doubt_than_workers, runs.runs_end_as_they_should),
+    runs.a_run_outlives_a_fineract_that_comes_back,
 )
 
 

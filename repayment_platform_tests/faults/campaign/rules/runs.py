@@ -8,6 +8,10 @@ from repayment_platform_tests.faults.campaign.worker import DONE, NO_DATABASE, S
 NOTICED = 0.5
 """Seconds after which the campaign has noticed that a process has ended."""
 KILLED, TERMINATED = -9, -15
+JITTER = 0.3
+"""Seconds by which a run may begin to count before the campaign does."""
+SET_UP = {"unauthorized", "not_authorized", "maker_checker"}
+"""Faults that no other payment would be spared."""
 
 
 def only_its_owner_writes_a_result(history: History) -> Iterator[str]:
@@ -48,6 +52,27 @@ def runs_end_as_they_should(history: History) -> Iterator[str]:
     for run in history.runs.values():
         if not _end_is_lawful(run):
             yield f"{run.run_id} ended with code {run.code}: …{run.output[-1500:]}"
+
+
+def a_run_outlives_a_fineract_that_comes_back(history: History) -> Iterator[str]:
+    """It ends early only for a fault of the set-up, or an outage that outlasts its patience."""
+    for run in history.runs.values():
+        if run.code == STOPPED and not run.was_asked_to_stop and not _may_end_early(history, run):
+            yield f"{run.run_id} ended early: {run.output[-500:]}"
+        for what in run.left if run.code == DONE else ():
+            yield f"{run.run_id} left {what}"
+
+
+def _may_end_early(history: History, run: Run) -> bool:
+    if "not answered" in run.output:
+        return any(
+            (outage.back or run.ended) - max(outage.died, run.started) > run.order.patience - JITTER
+            for outage in history.outages
+        )
+    return any(
+        run.started <= request.started <= run.ended and not SET_UP.isdisjoint(request.faults)
+        for request in history.requests
+    )
 
 
 def _end_is_lawful(run: Run) -> bool:
