@@ -29,6 +29,7 @@ from repayment_platform.commands.reconcile import reconcile
 from repayment_platform.commands.replay import replay
 from repayment_platform.commands.repost import rejected, repost
 from repayment_platform.commands.sample_data import sample_data
+from repayment_platform.commands.send_again import send_again
 from repayment_platform.commands.sql import sql
 from repayment_platform.commands.status import status
 from repayment_platform.commands.up import up
@@ -46,7 +47,7 @@ app = typer.Typer(
 GROUPS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Start": (demo, up),
     "Payments in": (ingest, replay),
-    "Repayments out": (pipeline, reconcile, repost, rejected),
+    "Repayments out": (pipeline, reconcile, send_again, repost, rejected),
     "What waits for a person": (
         status,
         holds,

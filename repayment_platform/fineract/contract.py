@@ -96,6 +96,8 @@ class Loan:
 
     external_id: str
     status_id: int
+    disbursed_on: date | None = None
+    """None where it was not, or Fineract does not say."""
 
     @property
     def takes_repayments(self) -> bool:

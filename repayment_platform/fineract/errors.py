@@ -23,6 +23,9 @@ TRANSACTION_ON_OTHER_LOAN = "error.msg.loan.transaction.id.invalid"
 LOAN_UNKNOWN = "error.msg.loan.external.id.invalid"
 NOT_FOUND = "error.msg.resource.not.found"
 """At the top of each of these three."""
+LOAN_STATE = "error.msg.loan.must.be.active.fully.paid.or.overpaid"
+BEFORE_DISBURSEMENT = "error.msg.loan.transaction.cannot.be.before.disbursement.date"
+FUTURE_DATE = "error.msg.loan.transaction.cannot.be.a.future.date"
 
 
 class Meaning(IntEnum):
@@ -80,7 +83,7 @@ RULES: tuple[Rule, ...] = (
     Rule(409, "error.msg.platform.service.*.conflict", Meaning.LATER),
     Rule(409, "error.msg.loan.locked", Meaning.LATER),
     # The payment's own fault.
-    Rule(403, "error.msg.loan.transaction.cannot.be.a.future.date", Meaning.FUTURE_DATE),
+    Rule(403, FUTURE_DATE, Meaning.FUTURE_DATE),
     Rule(404, LOAN_UNKNOWN, Meaning.ROW),
     Rule(404, "error.msg.payment.type.invalid", Meaning.ROW),
     Rule(400, f"{_VALIDATION}.*.cannot.be.blank", Meaning.ROW),
@@ -88,8 +91,8 @@ RULES: tuple[Rule, ...] = (
     Rule(400, f"{_VALIDATION}.*.exceeds.max.length", Meaning.ROW),
     Rule(400, "validation.msg.invalid.dateFormat.format", Meaning.ROW),
     Rule(400, "validation.msg.invalid.decimal.format", Meaning.ROW),
-    Rule(400, "error.msg.loan.must.be.active.fully.paid.or.overpaid", Meaning.ROW),
-    Rule(403, "error.msg.loan.transaction.cannot.be.before.disbursement.date", Meaning.ROW),
+    Rule(400, LOAN_STATE, Meaning.ROW),
+    Rule(403, BEFORE_DISBURSEMENT, Meaning.ROW),
     Rule(
         403,
         "error.msg.loan.repayment.or.waiver.cannot.be.made.before.last.transaction.date",

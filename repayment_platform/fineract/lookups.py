@@ -153,7 +153,8 @@ def _loan(body: Mapping[str, Any], external_id: str) -> Loan:
         raise MalformedError("status.id is not as Fineract writes it")
     if body.get("externalId") != external_id:
         raise MalformedError("the answer is about another loan")
-    return Loan(external_id, status_id)
+    timeline = _field(body, "timeline", Mapping) if "timeline" in body else {}
+    return Loan(external_id, status_id, _date_or_none(timeline, "actualDisbursementDate"))
 
 
 def field_of(body: Any, name: str, kind: type) -> Any:
@@ -168,6 +169,11 @@ def _amount(value: Any) -> Decimal:
     if isinstance(value, bool) or not isinstance(value, int | Decimal):
         raise MalformedError("amount is no number")
     return Decimal(value)
+
+
+def _date_or_none(body: Mapping[str, Any], name: str) -> date | None:
+    """None where Fineract leaves it out, as it does with what is null."""
+    return None if body.get(name) is None else _date(body[name])
 
 
 def _date(value: Any) -> date:

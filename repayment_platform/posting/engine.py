@@ -16,12 +16,14 @@ from psycopg import AsyncConnection, OperationalError, errors
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import (
     InvalidRequestError,
+    LoanLookup,
     Repayment,
     Unknown,
     Unreached,
 )
 from repayment_platform.posting import verdicts
 from repayment_platform.posting.allowance import Allowance
+from repayment_platform.posting.asking import AskFirst
 from repayment_platform.posting.claims import Attempt, Claims
 from repayment_platform.posting.feed import refresh
 from repayment_platform.posting.ledger import check_ledger, remember_ledger
@@ -35,7 +37,7 @@ from repayment_platform.posting.model import (
     Summary,
 )
 from repayment_platform.posting.patience import Patience
-from repayment_platform.posting.questions import settled
+from repayment_platform.posting.questions import answered, settled
 from repayment_platform.posting.results import Result, Results
 from repayment_platform.posting.settlement import Doubt, doubts
 from repayment_platform.posting.tally import count
@@ -169,6 +171,7 @@ class _Run:
         self._patience = Patience(self.switch, seconds, settings.base_url, self._tell_standstill)
         self._workers = Workers(settings, self.switch)
         self.summary = Summary(run_id)
+        self._ask_first = AskFirst(self._loan, self.summary, self.switch)
 
     async def settle_and_post(self) -> None:
         await self._look_up(await self._doubts())
@@ -214,6 +217,7 @@ class _Run:
             await self._workers.share_out(loans_due(which), self._post_loan)
 
     async def _post_loan(self, worker: int, client: FineractClient, loan: list[Payment]) -> None:
+        loan = await self._ask_first.to_send(client, loan)
         for number, payment in enumerate(loan):
             if not self._allowance.takes(payment, loan[number + 1 :]):
                 return
@@ -294,6 +298,9 @@ class _Run:
         await self._workers.share_out(one_by_one(), settle)
         if open_ends:
             await _refresh(self._reading)
+
+    async def _loan(self, client: FineractClient, loan: str) -> LoanLookup:
+        return await answered(client, self._patience, lambda: client.get_loan(loan))
 
     async def _record(self, attempt: Attempt, verdict: Verdict) -> None:
         """Write the result, count it if it was still ours to write, and stop where it says so."""

@@ -150,7 +150,10 @@ WITH changed AS MATERIALIZED (
     ON CONFLICT (source_key) DO UPDATE SET
         loan_external_id = EXCLUDED.loan_external_id, payment_date = EXCLUDED.payment_date,
         amount = EXCLUDED.amount, payment_ref = EXCLUDED.payment_ref,
-        recon_source = EXCLUDED.recon_source, not_before = NULL, updated_at = now()
+        recon_source = EXCLUDED.recon_source, not_before = NULL, updated_at = now(),
+        -- What Fineract refused of the former facts says nothing of these.
+        state = CASE w.state WHEN 'failed' THEN EXCLUDED.state ELSE w.state END,
+        reason = CASE w.state WHEN 'failed' THEN EXCLUDED.reason ELSE w.reason END
     WHERE (w.loan_external_id, w.payment_date, w.amount, w.payment_ref, w.recon_source)
           IS DISTINCT FROM (EXCLUDED.loan_external_id, EXCLUDED.payment_date, EXCLUDED.amount,
                             EXCLUDED.payment_ref, EXCLUDED.recon_source)
@@ -230,13 +233,20 @@ _KEPT_BACK = "a payment of its loan or reference awaits approval in Fineract"
 _RULED_OUT = "a person decided that it is no repayment of its own"
 _AWAITING_APPROVAL = """FROM "CORE"."CORE_POSTING_ATTEMPT"
                      WHERE settled_at IS NULL AND error_code = 'awaiting_approval'"""
+# Fineract's words, where it refused a deferred payment `w` as it is now.
+_REFUSED = """(SELECT p.error_text FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+              WHERE p.source_key = w.source_key AND p.status = 'failed' AND p.run_id <> 'repost'
+                AND (p.loan_external_id, p.payment_date, p.amount)
+                    = (w.loan_external_id, w.payment_date, w.amount))"""
 # What an open payment `w` should wait as, by holds, settings and what Fineract has not approved
 # yet, which is read once for all. OFFSET 0: its hold is found by its key, not by reading all in
-# their order, and once for both.
+# their order, and once for both. One that failed and was deferred has failed as before; one that a
+# person released is to be sent.
 _VERDICT = f"""(
     SELECT
         CASE WHEN h.reason IS NOT NULL THEN 'held'
              WHEN s.paused OR w.payment_date < s.post_from THEN 'deferred'
+             WHEN w.state = 'deferred' AND w.tries > 0 AND {_REFUSED} IS NOT NULL THEN 'failed'
              WHEN w.state IN ('held', 'deferred') THEN 'waiting'
              ELSE w.state END AS state,
         CASE WHEN h.reason IS NOT NULL THEN h.reason
@@ -248,6 +258,7 @@ _VERDICT = f"""(
                  OR w.payment_ref IN (SELECT payment_ref {_AWAITING_APPROVAL}))
                  THEN '{_KEPT_BACK}'
              WHEN w.state NOT IN ('held', 'deferred') AND w.reason <> '{_KEPT_BACK}' THEN w.reason
+             WHEN w.state = 'deferred' AND w.tries > 0 AND {_REFUSED} IS NOT NULL THEN {_REFUSED}
              WHEN w.recon_source IS NULL THEN 'to be posted by the next run'
              ELSE 'awaits reconciliation' END AS reason
     FROM (SELECT (SELECT CASE WHEN decision IS NULL THEN reason ELSE '{_RULED_OUT}' END

@@ -63,6 +63,8 @@ class Payment:
     amount: Decimal
     tries: int = 0
     """How often it was sent before without an end."""
+    refusal: str | None = None
+    """Fineract's code, where Fineract refused it and nobody has said since to send it again."""
 
 
 @dataclass(frozen=True)

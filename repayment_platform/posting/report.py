@@ -19,6 +19,7 @@ class LenderReport:
     posted: int
     rupees: Decimal
     failed: int
+    """Refused by Fineract, in the run or before; of those to be reconciled, in the run."""
     held: int
     deferred: int
     in_doubt: int
@@ -34,10 +35,11 @@ WITH sent AS (
 ), done AS (
     SELECT source_lender, count(*) FILTER (WHERE status = 'success') AS posted,
            coalesce(sum(amount) FILTER (WHERE status = 'success'), 0) AS rupees,
-           count(*) FILTER (WHERE status = 'failed') AS failed
+           count(*) FILTER (WHERE status = 'failed' AND recon_source IS NOT NULL) AS failed
     FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" WHERE run_id = %(run_id)s GROUP BY 1
 ), open AS (
     SELECT source_lender,
+           count(*) FILTER (WHERE state = 'failed' AND recon_source IS NULL) AS failed,
            count(*) FILTER (WHERE state = 'held') AS held,
            count(*) FILTER (WHERE state = 'deferred') AS deferred,
            count(*) FILTER (WHERE state IN ('sending', 'unknown', 'awaiting_approval')) AS in_doubt,
@@ -48,7 +50,8 @@ WITH sent AS (
 )
 SELECT source_lender AS lender,
        coalesce(picked_up, 0) AS picked_up, coalesce(posted, 0) AS posted,
-       coalesce(rupees, 0) AS rupees, coalesce(failed, 0) AS failed, coalesce(held, 0) AS held,
+       coalesce(rupees, 0) AS rupees,
+       coalesce(done.failed, 0) + coalesce(open.failed, 0) AS failed, coalesce(held, 0) AS held,
        coalesce(deferred, 0) AS deferred, coalesce(in_doubt, 0) AS in_doubt,
        coalesce(waiting, 0) AS waiting, coalesce(recon, 0) AS recon
 FROM sent FULL JOIN done USING (source_lender) FULL JOIN open USING (source_lender)
@@ -57,7 +60,7 @@ ORDER BY 1
 
 
 def run_report(conninfo: str, run_id: str) -> list[LenderReport]:
-    """Per lender: what the run posted and what failed in it, and what is open now."""
+    """Per lender: what the run posted, what Fineract refused, and what is open now."""
     with (
         psycopg.connect(conninfo) as connection,
         connection.cursor(row_factory=class_row(LenderReport)) as cursor,

@@ -13,6 +13,7 @@ from psycopg.rows import class_row, dict_row
 
 from repayment_platform.posting.allowance import Allowance
 from repayment_platform.posting.model import Payment, QueueLine, Selection
+from repayment_platform.posting.refusals import SHOWN
 
 Connection = AsyncConnection[Any]
 
@@ -20,7 +21,8 @@ LOANS_PER_PAGE = 500
 
 # A payment is due when it waits or failed in an earlier run and is of the run's path, and its loan
 # has nothing in flight or in doubt, nor an earlier trouble that is still backing off. What was not
-# sent before has no outcome to look for.
+# sent before has no outcome to look for. What failed for a reason that no look-up shows is due once
+# on each day of Kolkata; a person who has it reconciled says so.
 # IS TRUE: the list is read by loan, of which few make a page, never by state for each of them; and
 # an outcome is found by its key, never among all outcomes of the run.
 _DUE = """
@@ -29,7 +31,11 @@ _DUE = """
              ELSE w.recon_source IS NOT NULL AND w.source_key = ANY (%(recon_keys)s) END
     AND (w.tries = 0
          OR NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
-                        WHERE p.source_key = w.source_key AND (p.run_id = %(run_id)s) IS TRUE))
+                        WHERE p.source_key = w.source_key AND (p.run_id = %(run_id)s
+                            OR w.state = 'failed' AND %(recon_keys)s::text[] IS NULL
+                               AND p.error_code <> ALL (%(shown)s)
+                               AND p.processed_at >= date_trunc('day', now(), 'Asia/Kolkata')
+                        ) IS TRUE))
 """
 _LOAN_IS_FREE = """
     (%(loans)s::text[] IS NULL OR w.loan_external_id = ANY (%(loans)s))
@@ -62,7 +68,10 @@ ORDER BY max(updated_at), 1 LIMIT {LOANS_PER_PAGE}
 _PAGE = f"""
 WITH loans AS ({{loans}})
 SELECT w.source_key, w.source_lender AS lender, w.loan_external_id AS loan,
-       w.payment_date AS date, w.amount, w.tries, loans.tried
+       w.payment_date AS date, w.amount, w.tries, loans.tried,
+       CASE WHEN w.state = 'failed'
+            THEN (SELECT p.error_code FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+                  WHERE p.source_key = w.source_key) END AS refusal
 FROM loans
 CROSS JOIN LATERAL (SELECT * FROM "CORE"."CORE_OPEN_WORK" w
                     WHERE w.loan_external_id = loans.loan_external_id AND {_DUE} OFFSET 0) w
@@ -157,6 +166,7 @@ def _parameters(selection: Selection, run_id: str) -> dict[str, Any]:
         "lenders": list(selection.lenders),
         "recon_keys": list(selection.recon_keys) if selection.recon_keys is not None else None,
         "run_id": run_id,
+        "shown": list(SHOWN),
         "loans": None,
         "after_tried": "-infinity",
         "after_loan": "",

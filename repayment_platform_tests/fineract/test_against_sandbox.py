@@ -133,7 +133,7 @@ async def test_loans_take_repayments_by_their_state(bench: Bench) -> None:
     for status in (100, 200, 300, 600, 601, 602, 700):
         bench.loans(f"LN-{status}", status=status)
         loan = await bench.client.get_loan(f"LN-{status}")
-        assert loan == Loan(f"LN-{status}", status)
+        assert loan == Loan(f"LN-{status}", status, date(2020, 1, 1))
         reply = await bench.post(f"pay-{status}", f"LN-{status}")
         assert isinstance(reply, Posted if loan.takes_repayments else Refused), status
 

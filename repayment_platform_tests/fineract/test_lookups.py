@@ -179,6 +179,9 @@ async def test_a_cache_on_the_way_is_told_not_to_answer(raw: RawServer, find) ->
 async def test_a_loan_is_read_with_its_state(raw: RawServer, client: FineractClient) -> None:
     raw.plays(http(200, '{"id":1,"externalId":"LN-1","status":{"id":300,"active":true}}'))
     assert await client.get_loan("LN-1") == Loan("LN-1", 300)
+    disbursed = '"timeline":{"submittedOnDate":[2026,5,1],"actualDisbursementDate":[2026,6,1]}'
+    raw.plays(http(200, f'{{"externalId":"LN-1","status":{{"id":600}},{disbursed}}}'))
+    assert await client.get_loan("LN-1") == Loan("LN-1", 600, date(2026, 6, 1))
 
 
 async def test_a_loan_that_fineract_does_not_have_is_unknown(
@@ -192,7 +195,10 @@ async def test_a_loan_that_fineract_does_not_have_is_unknown(
 
 @pytest.mark.parametrize(
     "body",
-    ['{"externalId":"LN-2","status":{"id":300}}', '{"externalId":"LN-1"}', "{}", "[]", ABSENT],
+    [
+        *('{"externalId":"LN-2","status":{"id":300}}', '{"externalId":"LN-1"}', "{}", "[]", ABSENT),
+        '{"externalId":"LN-1","status":{"id":300},"timeline":{"actualDisbursementDate":"soon"}}',
+    ],
 )
 async def test_an_answer_about_another_loan_or_none_proves_nothing(
     raw: RawServer, client: FineractClient, body: str

@@ -105,7 +105,8 @@ AFTER_LOOKUP: dict[str, str] = {
     "absent": "lookup-after-burnt unknown-transaction case-externalid maker-checker-lookup",
     "elsewhere": "transaction-of-another-loan",
     "loan unknown": "transaction-of-unknown-loan loan-unknown",
-    "loan 300": "loan loan-by-id",
+    "loan 300, disbursed 2026-06-01": "loan",
+    "loan 300, disbursed None": "loan-by-id",  # asked for with `fields`
     "nothing learned, system": "tenant-missing tenant-wrong bad-password wrong-path",
     # The client asks for no list of its own and never with `fields`.
     "nothing learned": "list-endpoint fields cob-locked-get",
@@ -180,8 +181,8 @@ def _meaning(outcome: Any) -> str:
             return f"system {code}"
         case Found(transaction):
             return "found, reversed" if transaction.reversed else "found"
-        case Loan(_, status):
-            return f"loan {status}"
+        case Loan(_, status, day):
+            return f"loan {status}, disbursed {day}"
         case LookupFailed():
             return "nothing learned, system" if outcome.system_fault else "nothing learned"
     return _PLAIN[type(outcome)]

@@ -40,7 +40,7 @@ SELECT pg_terminate_backend(pid) FROM (
 """
 # Time passes: what was to be left alone for minutes is due.
 _BACK_OFF_IS_OVER = 'UPDATE "CORE"."CORE_OPEN_WORK" SET not_before = NULL'
-# What failed rests only when the last run has tried it again: limits may have left it out.
+# What failed rests where its loan takes no repayments; else a run has yet to find that out.
 _RESTLESS = """
 SELECT 'intent ' || id || ' is open' AS what FROM "CORE"."CORE_POSTING_ATTEMPT"
 WHERE settled_at IS NULL AND error_code IS DISTINCT FROM 'awaiting_approval'
@@ -49,14 +49,7 @@ SELECT format('%%s (%%s) is %%s: %%s', source_key, loan_external_id, state, reas
 FROM "CORE"."CORE_OPEN_WORK" w
 WHERE (state = 'waiting' AND recon_source IS NULL OR state = 'deferred'
        AND reason NOT LIKE 'lender paused%%'
-       OR state = 'failed' AND recon_source IS NULL
-       AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
-                       WHERE p.source_key = w.source_key AND p.run_id = %(last_run)s)
-       -- A reference goes out once at a time: of two that fail in every run, one each time.
-       AND NOT EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK" x
-                       JOIN "CORE"."CORE_OPEN_WORK" y USING (payment_ref)
-                       WHERE x.loan_external_id = w.loan_external_id
-                         AND x.source_key <> y.source_key))
+       OR state = 'failed' AND recon_source IS NULL AND loan_external_id <> ALL (%(bad)s))
   AND NOT EXISTS (SELECT FROM "CORE"."CORE_POSTING_ATTEMPT" a
                   WHERE a.settled_at IS NULL
                     AND (a.loan_external_id = w.loan_external_id OR a.source_key = w.source_key
@@ -138,6 +131,7 @@ class Play:
         """The trouble is over; frozen runs wake up beside the first run that takes over."""
         self.stand_in.bring_back(at_once=True)
         self.stand_in.install(())
+        bad = [loan for loan in self.plan.loans if self.plan.is_bad(loan)]
         for number in range(1, CALM_RUNS + 1):
             self._database.ask(_BACK_OFF_IS_OVER)
             run_id = f"run-calm-{number}"
@@ -146,7 +140,7 @@ class Play:
                 self._watch_until(lambda: False, 0.3)
                 self._thaw()
             self._wait_for_runs()
-            restless = self._database.ask(_RESTLESS, {"last_run": run_id})
+            restless = self._database.ask(_RESTLESS, {"bad": bad})
             if not restless and not self._frozen():  # one that thaws may freeze once more
                 break
         return tuple(row["what"] for row in restless)

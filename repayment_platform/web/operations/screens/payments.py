@@ -1,21 +1,24 @@
 """Payments: every payment and its posting status, and one payment's whole story.
 
-What belongs here: the pages, holding one payment, posting one again. What does not: their queries
-(`payment_list`, `payment_story`), when a payment may be posted again (`posting.reposting`,
-`posting.rejection`).
+What belongs here: the pages, holding one payment, having one sent or posted again. What does not:
+their queries (`payment_list`, `payment_story`), when that may be (`posting.refusals`,
+`posting.reposting`, `posting.rejection`).
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
+from psycopg import Connection
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from repayment_platform.posting.holds import NotHeld, hold
 from repayment_platform.posting.ledger import WrongLedger
+from repayment_platform.posting.refusals import send_again
 from repayment_platform.posting.rejection import rejected
 from repayment_platform.posting.reposting import repost
+from repayment_platform.settings import Settings
 from repayment_platform.web.operations.admin import Screen, Visit, page
 from repayment_platform.web.operations.listing import Listing, count_words, download
 from repayment_platform.web.operations.payment_list import FOUND_AT_MOST, STATUSES, Filters
@@ -82,6 +85,11 @@ class Payments(Screen):
             visit.tell("Held. It is posted when somebody releases it.")
         return visit.go(f"/payments/{key}")
 
+    @page("/{source_key}/send-again", Role.OPERATOR, "POST")
+    def send_again(self, visit: Visit) -> Response:
+        """Have the next run send a payment that Fineract refused, without asking first."""
+        return self._act(visit, _send_again)
+
     @page("/{source_key}/repost", Role.APPROVER, "POST")
     def post_again(self, visit: Visit) -> Response:
         """Let a payment be posted again whose repayment was undone or lost in Fineract."""
@@ -107,6 +115,12 @@ class Payments(Screen):
         else:
             visit.tell(f"Done: {came}.")
         return visit.go(f"/payments/{key}")
+
+
+async def _send_again(
+    _settings: Settings, connection: Connection[Any], keys: Sequence[str], who: str, why: str
+) -> Mapping[str, object]:
+    return send_again(connection, keys, who, why)
 
 
 def _position(row: dict[str, object]) -> str:
