@@ -26,6 +26,13 @@ def repost(
     missing: Annotated[
         bool, typer.Option("--missing", help="All that the ledger check found missing.")
     ] = False,
+    other_money: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="TRANSACTION",
+            help="A repayment in Fineract that is other money, by its number; may be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Put payments whose repayment was lost or undone in Fineract back on the list; the next run
     posts them.
@@ -33,10 +40,11 @@ def repost(
     What Fineract, restored from a backup, has lost is posted under the same external id. What was
     undone there keeps its external id for ever, so the payment gets another; this also releases a
     payment that is held because it was undone. Each is looked up first; one that Fineract has, or
-    cannot be asked about, stays as it is. Exits with 1 if any does.
+    cannot be asked about, stays as it is; so does one in the place of which another repayment
+    stands, until --other-money says that it is not this payment's. Exits with 1 if any does.
     """
     from repayment_platform.posting.ledger import WrongLedger
-    from repayment_platform.posting.reposting import missing_keys
+    from repayment_platform.posting.reposting import NotReposted, missing_keys
     from repayment_platform.posting.reposting import repost as put_back
 
     with _fineract() as (settings, connection):
@@ -44,9 +52,15 @@ def repost(
         if not keys:
             raise SystemExit("repost: name a SOURCE_KEY, or --missing where some are missing")
         try:
-            came = asyncio.run(put_back(settings, connection, keys, getpass.getuser(), why))
+            came = asyncio.run(
+                put_back(settings, connection, keys, getpass.getuser(), why, other_money or [])
+            )
         except WrongLedger as error:
             raise SystemExit(f"repost: {error}") from None
+    asked = [t for what in came.values() if isinstance(what, NotReposted) for t in what.standing]
+    if asked:
+        said = " ".join(f"--other-money {t.resource_id}" for t in asked)
+        typer.echo(f"If it is other money, say so: {said}", err=True)
     _tell(came)
 
 

@@ -5,8 +5,8 @@ before it may leave. What does not: HTTP (`wire`), reading replies (`replies`), 
 Amounts are rupees; dates are calendar dates of the tenant (Asia/Kolkata).
 """
 
+import datetime
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 
 MAX_EXTERNAL_ID = 100
@@ -61,7 +61,7 @@ class Repayment:
 
     loan_external_id: str
     external_id: str
-    transaction_date: date
+    transaction_date: datetime.date
     amount: Decimal
 
     def __post_init__(self) -> None:
@@ -84,10 +84,13 @@ class LedgerTransaction:
     loan_external_id: str
     external_id: str | None
     amount: Decimal
-    date: date
+    date: datetime.date
     reversed: bool
     """Undone by a person; it keeps its external id, which can not be used again."""
     is_repayment: bool
+    submitted_on: datetime.date | None = None
+    """When it was entered. One that a change of the loan replaced was entered again that day."""
+    reversed_on: datetime.date | None = None
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class Loan:
 
     external_id: str
     status_id: int
-    disbursed_on: date | None = None
+    disbursed_on: datetime.date | None = None
     """None where it was not, or Fineract does not say."""
 
     @property

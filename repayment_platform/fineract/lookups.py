@@ -144,6 +144,8 @@ def _transaction(body: Any) -> LedgerTransaction:
         date=_date(body.get("date")),
         reversed=field_of(body, "manuallyReversed", bool),
         is_repayment=field_of(kind, "repayment", bool),
+        submitted_on=_date_or_none(body, "submittedOnDate"),
+        reversed_on=_date_or_none(body, "reversedOnDate"),
     )
 
 
@@ -153,7 +155,7 @@ def _loan(body: Mapping[str, Any], external_id: str) -> Loan:
         raise MalformedError("status.id is not as Fineract writes it")
     if body.get("externalId") != external_id:
         raise MalformedError("the answer is about another loan")
-    timeline = _field(body, "timeline", Mapping) if "timeline" in body else {}
+    timeline = field_of(body, "timeline", Mapping) if "timeline" in body else {}
     return Loan(external_id, status_id, _date_or_none(timeline, "actualDisbursementDate"))
 
 

@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from repayment_platform.fineract.contract import LedgerTransaction, UnknownLoan
+from repayment_platform.posting.instead import may_replace, named, strays
 
 REPORT_DAYS = 5
 """How far apart the days of two reports of one payment may be, as `report_days` of dbt's macros."""
@@ -41,14 +42,6 @@ class Difference:
     what: str
 
 
-def strays(
-    listing: tuple[LedgerTransaction, ...], ours: Collection[str]
-) -> list[LedgerTransaction]:
-    """The live repayments of a loan of which none of our external ids is."""
-    live = [t for t in listing if t.is_repayment and not t.reversed]
-    return [t for t in live if t.external_id not in ours]
-
-
 def differences(
     ours: Sequence[Posting],
     listing: tuple[LedgerTransaction, ...] | UnknownLoan,
@@ -68,8 +61,7 @@ def differences(
         if found is None:
             yield Difference(posting, "ledger_missing", "is not in the ledger")
         elif found.reversed:
-            if not posting.to_undo:
-                yield Difference(posting, "ledger_reversed", "was undone in the ledger")
+            yield from _of_reversed(posting, found, foreign)
         elif found.amount != amount:
             what = f"is {found.amount:.2f} there, {amount} here"
             yield Difference(posting, "ledger_amount", what)
@@ -80,6 +72,17 @@ def differences(
             ids = ", ".join(_named(t, day) for t in twins)
             what = f"has a twin of {amount} rupees on {day} that we did not post: {ids}"
             yield Difference(posting, "ledger_foreign", what)
+
+
+def _of_reversed(
+    posting: Posting, found: LedgerTransaction, foreign: Sequence[LedgerTransaction]
+) -> Iterator[Difference]:
+    """What was to be undone and was only changed is there all the same."""
+    if instead := [stray for stray in foreign if may_replace(stray, found)]:
+        what = f"was changed in the ledger to {named(instead, posting.date)}"
+        yield Difference(posting, "ledger_reversed", what)
+    elif not posting.to_undo:
+        yield Difference(posting, "ledger_reversed", "was undone in the ledger")
 
 
 def _named(stray: LedgerTransaction, day: date) -> str:

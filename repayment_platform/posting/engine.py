@@ -10,6 +10,7 @@ What belongs here: that course, and when to stop. What does not: SQL (`work`, `c
 
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from psycopg import AsyncConnection, OperationalError, errors
 
@@ -27,6 +28,7 @@ from repayment_platform.posting.asking import AskFirst
 from repayment_platform.posting.claims import Attempt, Claims
 from repayment_platform.posting.feed import refresh
 from repayment_platform.posting.ledger import check_ledger, remember_ledger
+from repayment_platform.posting.ledger_scope import sent_to
 from repayment_platform.posting.liveness import keep_plans, live_run, take_over_dead_runs
 from repayment_platform.posting.model import (
     Payment,
@@ -282,7 +284,7 @@ class _Run:
         verdict = verdicts.of_reply(attempt, reply)
         if isinstance(reply, Unknown) and reply.already_there:
             doubt = Doubt(attempt, verdict.result.state, seconds_left=1)
-            return await settled(client, self._patience, doubt)
+            return await self._settled(client, doubt)
         return verdict
 
     async def _look_up(self, open_ends: list[Doubt]) -> None:
@@ -293,11 +295,14 @@ class _Run:
                 yield doubt
 
         async def settle(_worker: int, client: FineractClient, doubt: Doubt) -> None:
-            await self._record(doubt.attempt, await settled(client, self._patience, doubt))
+            await self._record(doubt.attempt, await self._settled(client, doubt))
 
         await self._workers.share_out(one_by_one(), settle)
         if open_ends:
             await _refresh(self._reading)
+
+    async def _settled(self, client: FineractClient, doubt: Doubt) -> Verdict:
+        return await settled(client, self._patience, doubt, partial(sent_to, self._reading))
 
     async def _loan(self, client: FineractClient, loan: str) -> LoanLookup:
         return await answered(client, self._patience, lambda: client.get_loan(loan))

@@ -122,7 +122,7 @@ class LedgerScope:
 
 
 # Read after the ledger was: what it has of these is ours, though `ours` may have been read before.
-_SENT = """
+SENT = """
 SELECT coalesce(external_id, source_key) FROM "CORE"."CORE_POSTING_ATTEMPT"
 WHERE settled_at IS NULL AND loan_external_id = ANY (%(loans)s)
 UNION ALL
@@ -133,7 +133,7 @@ WHERE status = 'success' AND loan_external_id = ANY (%(loans)s)
 
 async def sent_to(connection: AsyncConnection[Any], loans: Sequence[str]) -> set[str]:
     """The external ids of what is posted on these loans, or on its way there."""
-    cursor = await connection.execute(_SENT, {"loans": list(loans)})
+    cursor = await connection.execute(SENT, {"loans": list(loans)})
     return {external_id for (external_id,) in await cursor.fetchall()}
 
 

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from repayment_platform.fineract.client import FineractClient
-from repayment_platform.fineract.contract import InvalidRequestError, LookupFailed
-from repayment_platform.posting import verdicts
+from repayment_platform.fineract.contract import Found, InvalidRequestError, LookupFailed
+from repayment_platform.posting import instead, verdicts
 from repayment_platform.posting.patience import Patience
 from repayment_platform.posting.settlement import Doubt
 
@@ -35,8 +35,14 @@ async def answered(
             return answer
 
 
-async def settled(client: FineractClient, patience: Patience, doubt: Doubt) -> verdicts.Verdict:
-    """Look the attempt up, and say what the answer means for its payment."""
+async def settled(
+    client: FineractClient, patience: Patience, doubt: Doubt, sent_to: instead.SentTo
+) -> verdicts.Verdict:
+    """Look the attempt up, and say what the answer means for its payment.
+
+    Args:
+        sent_to: which external ids we have sent to loans.
+    """
     attempt = doubt.attempt
     try:
         answer = await answered(
@@ -46,5 +52,10 @@ async def settled(client: FineractClient, patience: Patience, doubt: Doubt) -> v
         )
     except InvalidRequestError as error:  # then it was never sent either
         return verdicts.not_sendable(attempt, error)
+    undone = None
+    if isinstance(answer, Found) and answer.transaction.reversed:
+        undone = await instead.told(client, answer.transaction, sent_to)
     due = doubt.seconds_left <= 0
-    return verdicts.of_lookup(attempt, doubt.state, answer, due=due, refused=doubt.refused)
+    return verdicts.of_lookup(
+        attempt, doubt.state, answer, due=due, refused=doubt.refused, undone=undone
+    )

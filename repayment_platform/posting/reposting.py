@@ -20,12 +20,14 @@ from repayment_platform.fineract.contract import (
     Absent,
     Found,
     InvalidRequestError,
+    LedgerTransaction,
     LookupFailed,
 )
-from repayment_platform.posting.differences import strays
 from repayment_platform.posting.exceptions import close_reposted
 from repayment_platform.posting.holds import UNDONE, Decision, NoSuchHold, decide, fold_again
+from repayment_platform.posting.instead import may_replace, named, strays
 from repayment_platform.posting.ledger import REMEMBERED, fineract_client, refuse_another
+from repayment_platform.posting.ledger_scope import SENT
 from repayment_platform.settings import Settings
 from repayment_platform.sources.keys import repost_id
 from repayment_platform.warehouse import audit
@@ -64,10 +66,6 @@ FROM (SELECT id, coalesce(external_id, source_key) AS external_id, loan_external
       WHERE source_key = %s AND (outcome = 'success' OR error_code = '{UNDONE}')) a
 ORDER BY external_id, id DESC
 """  # noqa: S608 (the part is a constant)
-_POSTED_ON_LOAN = """
-SELECT coalesce(external_id, source_key) FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
-WHERE loan_external_id = %s AND status = 'success'
-"""
 # The key's own facts, which never change: those that the payment is posted with might become the
 # facts of another key as well.
 _MADE_OF = """
@@ -106,7 +104,15 @@ WHERE w.state IN ('waiting', 'deferred', 'held', 'failed')
 
 
 class NotReposted(Exception):
-    """The payment was not put back; the message says why."""
+    """The payment was not put back; the message says why.
+
+    `standing`: the repayments in Fineract that may be its money, as far as nobody has said that
+    they are other money.
+    """
+
+    def __init__(self, why: str, standing: Sequence[LedgerTransaction] = ()) -> None:
+        super().__init__(why)
+        self.standing = tuple(standing)
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,7 @@ async def repost(
     source_keys: Sequence[str],
     who: str,
     why: str,
+    other_money: Collection[int] = (),
 ) -> dict[str, Reposted | NotReposted]:
     """Put payments back on the list whose repayment was lost or undone; what came of each.
 
@@ -146,6 +153,12 @@ async def repost(
     word counts that none stands. What it has lost keeps its external id, so should that one turn
     up after all, Fineract refuses the second; what was undone gets another, because the undone
     transaction keeps its own. Attempts of the past stay, marked as undone.
+
+    A payment is not put back while a repayment stands that may have taken the place of its own.
+
+    Args:
+        other_money: Fineract's numbers of such repayments of which the person says that they are
+            other money. The word is good for this repost.
 
     Raises:
         WrongLedger: the settings name another Fineract than the one that has the payments.
@@ -156,8 +169,9 @@ async def repost(
         for key in dict.fromkeys(source_keys):
             try:
                 payment = _to_repost(settings, connection, key)
-                external_id = await _external_id(client, connection, payment)
-                came[key] = _put_back(connection, payment, external_id, who, why)
+                there = await _see_it_gone(client, connection, payment)
+                theirs = _of_other_money(payment, there, other_money)
+                came[key] = _put_back(connection, payment, there.external_id, who, why, theirs)
             except NotReposted as reason:
                 came[key] = reason
             except InvalidRequestError as error:
@@ -180,19 +194,29 @@ def _to_repost(settings: Settings, connection: psycopg.Connection[Any], key: str
     return payment
 
 
-async def _external_id(
+@dataclass(frozen=True)
+class _There:
+    """What Fineract says of a payment of which nothing stands."""
+
+    external_id: str
+    """To post it under from now on."""
+    standing: tuple[LedgerTransaction, ...]
+    """Repayments that nobody here posted and that may be its money."""
+    is_undone: bool
+
+
+async def _see_it_gone(
     client: FineractClient, connection: psycopg.Connection[Any], payment: dict[str, Any]
-) -> str:
-    """The external id to post it under, if nothing of it stands in Fineract now."""
+) -> _There:
     key, current = payment["source_key"], payment["external_id"]
     former: dict[str, str] = dict(connection.execute(_FORMER, (key,)).fetchall())
     former.setdefault(current, payment["loan_there"])
-    undone = set()
+    undone: dict[str, LedgerTransaction] = {}
     for external_id, loan in former.items():
         answer = await client.find_transaction(loan, external_id)
         match answer:
             case Found(transaction) if transaction.reversed:
-                undone.add(external_id)
+                undone[external_id] = transaction
             case Found(transaction):
                 raise NotReposted(f"Fineract has it, as transaction {transaction.resource_id}")
             case Absent():
@@ -201,22 +225,43 @@ async def _external_id(
                 raise NotReposted(f"Fineract could not be asked: {why}")
             case _:
                 raise NotReposted(f"Fineract says neither that it is absent nor undone: {answer}")
-    listing = await client.list_transactions(payment["loan"])
-    if not isinstance(listing, tuple):
-        raise NotReposted(f"Fineract could not be asked about loan {payment['loan']}: {listing}")
+    loans = dict.fromkeys([payment["loan"], *(gone.loan_external_id for gone in undone.values())])
+    listing = [t for loan in loans for t in await _listing(client, loan)]
     if current in undone:
         # One that we posted after the backup that our database was restored from is undone too.
         taken = {*former, *(t.external_id for t in listing if t.reversed)}
         current = _unused(connection, key, taken)
-    posted = connection.execute(_POSTED_ON_LOAN, (payment["loan"],)).fetchall()
-    for stray in strays(listing, {current, *(external_id for (external_id,) in posted)}):
-        # Somebody may have entered it there by hand, or changed it, which undoes and replaces it.
-        if (stray.amount, stray.date) == (payment["amount"], payment["date"]):
-            raise NotReposted(
-                f"Fineract has an equal repayment of loan {payment['loan']} that we did not post, "
-                f"transaction {stray.resource_id}"
-            )
-    return current
+    sent = connection.execute(SENT, {"loans": list(loans)}).fetchall()
+    facts = (payment["loan"], payment["amount"], payment["date"])
+    standing = tuple(
+        stray
+        for stray in strays(listing, {current, *(external_id for (external_id,) in sent)})
+        # Somebody may have entered it by hand, or changed it, which undoes and replaces it.
+        if (stray.loan_external_id, stray.amount, stray.date) == facts
+        or any(may_replace(stray, gone) for gone in undone.values())
+    )
+    return _There(current, standing, bool(undone))
+
+
+async def _listing(client: FineractClient, loan: str) -> tuple[LedgerTransaction, ...]:
+    listing = await client.list_transactions(loan)
+    if not isinstance(listing, tuple):
+        raise NotReposted(f"Fineract could not be asked about loan {loan}: {listing}")
+    return listing
+
+
+def _of_other_money(
+    payment: dict[str, Any], there: _There, other_money: Collection[int]
+) -> list[str]:
+    """What stands of other money, by name, if that was said of all that stands."""
+    unsaid = [t for t in there.standing if t.resource_id not in other_money]
+    if unsaid:
+        names = named(unsaid, payment["date"])
+        what = f"it was changed in Fineract to {names}"
+        if not there.is_undone:
+            what = f"Fineract has {names} on its loan, which we did not post"
+        raise NotReposted(f"{what}, and nobody has said that this is other money", unsaid)
+    return [named([t], payment["date"]) for t in there.standing]
 
 
 def _unused(connection: psycopg.Connection[Any], key: str, taken: Collection[str | None]) -> str:
@@ -232,6 +277,7 @@ def _put_back(
     external_id: str,
     who: str,
     why: str,
+    other_money: Sequence[str],
 ) -> Reposted:
     key, former = payment["source_key"], payment["external_id"]
     is_new = external_id != former
@@ -242,6 +288,7 @@ def _put_back(
         "former_external_id": former,
         "former_transaction": payment["fineract_transaction_id"],
         **{name: payment[name] for name in ("loan", "amount", "date")},
+        **({"other_money": list(other_money)} if other_money else {}),
     }
     facts = told | {"key": key, "processed_at": payment["processed_at"]}
     with connection.transaction():

@@ -98,6 +98,7 @@ def of_lookup(
     *,
     due: bool,
     refused: fineract.Refused | None = None,
+    undone: str | None = None,
 ) -> Verdict:
     """What asking for the transaction by its external id means for a doubtful attempt.
 
@@ -105,10 +106,11 @@ def of_lookup(
         state: the payment's state so far: unknown, or awaiting approval.
         due: the question was asked after the settle time; only then is absence proof.
         refused: how Fineract seemed to refuse it; that it did, absence proves too.
+        undone: what became of one that was reversed there, in words.
     """
     match answer:
         case fineract.Found(transaction=transaction):
-            return _of_found(attempt, transaction)
+            return _of_found(attempt, transaction, undone)
         case fineract.Elsewhere(text=text):
             return _held(attempt, "ledger_differs", f"Fineract has it on another loan: {text}")
         case fineract.Absent() | fineract.UnknownLoan():
@@ -181,10 +183,10 @@ def back_off(tries: int, asked_seconds: float | None) -> float:
     return min(2.0 ** min(tries, 9), LONGEST_BACK_OFF_SECONDS) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
-def _of_found(attempt: Attempt, found: fineract.LedgerTransaction) -> Verdict:
+def _of_found(attempt: Attempt, found: fineract.LedgerTransaction, undone: str | None) -> Verdict:
     payment = attempt.payment
     if found.reversed:
-        return _held(attempt, UNDONE, "it was posted and undone in Fineract")
+        return _held(attempt, UNDONE, undone or "it was posted and undone in Fineract")
     differences = [
         f"{name} is {theirs} there and {ours} here"
         for name, theirs, ours in (

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 
@@ -14,11 +13,12 @@ from repayment_platform.fineract.client import FineractClient
 from repayment_platform.posting.exceptions import open_exceptions
 from repayment_platform.posting.ledger import WrongLedger
 from repayment_platform.posting.reposting import Reposted, repost
-from repayment_platform_tests.posting.conftest import DAY, Bench
+from repayment_platform_tests.posting.conftest import Bench
 from repayment_platform_tests.posting.test_reposting import fineract_down
 from repayment_platform_tests.posting.undone import (
     again,
     differences,
+    enter,
     every_proof_holds,
     ids_in_ledger,
     payment,
@@ -36,7 +36,7 @@ __all__ = ["undone"]
     ("spoil", "said"),
     [
         (lambda b: b.faults({"kind": "gateway", "on": "lookup"}), "could not be asked"),
-        (lambda b: post_by_hand(b, "LN-1"), "an equal repayment of loan LN-1 that we did not post"),
+        (enter, "nobody has said that this is other money"),
         (
             lambda b: b.connection.execute(
                 'UPDATE "CORE"."CORE_TRANSACTION_DATA_PROCESSED" SET processed_at = now()'
@@ -130,19 +130,3 @@ def test_of_two_people_one_posts_it_again(
 
     assert ids_in_ledger(bench) == {undone: False, again(1): True}
     every_proof_holds(bench)
-
-
-def post_by_hand(bench: Bench, loan: str) -> None:
-    """What somebody does in Fineract's own screens: a repayment without an external id."""
-    settings = bench.settings
-    httpx.post(
-        f"{settings.base_url}/loans/external-id/{loan}/transactions?command=repayment",
-        auth=(settings.fineract_username, settings.fineract_password.get_secret_value()),
-        headers={"Fineract-Platform-TenantId": settings.fineract_tenant},
-        json={
-            "transactionDate": str(DAY),
-            "transactionAmount": 100,
-            "dateFormat": "yyyy-MM-dd",
-            "locale": "en",
-        },
-    ).raise_for_status()

@@ -5,6 +5,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import pytest
 
 from repayment_platform.posting.exceptions import open_exceptions
@@ -39,6 +40,31 @@ def undo(bench: Bench, external_id: str) -> None:
     bench.sandbox.post(f"undo/{external_id}")
 
 
+def in_fineract(bench: Bench, path: str, **body: Any) -> dict[str, Any]:
+    """What somebody does on a loan in Fineract's own screens; returns its answer."""
+    settings = bench.settings
+    answer = httpx.post(
+        f"{settings.base_url}/loans/external-id/{path}",
+        auth=(settings.fineract_username, settings.fineract_password.get_secret_value()),
+        headers={"Fineract-Platform-TenantId": settings.fineract_tenant},
+        json={"dateFormat": "yyyy-MM-dd", "locale": "en", "transactionDate": str(DAY)} | body,
+    ).raise_for_status()
+    told: dict[str, Any] = answer.json()
+    return told
+
+
+def enter(bench: Bench, amount: float = 100.0, loan: str = "LN-1", **body: Any) -> int:
+    """Enter a repayment by hand, without an external id; returns its number."""
+    path = f"{loan}/transactions?command=repayment"
+    return int(in_fineract(bench, path, transactionAmount=amount, **body)["resourceId"])
+
+
+def adjust(bench: Bench, external_id: str, amount: float, loan: str = "LN-1", **body: Any) -> int:
+    """Change a repayment, which undoes it and enters another; returns the number of that."""
+    path = f"{loan}/transactions/external-id/{external_id}"
+    return int(in_fineract(bench, path, transactionAmount=amount, **body)["resourceId"])
+
+
 def some_time_passes(bench: Bench) -> None:
     ago = timedelta(minutes=5)
     for table, column in (
@@ -49,9 +75,14 @@ def some_time_passes(bench: Bench) -> None:
         bench.connection.execute(query, (ago,))
 
 
-def post_again(bench: Bench, key: str, **settings: Any) -> Reposted | NotReposted:
+def post_again(
+    bench: Bench, key: str, *other_money: int, **settings: Any
+) -> Reposted | NotReposted:
     changed = bench.settings.model_copy(update=settings)
-    return asyncio.run(repost(changed, bench.connection, [key], "asha", "undone by mistake"))[key]
+    asked = repost(
+        changed, bench.connection, [key], "asha", "undone by mistake", other_money=other_money
+    )
+    return asyncio.run(asked)[key]
 
 
 def put_back(bench: Bench, key: str) -> Reposted:

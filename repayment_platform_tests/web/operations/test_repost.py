@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
@@ -41,6 +42,13 @@ def site(built_urls: DatabaseUrls, sandbox: Sandbox, tmp_path: Path) -> Iterator
 
 def undone(site: Site, sandbox: Sandbox, state: str) -> str:
     """A payment that was posted and undone in Fineract."""
+    key = posted(site, state)
+    sandbox.post(f"undo/{key}")
+    return key
+
+
+def posted(site: Site, state: str) -> str:
+    """A payment whose repayment stands in Fineract."""
     key = site.payment(state, loan=LOAN)
     site.insert(
         "CORE_PAYMENT_KEY",
@@ -63,7 +71,6 @@ def undone(site: Site, sandbox: Sandbox, state: str) -> str:
             assert isinstance(await client.post_repayment(repayment, key), Posted)
 
     asyncio.run(post())
-    sandbox.post(f"undo/{key}")
     site.connection.execute(
         """UPDATE "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
            SET processed_at = now() - interval '1 hour'"""
@@ -95,6 +102,48 @@ def test_an_approver_has_an_undone_payment_posted_again(site: Site, sandbox: San
     assert key[:8] in approver.get("/payments", q=expected).text
     approver.post(path, {"why": "once more"})
     assert "neither recorded as posted nor held" in approver.told()
+
+
+def change(site: Site, key: str, amount: float) -> int:
+    """Change its repayment in Fineract, which undoes it and enters another; its number."""
+    settings = site.settings
+    answer = httpx.post(
+        f"{settings.base_url}/loans/external-id/{LOAN}/transactions/external-id/{key}",
+        auth=(settings.fineract_username, settings.fineract_password.get_secret_value()),
+        headers={"Fineract-Platform-TenantId": settings.fineract_tenant},
+        json={"dateFormat": "yyyy-MM-dd", "locale": "en", "transactionDate": str(DAY),
+              "transactionAmount": amount},
+    ).raise_for_status()  # fmt: skip
+    return int(answer.json()["resourceId"])
+
+
+def test_what_was_changed_in_fineract_is_posted_again_after_it_is_other_money(
+    site: Site, sandbox: Sandbox
+) -> None:
+    key = posted(site, "success")
+    number = change(site, key, 4249.5)
+    site.exception(key, "ledger_reversed")
+    page, path = f"/payments/{key}", f"/payments/{key}/repost"
+    approver = site.as_role(Role.APPROVER)
+    assert "repayment 7 had 5 rupees refunded" in approver.get(page).text
+    assert "It is other money" not in approver.get(page).text
+    before = site.state()
+
+    answer = approver.post(path, {"why": "undone by mistake"})
+
+    assert answer.headers["location"].endswith(f"{page}?standing={number}")
+    assert site.state() == before
+    shown = approver.get(page, standing=str(number)).text
+    assert f"changed in Fineract to 4,249.50 (transaction {number})" in shown
+    assert f"It is other money than transaction {number} in Fineract" in shown
+    for unsaid in ({}, {"other_money": f"{number}0"}, {"other_money": "none"}):
+        approver.post(path, {"why": "undone by mistake"} | unsaid)
+        assert site.state() == before
+    approver.post(path, {"why": "paid in cash as well", "other_money": f"{number}"})
+
+    assert "Done: undone in Fineract" in approver.told()
+    assert site.audited() == [("approver", "payment.repost", key)]
+    assert "4,249.50 (transaction" in approver.get(page).text
 
 
 def test_a_hold_of_an_undone_payment_is_released_by_posting_it_again(

@@ -6,7 +6,9 @@ their queries (`payment_list`, `payment_story`), when that may be (`posting.refu
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from psycopg import Connection
@@ -17,7 +19,7 @@ from repayment_platform.posting.holds import NotHeld, hold
 from repayment_platform.posting.ledger import WrongLedger
 from repayment_platform.posting.refusals import send_again
 from repayment_platform.posting.rejection import rejected
-from repayment_platform.posting.reposting import repost
+from repayment_platform.posting.reposting import NotReposted, repost
 from repayment_platform.settings import Settings
 from repayment_platform.web.operations.admin import Screen, Visit, page
 from repayment_platform.web.operations.listing import Listing, count_words, download
@@ -25,6 +27,9 @@ from repayment_platform.web.operations.payment_list import FOUND_AT_MOST, STATUS
 from repayment_platform.web.operations.payment_story import story
 from repayment_platform.web.operations.users import Role
 
+STANDING_SHOWN = 20
+"""Repayments in Fineract of which the page asks whether they are other money."""
+_NUMBER = re.compile(r"(?<!\d)\d{1,18}(?!\d)")
 _Act = Callable[..., Coroutine[Any, Any, Mapping[str, object]]]
 
 
@@ -68,7 +73,10 @@ class Payments(Screen):
         told = story(visit, visit.request.path_params["source_key"])
         if told is None:
             raise HTTPException(404, "There is no payment with this key.")
-        return self.show(visit, "payment.html", title="Payment", story=told)
+        standing = [int(number) for number in _NUMBER.findall(visit.query.get("standing", ""))]
+        return self.show(
+            visit, "payment.html", title="Payment", story=told, standing=standing[:STANDING_SHOWN]
+        )
 
     @page("/{source_key}/hold", Role.OPERATOR, "POST")
     def hold(self, visit: Visit) -> Response:
@@ -93,7 +101,8 @@ class Payments(Screen):
     @page("/{source_key}/repost", Role.APPROVER, "POST")
     def post_again(self, visit: Visit) -> Response:
         """Let a payment be posted again whose repayment was undone or lost in Fineract."""
-        return self._act(visit, repost)
+        other_money = [int(number) for number in _NUMBER.findall(visit.text("other_money"))]
+        return self._act(visit, partial(repost, other_money=other_money))
 
     @page("/{source_key}/rejected", Role.APPROVER, "POST")
     def was_rejected(self, visit: Visit) -> Response:
@@ -114,7 +123,9 @@ class Payments(Screen):
             visit.tell(f"Nothing was changed: {came}.", "warning")
         else:
             visit.tell(f"Done: {came}.")
-        return visit.go(f"/payments/{key}")
+        standing = came.standing if isinstance(came, NotReposted) else ()
+        asked = "?standing=" + "+".join(str(t.resource_id) for t in standing) if standing else ""
+        return visit.go(f"/payments/{key}{asked}")
 
 
 async def _send_again(
