@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from repayment_platform.sandbox.app import create_app
 from repayment_platform.sandbox.config import API, Config
 from repayment_platform.sandbox.faults import Plan
+from repayment_platform.sandbox.machine import Capacity
 
 OVERLOAD_PER_CORE = 20
 """On two cores, 20 at once went well and 50 did not."""
@@ -31,9 +32,11 @@ def main() -> int:
         business_date=options.business_date,
         duplicate_flavour=options.duplicate_flavour,
         conflicts=options.conflicts,
-        cores=options.cores,
-        service_ms=options.service_ms,
-        overload_at=options.overload_at or (options.cores or 0) * OVERLOAD_PER_CORE or None,
+        capacity=Capacity(
+            cores=options.cores,
+            service_ms=options.service_ms,
+            overload_at=options.overload_at or (options.cores or 0) * OVERLOAD_PER_CORE or None,
+        ),
     )
     try:
         plan = Plan.model_validate_json(options.faults.read_bytes()) if options.faults else Plan()

@@ -21,6 +21,7 @@ from repayment_platform.sandbox import bookings, loans
 from repayment_platform.sandbox.config import Config
 from repayment_platform.sandbox.faults import Faults, Plan
 from repayment_platform.sandbox.ledger import Ledger, Loan, Schedule
+from repayment_platform.sandbox.machine import Capacity, Machine
 from repayment_platform.sandbox.views import STATUS_IDS
 from repayment_platform.sandbox.wire import WireLog
 
@@ -57,7 +58,10 @@ _NEW_LOANS = TypeAdapter(list[NewLoan])
 class Admin:
     """Handlers of /sandbox; a body that does not fit is answered 422 with pydantic's errors."""
 
-    def __init__(self, config: Config, ledger: Ledger, faults: Faults, wire: WireLog) -> None:
+    def __init__(
+        self, config: Config, ledger: Ledger, faults: Faults, wire: WireLog, machine: Machine
+    ) -> None:
+        self.machine = machine
         self.config = config
         self.ledger = ledger
         self.faults = faults
@@ -75,6 +79,7 @@ class Admin:
             Route("/sandbox/replay/{external_id}", self.replay, methods=["POST"]),
             Route("/sandbox/faults", self.report_faults, methods=["GET"]),
             Route("/sandbox/faults", self.install_faults, methods=["POST"]),
+            Route("/sandbox/machine", self.change_machine, methods=["POST"]),
         ]
 
     async def health(self, _request: Request) -> Response:
@@ -103,8 +108,10 @@ class Admin:
         return _stream(request, page, "resourceId")
 
     async def empty(self, _request: Request) -> Response:
-        """Begin anew: no loans, no transactions, no wire log, no faults. There is no way back."""
+        """Begin anew: no loans, no transactions, no wire log, no faults, the machine as it was at
+        the start. There is no way back."""
         self.ledger.empty()
+        self.machine.capacity = self.machine.at_start
         self.faults.install(Plan())
         return JSONResponse({"status": "EMPTY"})
 
@@ -180,6 +187,17 @@ class Admin:
         except ValidationError as error:
             return _refusal(error)
         return JSONResponse(self.faults.report())
+
+    async def change_machine(self, request: Request) -> Response:
+        """Another machine from now on: `cores`, `service_ms`, `overload_at`; what is not named
+        stays. Requests that wait in line are taken on by the new one."""
+        former = self.machine.capacity.model_dump()
+        try:
+            changed = Capacity.model_validate(former | json.loads(await request.body()))
+        except ValidationError as error:
+            return _refusal(error)
+        self.machine.capacity = changed
+        return JSONResponse(changed.model_dump())
 
 
 def _refusal(error: ValidationError) -> Response:

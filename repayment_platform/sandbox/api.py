@@ -21,6 +21,7 @@ from repayment_platform.sandbox.commands import NoAnswer
 from repayment_platform.sandbox.config import API, Config
 from repayment_platform.sandbox.faults import Faults
 from repayment_platform.sandbox.ledger import Ledger, Loan, Transaction
+from repayment_platform.sandbox.machine import Machine
 from repayment_platform.sandbox.replies import FineractError, Reply, to_json
 from repayment_platform.sandbox.wire import Exchange, WireLog
 
@@ -31,12 +32,14 @@ HEALTH = "/fineract-provider/actuator/health"
 class Fineract:
     """The ASGI application below /fineract-provider."""
 
-    def __init__(self, config: Config, ledger: Ledger, faults: Faults, wire: WireLog) -> None:
+    def __init__(
+        self, config: Config, ledger: Ledger, faults: Faults, wire: WireLog, machine: Machine
+    ) -> None:
         self.config = config
         self.ledger = ledger
         self.faults = faults
         self.wire = wire
-        self.changes = Changes(config, ledger, faults)
+        self.changes = Changes(config, ledger, faults, machine)
         token = base64.b64encode(f"{config.user}:{config.password}".encode()).decode()
         self._authorization = f"Basic {token}"
 

@@ -11,6 +11,7 @@ from repayment_platform.sandbox.api import Fineract
 from repayment_platform.sandbox.config import Config
 from repayment_platform.sandbox.faults import Faults, Plan
 from repayment_platform.sandbox.ledger import Ledger
+from repayment_platform.sandbox.machine import Machine
 from repayment_platform.sandbox.wire import WireLog
 
 
@@ -22,6 +23,7 @@ def create_app(config: Config, plan: Plan) -> Starlette:
     ledger = Ledger(config.ledger)
     faults = Faults(plan)
     wire = WireLog(ledger, faults)
-    admin = Admin(config, ledger, faults, wire)
-    fineract = Fineract(config, ledger, faults, wire)
+    machine = Machine(config.capacity)
+    admin = Admin(config, ledger, faults, wire, machine)
+    fineract = Fineract(config, ledger, faults, wire, machine)
     return Starlette(routes=[*admin.routes(), Mount("/", app=fineract)])

@@ -28,11 +28,11 @@ _OTHER_COMMANDS = (
 class Changes:
     """Takes commands for one ledger."""
 
-    def __init__(self, config: Config, ledger: Ledger, faults: Faults) -> None:
+    def __init__(self, config: Config, ledger: Ledger, faults: Faults, machine: Machine) -> None:
         self.config = config
         self.ledger = ledger
         self.faults = faults
-        self.machine = Machine(config.cores, config.service_ms, config.overload_at)
+        self.machine = machine
         self.commands = Commands(ledger, lambda: faults.plan.retry_seconds)
 
     async def ask(self, exchange: Exchange) -> Reply:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from repayment_platform.sandbox.machine import Capacity
+
 API = "/fineract-provider/api/v1"
 TENANT_ZONE = ZoneInfo("Asia/Kolkata")
 """The default tenant's time zone; "today" is a date in it unless a business date is fixed."""
@@ -30,12 +32,8 @@ class Config:
     duplicate_flavour: Flavour = "postgres"
     conflicts: bool = False
     """Commands of one loan that are under way at once get into each other's way."""
-    cores: int | None = None
-    """As many requests are worked on at once, the others wait in line; None: all at once."""
-    service_ms: float = 0
-    """How long a request holds its core."""
-    overload_at: int | None = None
-    """With more commands under way at once, some answers are lost: 500, and posted."""
+    capacity: Capacity = field(default_factory=Capacity)
+    """At the start; `POST /sandbox/machine` changes it."""
 
     def today(self, days_behind: int = 0) -> date:
         """The business date, `days_behind` days late when the end-of-day job is."""

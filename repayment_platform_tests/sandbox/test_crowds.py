@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from repayment_platform.sandbox.machine import Machine
+from repayment_platform.sandbox.machine import Capacity, Machine
 from repayment_platform_tests.sandbox.server import Server, repayment, serving
 
 Request = Callable[[], httpx.Response]
@@ -118,13 +118,66 @@ def test_repayments_of_different_loans_do_not_conflict(server: Server) -> None:
 @pytest.mark.parametrize(("cores", "first"), [(2, 2), (None, 8)])
 def test_requests_wait_for_one_of_the_cores(cores: int | None, first: int) -> None:
     async def ended_first() -> int:
-        machine = Machine(cores, service_ms=20, overload_at=40)
+        machine = Machine(Capacity(cores=cores, service_ms=20))
         tasks = [asyncio.create_task(machine.serve()) for _ in EIGHT]
         ended, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.gather(*others)
         return len(ended)
 
     assert asyncio.run(ended_first()) == first
+
+
+@pytest.mark.parametrize(("before", "after", "ended"), [(1, 8, [8]), (4, 1, [4, 5])])
+def test_another_number_of_cores_counts_for_who_waits(
+    before: int, after: int, ended: list[int]
+) -> None:
+    async def ended_by_and_by() -> list[int]:
+        machine = Machine(Capacity(cores=before, service_ms=20))
+        tasks = [asyncio.create_task(machine.serve()) for _ in EIGHT]
+        await asyncio.sleep(0)
+        machine.capacity = Capacity(cores=after, service_ms=20)
+        counts = []
+        for _ in ended:
+            waiting = [task for task in tasks if not task.done()]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.sleep(0.01)
+            counts.append(sum(task.done() for task in tasks))
+        await asyncio.gather(*tasks)
+        return counts
+
+    assert asyncio.run(ended_by_and_by()) == ended
+
+
+def test_who_gives_up_in_the_line_keeps_no_core() -> None:
+    async def all_served() -> bool:
+        machine = Machine(Capacity(cores=1, service_ms=5))
+        first, gone, last = (asyncio.create_task(machine.serve()) for _ in range(3))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.gather(first, last)
+        return gone.cancelled()
+
+    assert asyncio.run(all_served())
+
+
+def test_the_machine_is_changed_while_it_runs_and_is_its_old_self_after_emptying(
+    server: Server,
+) -> None:
+    def change(**what: Any) -> httpx.Response:
+        return server.admin.post("/sandbox/machine", json=what)
+
+    at_start = change().json()
+    assert change(cores=2, service_ms=5).json() == {
+        **at_start,
+        "cores": 2,
+        "service_ms": 5,
+    }
+    assert change(cores=1).json()["service_ms"] == 5
+    assert change(cores=0).status_code == 422
+    loans = [server.new_loan() for _ in EIGHT]
+    assert _statuses(_at_once(server, loans, "changed")) == {200: 8}
+    server.admin.post("/sandbox/empty")
+    assert change().json() == at_start
 
 
 def test_a_sandbox_with_few_cores_serves_them_all(tmp_path: Path) -> None:
