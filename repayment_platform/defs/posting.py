@@ -124,6 +124,7 @@ def run_metadata(summary: Summary, report: Sequence[LenderReport]) -> dict[str, 
         **{name: dg.MetadataValue.int(count) for name, count in total.items()},
         "posted_rupees": dg.MetadataValue.text(rupees(summary.posted_rupees)),
         "seconds": dg.MetadataValue.float(round(summary.seconds, 3)),
+        **_pace_metadata(summary),
         "by_lender": markdown_table(
             ("lender", "rupees posted", *(name.replace("_", " ") for name in COUNTS)),
             (
@@ -132,6 +133,20 @@ def run_metadata(summary: Summary, report: Sequence[LenderReport]) -> dict[str, 
             ),
         ),
         "failures": _failure_table(summary),
+    }
+
+
+def _pace_metadata(summary: Summary) -> dict[str, Any]:
+    """How many requests were under way at once, and what Fineract took for one."""
+    pace = summary.pace
+    if pace is None or pace.latency_seconds is None:
+        return {}
+    changed = f"{pace.former} → {pace.limit}: {pace.why}" if pace.why else "not at all"
+    return {
+        "under_way": dg.MetadataValue.int(pace.limit),
+        "under_way_highest": dg.MetadataValue.int(pace.highest),
+        "under_way_changed": dg.MetadataValue.text(changed),
+        "latency_ms": dg.MetadataValue.float(round(1000 * pace.latency_seconds, 1)),
     }
 
 

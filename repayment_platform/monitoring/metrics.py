@@ -79,6 +79,31 @@ _GAUGES = (
         'FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"',
     ),
     (
+        "repayment_posting_under_way_limit",
+        "Requests that may be under way to Fineract at once, as the latest run found.",
+        (),
+        'SELECT under_way FROM "CORE"."CORE_POSTING_PACE"',
+    ),
+    (
+        "repayment_posting_under_way_highest",
+        "The most that was in the latest run.",
+        (),
+        'SELECT highest FROM "CORE"."CORE_POSTING_PACE"',
+    ),
+    (
+        "repayment_posting_latency_seconds",
+        "Median of the latest repayments, from the request to Fineract's answer.",
+        (),
+        'SELECT latency_seconds FROM "CORE"."CORE_POSTING_PACE"',
+    ),
+    (
+        "repayment_posting_limit_changed_timestamp_seconds",
+        "When the number of requests under way changed last, and why.",
+        ("why",),
+        'SELECT why, extract(epoch FROM changed_at) FROM "CORE"."CORE_POSTING_PACE" '
+        "WHERE why IS NOT NULL",
+    ),
+    (
         "repayment_open_incidents",
         "Troubles that somebody should look at.",
         ("kind",),

@@ -38,7 +38,10 @@ from repayment_platform.posting.model import (
     State,
     Summary,
 )
+from repayment_platform.posting.pace import Pace
+from repayment_platform.posting.pace_log import telling
 from repayment_platform.posting.patience import Patience
+from repayment_platform.posting.permits import Permits
 from repayment_platform.posting.questions import answered, settled
 from repayment_platform.posting.results import Result, Results
 from repayment_platform.posting.settlement import Doubt, doubts
@@ -99,14 +102,20 @@ async def post(
     *,
     progress: Progress = lambda _summary, _doing: None,
     switch: StopSwitch | None = None,
+    pace: Pace | None = None,
 ) -> Summary:
     """Post what is due and return what was done.
+
+    Args:
+        pace: how many requests may be under way; by default it follows what Fineract takes, up to
+            POSTING_WORKERS.
 
     Raises:
         PostingStopped: the run ended early through no fault of the payments; they stay open.
         WrongLedger, RunAlreadyActive, NoCore: nothing was sent.
     """
     started = time.monotonic()
+    pace = pace or Pace(settings.posting_workers)
     async with (
         live_run(conninfo, run_id) as locked,
         await AsyncConnection.connect(conninfo, autocommit=True) as reading,
@@ -118,16 +127,26 @@ async def post(
         await keep_plans(writing)
         claims = GroupCommit(Claims(locked, run_id, selection).write, settings.posting_workers)
         results = GroupCommit(Results(writing, run_id).write, settings.posting_workers)
-        async with claims.running(), results.running():
+        async with claims.running(), results.running(), telling(reading, run_id, pace):
             allowance = await Allowance.of(reading, selection.limit)
             run = _Run(
-                settings, selection, run_id, reading, claims, results, allowance, progress, switch
+                settings,
+                selection,
+                run_id,
+                reading,
+                claims,
+                results,
+                allowance,
+                progress,
+                switch,
+                pace,
             )
             await take_over_dead_runs(locked, run_id)
             await run.settle_and_post()
         for lender, deferred in (await allowance.defer_refused(reading)).items():
             run.summary.of(lender).deferred += deferred
     run.summary.seconds = time.monotonic() - started
+    run.summary.pace = pace.standing
     run.summary.stopped = run.switch.reason
     if run.switch.reason:
         raise PostingStopped(run.summary)
@@ -158,6 +177,7 @@ class _Run:
         allowance: Allowance,
         progress: Progress,
         switch: StopSwitch | None,
+        pace: Pace,
     ) -> None:
         self._settings = settings
         self._selection = selection
@@ -172,6 +192,7 @@ class _Run:
         seconds = settings.fineract_patience_seconds
         self._patience = Patience(self.switch, seconds, settings.base_url, self._tell_standstill)
         self._workers = Workers(settings, self.switch)
+        self._permits = Permits(pace)
         self.summary = Summary(run_id)
         self._ask_first = AskFirst(self._loan, self.summary, self.switch)
 
@@ -238,12 +259,14 @@ class _Run:
         verdict = None
         tries_left = TRIES_PER_RUN
         while tries_left:
-            async with self._patience.turn(client):
+            async with self._permits.one(), self._patience.turn(client):
                 if self.switch.is_set:
                     break
-                verdict = await self._post_once(worker, client, payment)
-            if verdict is None:
-                break
+                sent = await self._claim_and_send(worker, client, payment)
+            if sent is None:
+                return None
+            attempt, verdict = sent
+            await self._record(attempt, verdict)
             if verdict.then is Then.WHEN_ANSWERED:
                 await self.switch.sleep(UNSENT_PAUSE_SECONDS)
                 continue
@@ -254,16 +277,12 @@ class _Run:
             await self.switch.sleep(pause)
         return verdict
 
-    async def _post_once(
+    async def _claim_and_send(
         self, worker: int, client: FineractClient, payment: Payment
-    ) -> Verdict | None:
-        """Claim, send and record one payment."""
+    ) -> tuple[Attempt, Verdict] | None:
+        """Claim and send one payment, and what came of it; None where it is not to be sent."""
         attempt = await self._claims.submit((payment, worker))
-        if attempt is None:
-            return None
-        verdict = await self._sent(client, attempt)
-        await self._record(attempt, verdict)
-        return verdict
+        return None if attempt is None else (attempt, await self._sent(client, attempt))
 
     async def _sent(self, client: FineractClient, attempt: Attempt) -> Verdict:
         payment = attempt.payment
@@ -274,7 +293,9 @@ class _Run:
             repayment = Repayment(payment.loan, attempt.external_id, payment.date, payment.amount)
         except InvalidRequestError as error:
             return verdicts.not_sendable(attempt, error)
+        sent = time.monotonic()
         reply = await client.post_repayment(repayment, attempt.idempotency_key)
+        self._permits.replied(reply, sent)
         if isinstance(reply, Unreached):
             self._patience.silence(reply.text)
         elif isinstance(reply, Unknown) and reply.server_trouble:
@@ -295,7 +316,9 @@ class _Run:
                 yield doubt
 
         async def settle(_worker: int, client: FineractClient, doubt: Doubt) -> None:
-            await self._record(doubt.attempt, await self._settled(client, doubt))
+            async with self._permits.one():
+                verdict = await self._settled(client, doubt)
+            await self._record(doubt.attempt, verdict)
 
         await self._workers.share_out(one_by_one(), settle)
         if open_ends:
@@ -305,12 +328,13 @@ class _Run:
         return await settled(client, self._patience, doubt, partial(sent_to, self._reading))
 
     async def _loan(self, client: FineractClient, loan: str) -> LoanLookup:
-        return await answered(client, self._patience, lambda: client.get_loan(loan))
+        async with self._permits.one():
+            return await answered(client, self._patience, lambda: client.get_loan(loan))
 
     async def _record(self, attempt: Attempt, verdict: Verdict) -> None:
         """Write the result, count it if it was still ours to write, and stop where it says so."""
+        if verdict.then is Then.STOP:
+            self.switch.stop(verdict.result.reason)
         if await self._results.submit(verdict.result):
             count(self.summary, attempt.payment, verdict.result)
             self._progress(self.summary, POSTING)
-        if verdict.then is Then.STOP:
-            self.switch.stop(verdict.result.reason)

@@ -10,6 +10,8 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
+from repayment_platform.posting.pace import Standing
+
 FAILURES_SHOWN = 200
 """How many failures a summary lists; the rest stand in the database."""
 
@@ -104,6 +106,8 @@ class Summary:
     seconds: float = 0.0
     not_ended: dict[str, str] = field(default_factory=dict)
     """Payments sent without an end so far, by key: the count each stands in."""
+    pace: Standing | None = None
+    """How many requests Fineract took at once; None when the run sent none."""
     stopped: str | None = None
     """Why the run ended before its queue was empty; None when it was not cut short."""
 

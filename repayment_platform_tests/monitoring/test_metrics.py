@@ -107,6 +107,23 @@ def test_open_payments_and_the_age_of_the_oldest_are_shown(
     assert seen["repayment_backlog_age_seconds['DMI']"] == pytest.approx(90 * 60, abs=60)
 
 
+def test_the_pace_of_the_latest_run_is_shown_with_the_reason_of_its_last_change(
+    connection: Connection, client: TestClient
+) -> None:
+    assert not [name for name in samples(client) if "under_way" in name or "latency" in name]
+    connection.execute(
+        'INSERT INTO "CORE"."CORE_POSTING_PACE" '
+        "(run_id, under_way, highest, latency_seconds, former, why, changed_at) "
+        "VALUES ('r', 3, 8, 0.045, 4, 'latency rises', to_timestamp(1700000000))"
+    )
+    seen = samples(client)
+    assert seen["repayment_posting_under_way_limit[]"] == 3
+    assert seen["repayment_posting_under_way_highest[]"] == 8
+    assert seen["repayment_posting_latency_seconds[]"] == 0.045
+    changed = "repayment_posting_limit_changed_timestamp_seconds['latency rises']"
+    assert seen[changed] == 1_700_000_000
+
+
 def test_without_a_database_it_answers_503_and_recovers() -> None:
     away = TestClient(create_app("host=127.0.0.1 port=9 connect_timeout=1"))
     assert away.get("/metrics").status_code == 503
