@@ -36,8 +36,8 @@ KEEPS = 0.94
 """A smaller number is worth it where so much of the throughput is kept."""
 TRIED = 4
 """A fourth more, at least one, is tried now and then."""
-LEAST_ANSWERS = 10
-"""In a round; of more than five under way, two for each."""
+LEAST_ANSWERS, LEAST_AT_FIRST = 10, 5
+"""In a round, and as long as the number doubles; with many under way, two for each."""
 MEASURED_EVERY = (20.0, 60.0)
 """Seconds from one measuring of the usual latency to the next, while there is a line: fifty times
 as long as the last one took, within these bounds."""
@@ -139,7 +139,8 @@ class Pace:
 
     def _is_whole(self, now: float) -> bool:
         answers, seconds = MEASURING
-        if self._round.asked < max(LEAST_ANSWERS, 2 * self._limit):
+        least = LEAST_AT_FIRST if self._doubles else LEAST_ANSWERS
+        if self._round.asked < max(least, 2 * self._limit):
             return False
         if self._measuring_for is None or self._round.latency.is_exact:
             return True

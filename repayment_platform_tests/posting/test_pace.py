@@ -134,7 +134,7 @@ def test_some_trouble_that_has_nothing_to_do_with_the_number_hardly_lowers_it() 
 
 def test_an_answer_to_what_was_sent_under_another_number_counts_for_nothing() -> None:
     pace = Pace(CEILING)
-    for n in range(10):
+    for n in range(5):
         pace.full()
         pace.answered(n, n, n + 0.1)
     assert pace.limit == 2
