@@ -5,7 +5,7 @@ payments of one loan one after another, different loans in parallel; wait out th
 what went into doubt, look that up, and post what turns out not to have been applied.
 
 What belongs here: that course, and when to stop. What does not: SQL (`work`, `claims`, `results`,
-`settlement`), the meaning of replies (`verdicts`), HTTP (`fineract`).
+`settlement`), sending one payment (`sending`), HTTP (`fineract`).
 """
 
 import time
@@ -15,17 +15,9 @@ from functools import partial
 from psycopg import AsyncConnection, OperationalError, errors
 
 from repayment_platform.fineract.client import FineractClient
-from repayment_platform.fineract.contract import (
-    InvalidRequestError,
-    LoanLookup,
-    Repayment,
-    Unknown,
-    Unreached,
-)
-from repayment_platform.posting import verdicts
 from repayment_platform.posting.allowance import Allowance
 from repayment_platform.posting.asking import AskFirst
-from repayment_platform.posting.claims import Attempt, Claims
+from repayment_platform.posting.claims import Claims
 from repayment_platform.posting.feed import refresh
 from repayment_platform.posting.ledger import check_ledger, remember_ledger
 from repayment_platform.posting.ledger_scope import sent_to
@@ -42,11 +34,11 @@ from repayment_platform.posting.pace import Pace
 from repayment_platform.posting.pace_log import telling
 from repayment_platform.posting.patience import Patience
 from repayment_platform.posting.permits import Permits
-from repayment_platform.posting.questions import answered, settled
 from repayment_platform.posting.results import Result, Results
+from repayment_platform.posting.sending import Sending, Written
 from repayment_platform.posting.settlement import Doubt, doubts
 from repayment_platform.posting.tally import count
-from repayment_platform.posting.verdicts import Then, Verdict
+from repayment_platform.posting.verdicts import Then
 from repayment_platform.posting.work import (
     POST_NEW,
     RETRY_FAILED,
@@ -64,14 +56,8 @@ Progress = Callable[[Summary, str], None]
 """Told after each result, and when a run begins to wait: what was done so far and what is done."""
 POSTING = "posting"
 
-TRIES_PER_RUN = 3
-"""How often a payment in passing trouble is sent, or looked up, at once."""
 NOT_POSTED = (State.WAITING, State.FAILED, State.HELD)
 """States of a payment that leave a run's limits to others."""
-LONGEST_PAUSE_SECONDS = 5.0
-"""Passing trouble that asks for a longer pause is left to the next run."""
-UNSENT_PAUSE_SECONDS = 0.1
-"""Before one that found no connection is tried again, while others are answered."""
 SETTLE_ROUNDS = 3
 """How often a run waits out what went into doubt before it leaves the rest to the next."""
 
@@ -134,8 +120,7 @@ async def post(
                 selection,
                 run_id,
                 reading,
-                claims,
-                results,
+                Written(claims, results),
                 allowance,
                 progress,
                 switch,
@@ -172,8 +157,7 @@ class _Run:
         selection: Selection,
         run_id: str,
         reading: Connection,
-        claims: GroupCommit[tuple[Payment, int], Attempt | None],
-        results: GroupCommit[Result, bool],
+        written: Written,
         allowance: Allowance,
         progress: Progress,
         switch: StopSwitch | None,
@@ -183,8 +167,6 @@ class _Run:
         self._selection = selection
         self._run_id = run_id
         self._reading = reading
-        self._claims = claims
-        self._results = results
         self._allowance = allowance
         self._progress = progress
         self._doubted: set[str] = set()
@@ -192,9 +174,17 @@ class _Run:
         seconds = settings.fineract_patience_seconds
         self._patience = Patience(self.switch, seconds, settings.base_url, self._tell_standstill)
         self._workers = Workers(settings, self.switch)
-        self._permits = Permits(pace)
         self.summary = Summary(run_id)
-        self._ask_first = AskFirst(self._loan, self.summary, self.switch)
+        self._sending = Sending(
+            settings,
+            written,
+            self._patience,
+            Permits(pace),
+            self.switch,
+            partial(sent_to, reading),
+            self._ended,
+        )
+        self._ask_first = AskFirst(self._sending.loan, self.summary, self.switch)
 
     async def settle_and_post(self) -> None:
         await self._look_up(await self._doubts())
@@ -214,6 +204,10 @@ class _Run:
             await self._look_up(await self._doubts())
             await self._post_due({doubt.attempt.payment.loan for doubt in open_ends})
             rounds += standstills == self._patience.standstills
+
+    def _ended(self, payment: Payment, result: Result) -> None:
+        count(self.summary, payment, result)
+        self._progress(self.summary, POSTING)
 
     async def _tell_standstill(self, what: str) -> None:
         self._progress(self.summary, f"{what}; {await waiting(self._reading):,} wait")
@@ -246,67 +240,11 @@ class _Run:
                 return
             if payment.source_key not in self._doubted:
                 self.summary.of(payment.lender).picked_up += 1
-            verdict = await self._post_patiently(worker, client, payment)
+            verdict = await self._sending.post(worker, client, payment)
             if verdict is None or verdict.result.state in NOT_POSTED:
                 self._allowance.gives_back(payment)
             if verdict is None or verdict.then is not Then.NEXT:
                 return
-
-    async def _post_patiently(
-        self, worker: int, client: FineractClient, payment: Payment
-    ) -> Verdict | None:
-        """Post one payment, again where trouble passes soon; None where it is not to be sent."""
-        verdict = None
-        tries_left = TRIES_PER_RUN
-        while tries_left:
-            async with self._permits.one(), self._patience.turn(client):
-                if self.switch.is_set:
-                    break
-                sent = await self._claim_and_send(worker, client, payment)
-            if sent is None:
-                return None
-            attempt, verdict = sent
-            await self._record(attempt, verdict)
-            if verdict.then is Then.WHEN_ANSWERED:
-                await self.switch.sleep(UNSENT_PAUSE_SECONDS)
-                continue
-            pause = verdict.result.back_off_seconds or 0.0
-            tries_left -= 1
-            if verdict.then is not Then.AGAIN or pause > LONGEST_PAUSE_SECONDS or not tries_left:
-                break
-            await self.switch.sleep(pause)
-        return verdict
-
-    async def _claim_and_send(
-        self, worker: int, client: FineractClient, payment: Payment
-    ) -> tuple[Attempt, Verdict] | None:
-        """Claim and send one payment, and what came of it; None where it is not to be sent."""
-        attempt = await self._claims.submit((payment, worker))
-        return None if attempt is None else (attempt, await self._sent(client, attempt))
-
-    async def _sent(self, client: FineractClient, attempt: Attempt) -> Verdict:
-        payment = attempt.payment
-        # Whoever looks it up takes for granted that it left soon after its intent.
-        if time.monotonic() - attempt.not_before > self._settings.begin_within_seconds:
-            return verdicts.never_sent(attempt)
-        try:
-            repayment = Repayment(payment.loan, attempt.external_id, payment.date, payment.amount)
-        except InvalidRequestError as error:
-            return verdicts.not_sendable(attempt, error)
-        sent = time.monotonic()
-        reply = await client.post_repayment(repayment, attempt.idempotency_key)
-        self._permits.replied(reply, sent)
-        if isinstance(reply, Unreached):
-            self._patience.silence(reply.text)
-        elif isinstance(reply, Unknown) and reply.server_trouble:
-            self._patience.silence(reply.why)
-        else:
-            self._patience.heard()
-        verdict = verdicts.of_reply(attempt, reply)
-        if isinstance(reply, Unknown) and reply.already_there:
-            doubt = Doubt(attempt, verdict.result.state, seconds_left=1)
-            return await self._settled(client, doubt)
-        return verdict
 
     async def _look_up(self, open_ends: list[Doubt]) -> None:
         """Ask for each, and read what CORE learned of them meanwhile."""
@@ -316,25 +254,8 @@ class _Run:
                 yield doubt
 
         async def settle(_worker: int, client: FineractClient, doubt: Doubt) -> None:
-            async with self._permits.one():
-                verdict = await self._settled(client, doubt)
-            await self._record(doubt.attempt, verdict)
+            await self._sending.settle(client, doubt)
 
         await self._workers.share_out(one_by_one(), settle)
         if open_ends:
             await _refresh(self._reading)
-
-    async def _settled(self, client: FineractClient, doubt: Doubt) -> Verdict:
-        return await settled(client, self._patience, doubt, partial(sent_to, self._reading))
-
-    async def _loan(self, client: FineractClient, loan: str) -> LoanLookup:
-        async with self._permits.one():
-            return await answered(client, self._patience, lambda: client.get_loan(loan))
-
-    async def _record(self, attempt: Attempt, verdict: Verdict) -> None:
-        """Write the result, count it if it was still ours to write, and stop where it says so."""
-        if verdict.then is Then.STOP:
-            self.switch.stop(verdict.result.reason)
-        if await self._results.submit(verdict.result):
-            count(self.summary, attempt.payment, verdict.result)
-            self._progress(self.summary, POSTING)
