@@ -25,6 +25,7 @@ NOT_FOUND = "error.msg.resource.not.found"
 """At the top of each of these three."""
 LOAN_STATE = "error.msg.loan.must.be.active.fully.paid.or.overpaid"
 BEFORE_DISBURSEMENT = "error.msg.loan.transaction.cannot.be.before.disbursement.date"
+BEFORE_LAST = "error.msg.loan.repayment.or.waiver.cannot.be.made.before.last.transaction.date"
 FUTURE_DATE = "error.msg.loan.transaction.cannot.be.a.future.date"
 
 
@@ -93,11 +94,7 @@ RULES: tuple[Rule, ...] = (
     Rule(400, "validation.msg.invalid.decimal.format", Meaning.ROW),
     Rule(400, LOAN_STATE, Meaning.ROW),
     Rule(403, BEFORE_DISBURSEMENT, Meaning.ROW),
-    Rule(
-        403,
-        "error.msg.loan.repayment.or.waiver.cannot.be.made.before.last.transaction.date",
-        Meaning.ROW,
-    ),
+    Rule(403, BEFORE_LAST, Meaning.ROW),
     Rule(403, "error.msg.loan.application.repayment.date.on.*", Meaning.ROW),
     Rule(403, "error.msg.*.not.active.exception", Meaning.ROW),  # client or group
     # Families: a refusal of one of these kinds whose precise code is not listed above.

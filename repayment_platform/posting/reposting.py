@@ -23,6 +23,7 @@ from repayment_platform.fineract.contract import (
     LedgerTransaction,
     LookupFailed,
 )
+from repayment_platform.fineract.errors import BEFORE_LAST
 from repayment_platform.posting.exceptions import close_reposted
 from repayment_platform.posting.holds import UNDONE, Decision, NoSuchHold, decide, fold_again
 from repayment_platform.posting.instead import may_replace, named, strays
@@ -101,6 +102,14 @@ ON CONFLICT (source_key) DO UPDATE
 SET state = EXCLUDED.state, reason = EXCLUDED.reason, updated_at = now()
 WHERE w.state IN ('waiting', 'deferred', 'held', 'failed')
 """
+# What Fineract refused because of the repayment that stands no more goes first: it is older.
+_SEND_EARLIER = f"""
+UPDATE "CORE"."CORE_OPEN_WORK" w
+SET state = 'waiting', reason = 'a later repayment of its loan was undone', updated_at = now()
+FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+WHERE w.state = 'failed' AND w.loan_external_id = %(loan)s AND w.payment_date < %(date)s
+  AND p.source_key = w.source_key AND p.error_code = '{BEFORE_LAST}'
+"""  # noqa: S608 (the part is a constant)
 
 
 class NotReposted(Exception):
@@ -300,6 +309,7 @@ def _put_back(
         if not changed:
             raise NotReposted("it has changed just now, look at it again")
         connection.execute(_UNDO_ATTEMPT, facts)
+        connection.execute(_SEND_EARLIER, facts)
         close_reposted(connection, key, who, why)
         if payment["hold"]:
             try:

@@ -34,7 +34,14 @@ pytestmark = pytest.mark.anyio
 ABSENT = error(404, NOT_FOUND, "error.msg.loan.transaction.external.id.invalid")
 LOAN_UNKNOWN = error(404, NOT_FOUND, "error.msg.loan.external.id.invalid")
 LEDGER_ROW = LedgerTransaction(
-    22, "LN-1", "pay-1", Decimal("125.5"), date(2026, 11, 20), reversed=False, is_repayment=True
+    22,
+    "LN-1",
+    "pay-1",
+    Decimal("125.5"),
+    date(2026, 11, 20),
+    reversed=False,
+    is_repayment=True,
+    submitted_on=date(2026, 11, 20),
 )
 
 

@@ -2,10 +2,9 @@
 
 from datetime import timedelta
 
+from repayment_platform.fineract.errors import BEFORE_LAST
 from repayment_platform_tests.posting.conftest import DAY, Bench
 from repayment_platform_tests.posting.undone import ids_in_ledger, payment, put_back, undo
-
-REFUSED = "error.msg.loan.repayment.or.waiver.cannot.be.made.before.last.transaction.date"
 
 
 def test_what_fineract_refuses_behind_a_later_payment_is_posted_once_that_is_undone(
@@ -19,7 +18,7 @@ def test_what_fineract_refuses_behind_a_later_payment_is_posted_once_that_is_und
         bench.post()
     assert bench.states() == {later: "success", late: "failed"}
     why = 'SELECT error_code FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" WHERE source_key = %s'
-    assert bench.one(why, late) == (REFUSED,)
+    assert bench.one(why, late) == (BEFORE_LAST,)
 
     undo(bench, later)
     again = put_back(bench, later)
