@@ -14,7 +14,10 @@ SHEET = "sheet"
 """What `Fingerprint.encoding` says of a workbook, which has no text encoding."""
 
 _BLOCK = 1 << 20
+_REPLACED = "\N{REPLACEMENT CHARACTER}"
 _BOMS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -39,6 +42,9 @@ class Fingerprint:
     head: bytes
     """Its first bytes."""
     is_utf8: bool
+    """Whether it is UTF-8, but perhaps for a few damaged bytes."""
+    is_damaged: bool
+    """Whether there are bytes that are not UTF-8."""
 
 
 def fingerprint(path: Path) -> Fingerprint:
@@ -47,24 +53,21 @@ def fingerprint(path: Path) -> Fingerprint:
     Raises:
         OSError: it cannot be read.
     """
-    digest, size, head, is_utf8 = hashlib.sha256(), 0, b"", True
-    decoder = codecs.getincrementaldecoder("utf-8")()
+    digest, size, head = hashlib.sha256(), 0, b""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    bad = beyond_ascii = 0
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             head = head or block[:4096]
             digest.update(block)
             size += len(block)
-            is_utf8 = is_utf8 and _decodes(decoder, block)
-    is_utf8 = is_utf8 and _decodes(decoder, b"", final=True)
-    return Fingerprint(digest.hexdigest(), size, head, is_utf8)
-
-
-def _decodes(decoder: codecs.IncrementalDecoder, block: bytes, *, final: bool = False) -> bool:
-    try:
-        decoder.decode(block, final)
-    except UnicodeDecodeError:
-        return False
-    return True
+            text = decoder.decode(block)
+            if not text.isascii():
+                replaced = text.count(_REPLACED)
+                bad += replaced - block.count(_REPLACED.encode())
+                beyond_ascii += len(text.encode()) - len(text) - 2 * replaced
+    bad += len(decoder.decode(b"", final=True))
+    return Fingerprint(digest.hexdigest(), size, head, bad <= 0 or beyond_ascii >= bad, bad > 0)
 
 
 def encoding_of(seen: Fingerprint) -> str:

@@ -5,23 +5,25 @@ does not: reading the rows' values (`rows`), storing anything.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from json.encoder import encode_basestring
 from typing import NamedTuple
 
 from repayment_platform.sources.formats import Line, Table
-from repayment_platform.sources.headers import Header
-from repayment_platform.sources.layouts import Outcome, canonical
+from repayment_platform.sources.headers import Header, find_header
+from repayment_platform.sources.ids import loans_in
 from repayment_platform.sources.refusals import BadValue, FileReason, FileRefused, RowReason
-from repayment_platform.sources.registry import Source
+from repayment_platform.sources.registry import LENDERS, Source
 from repayment_platform.sources.rows import Payment, RowReader
 from repayment_platform.sources.settlements import Settlements
+from repayment_platform.sources.totals import Totals, is_total_label, stated_total
 
 BATCH_ROWS = 100
 """Few enough to stay in the processor's cache, enough to repeat dates and statuses."""
-_TOTAL_WORDS = frozenset({"total", "totals", "grandtotal", "totalamount"})
+_LIKE_A_HEADER = 2
+"""Required columns whose names in one row make it the header of another table."""
 
 
 class Landed(NamedTuple):
@@ -49,91 +51,63 @@ class Batch(NamedTuple):
     refused: list[Refused]
 
 
-@dataclass
-class Totals:
-    """Sums over the rows read so far, in rupees, and what the file itself says they are."""
-
-    read: Decimal = Decimal(0)
-    success: Decimal = Decimal(0)
-    since_total: Decimal = Decimal(0)
-    unreadable: int = 0
-    """Rows whose amount could not be read; with any of them the sums prove nothing."""
-    rounded_ids: int = 0
-    """Long numbers that end in zeros, as Excel writes an id whose digits it has lost."""
-    declared: list[dict[str, object]] = field(default_factory=list)
-
-    def add(self, amounts: Sequence[Decimal], payments: Iterable[Payment]) -> None:
-        """Count in amounts that were read, and the payments among their rows."""
-        self.read += sum(amounts)
-        self.since_total += sum(amounts)
-        self.success += sum(each.amount for each in payments if each.outcome is Outcome.SUCCESS)
-
-    def check(self, declared: Decimal, row_number: int) -> None:
-        """Compare a total row with the sum of all rows, of the successful, or since the last.
-
-        Raises:
-            FileRefused: CONTROL_TOTAL_MISMATCH; rows are missing from the file or altered.
-        """
-        agrees = declared in (self.read, self.success, self.since_total)
-        if not agrees and not self.unreadable:
-            raise FileRefused(
-                FileReason.CONTROL_TOTAL_MISMATCH,
-                f"line {row_number} states a total of {declared}, the rows above add up to "
-                f"{self.read}",
-            )
-        self.declared.append({"line": row_number, "amount": str(declared), "agrees": agrees})
-        self.since_total = Decimal(0)
-
-    def as_json(self) -> dict[str, object]:
-        return {
-            "amount_read": str(self.read),
-            "amount_success": str(self.success),
-            "unreadable_amounts": self.unreadable,
-            **({"rounded_ids": self.rounded_ids} if self.rounded_ids else {}),
-            "declared": self.declared,
-        }
-
-
 class FileRows:
-    """The rows of one table, in batches. Iterate it once, then look at `totals` and `outcomes`.
+    """The rows of one file, in batches. Iterate it once, then look at `totals` and `outcomes`.
 
-    Blank lines, repeated headers and total rows are no rows. Iterating raises `FileRefused`
-    when the file as a whole is wrong (a control total that does not agree).
+    Blank lines, repeated headers and total rows are no rows. A header with other columns, or the
+    same in another order, begins another table, which is read by it. Iterating raises
+    `FileRefused` when the file as a whole is wrong: a control total that does not agree, days in
+    doubt, a further table that cannot be read.
     """
 
     def __init__(self, source: Source, table: Table) -> None:
-        self._table = table
-        self._header = table.header
-        self._reader = RowReader(source, table.header.layout, table.header.fields)
+        self._source = source
+        self._lines = table.lines
         self._settlements = Settlements(table.above)
-        names = [encode_basestring(name).replace("%", "%%") for name in table.header.names]
-        self._quoted = "{" + ", ".join(f"{name}: %s" for name in names) + "}"
-        self._plain = "{" + ", ".join(f'{name}: "%s"' for name in names) + "}"
         self.totals = Totals()
         self.outcomes: Counter[str] = Counter()
         """Rows that could be read, by outcome."""
+        self.columns: dict[str, None] = {}
+        """What is to be known of fields that several columns state, in words."""
+        self._begin(table.header)
+
+    def _begin(self, header: Header) -> None:
+        """Read what follows by this header."""
+        self._header = header
+        self._reader = RowReader(self._source, header.layout, header.fields)
+        self._amounts = header.fields["amount"]
+        self._days = tuple(
+            place
+            for field, column in header.layout.columns.items()
+            if column.date_formats
+            for place in header.fields.get(field, ())
+        )
+        self._loans = header.fields.get("loan_ref", ())
+        names = [encode_basestring(name).replace("%", "%%") for name in header.names]
+        self._quoted = "{" + ", ".join(f"{name}: %s" for name in names) + "}"
+        self._plain = "{" + ", ".join(f'{name}: "%s"' for name in names) + "}"
+        self.columns |= dict.fromkeys(header.several())
 
     def __iter__(self) -> Iterator[Batch]:
         lines: list[Line] = []
         rows: list[list[str]] = []
         refused: list[Refused] = []
-        width = len(self._header.names)
-        for line in self._table.lines:
+        for line in self._lines:
             cells = line.cells
-            if cells is None or not _is_plain(line.text, cells, width):
+            if cells is None or not self._is_plain(line.text, cells):
                 try:
+                    special = self._special(line)
+                    if special is not None:
+                        yield self._batch(lines, rows, refused)
+                        lines, rows, refused = [], [], []
+                        special()
+                        continue
                     cells = _whole(line, self._header)
                     if cells is None:
                         continue
-                    if _is_total(cells):
-                        total = self._reader.amount(self._reader.text(cells, "amount"))
-                        yield self._batch(lines, rows, refused)
-                        lines, rows, refused = [], [], []
-                        self.totals.check(total, line.number)
-                        continue
                 except BadValue as bad:
                     refused.append(_refused(line, bad))
-                    self.totals.unreadable += 1
+                    self.totals.add_unread()
                     continue
             lines.append(line)
             rows.append(cells)
@@ -141,6 +115,7 @@ class FileRows:
                 yield self._batch(lines, rows, refused)
                 lines, rows, refused = [], [], []
         yield self._batch(lines, rows, refused)
+        self._reader.days.check()
         if not self.totals.unreadable:
             self._settlements.check()
 
@@ -150,24 +125,21 @@ class FileRows:
         """Read rows of full width and sum them up; `refused` are those that are not."""
         if not rows:
             return Batch([], refused)
-        payments, faults, amounts, settled = self._reader.read(rows)
+        read = self._reader.read(rows)
         landed = [
             Landed(line.number, self._json(line.text, cells), payment)
-            for index, (line, cells, payment) in enumerate(zip(lines, rows, payments, strict=True))
-            if index not in faults
+            for index, (line, cells, payment) in enumerate(
+                zip(lines, rows, read.payments, strict=True)
+            )
+            if index not in read.faults
         ]
-        for index, fault in faults.items():
-            if not self._is_header(rows[index]):
-                json = self._json(lines[index].text, rows[index])
-                refused.append(_refused(lines[index], fault, json))
-                self.totals.unreadable += isinstance(amounts[index], BadValue)
-        self.totals.add(
-            [amount for amount in amounts if not isinstance(amount, BadValue)],
-            [row.payment for row in landed],
-        )
-        self.totals.rounded_ids = self._reader.rounded_ids
+        for index, fault in read.faults.items():
+            json = self._json(lines[index].text, rows[index])
+            refused.append(_refused(lines[index], fault, json))
+        self.totals.add(read)
+        self.totals.rounded_ids += self._reader.take_rounded_ids()
         self.outcomes.update(row.payment.outcome for row in landed)
-        self._settlements.add(settled)
+        self._settlements.add(read.settled)
         return Batch(landed, refused)
 
     def _json(self, text: str, cells: Sequence[str]) -> str:
@@ -176,20 +148,77 @@ class FileRows:
             return self._quoted % tuple(map(encode_basestring, cells))
         return self._plain % tuple(cells)
 
-    def _is_header(self, cells: Sequence[str]) -> bool:
-        """The header again, as where several exports were put together."""
-        return tuple(map(canonical, cells)) == self._header.canonical
+    def _is_plain(self, text: str, cells: Sequence[str]) -> bool:
+        """Whether a line is a row beyond doubt, as nearly all are: whole, with an amount and a
+        day, so no total and no header."""
+        return (
+            len(cells) == len(self._header.names)
+            and cells[self._amounts[0]][:1].isdigit()
+            and cells[self._days[0]][:1].isdigit()
+            and "\0" not in text
+        )
 
+    def _special(self, line: Line) -> Callable[[], None] | None:
+        """What to do with a line that is a total or the header of another table; None for a row.
 
-def _is_plain(text: str, cells: Sequence[str], width: int) -> bool:
-    """Whether a line is a row beyond doubt, as nearly all are: whole, and no total."""
-    first = cells[0][:1]
-    return len(cells) == width and first.isalnum() and first not in "TtGg" and "\0" not in text
+        Raises:
+            BadValue: a total states no amount.
+            FileRefused: SECOND_TABLE.
+        """
+        cells = line.cells
+        if cells is None or not any(map(str.strip, cells)) or "\0" in line.text:
+            return None
+        label = next(filter(str.strip, cells)).strip()
+        if is_total_label(label) and self._states_no_payment(cells):
+            width = max(len(self._header.names), len(cells))
+            full = [*cells, *[""] * (width - len(cells))]
+            stated = stated_total(full, label, self._amounts, self._reader.amount)
+            return partial(self.totals.check, stated, line.number)
+        header = self._header_in(line)
+        if header is None:
+            return None
+        if header.fields == self._header.fields and header.names == self._header.names:
+            return lambda: None  # as where several exports were put together
+        return partial(self._change, header)
 
+    def _states_no_payment(self, cells: Sequence[str]) -> bool:
+        """Whether a row has neither a day nor a loan."""
 
-def _is_total(cells: Sequence[str]) -> bool:
-    label = cells[0].strip() or next(filter(str.strip, cells), "")
-    return label[:1] in "TtGg" and canonical(label) in _TOTAL_WORDS
+        def at(places: Sequence[int]) -> list[str]:
+            return [text for n in places if n < len(cells) and (text := cells[n].strip())]
+
+        pattern = LENDERS[self._source.lender].loan_id_pattern
+        return not any(map(self._reader.is_day, at(self._days))) and not any(
+            loans_in(pattern, text) for text in at(self._loans)
+        )
+
+    def _header_in(self, line: Line) -> Header | None:
+        """The header that a line is, if it is one.
+
+        Raises:
+            FileRefused: SECOND_TABLE; it is like one, and lacks columns.
+        """
+        cells = line.cells or []
+        if any(cells[n][:1].isdigit() for n in (self._amounts[0], self._days[0]) if n < len(cells)):
+            return None
+        own = self._header.layout
+        layouts = [
+            replace(each, section="") if each is own else each for each in self._source.layouts
+        ]
+        found = find_header([cells], layouts)
+        if isinstance(found, Header):
+            return found
+        if found.found >= _LIKE_A_HEADER:
+            raise FileRefused(
+                FileReason.SECOND_TABLE,
+                f"line {line.number} begins another table, which cannot be read ({found.missing}); "
+                "send each table as a file of its own",
+            )
+        return None
+
+    def _change(self, header: Header) -> None:
+        self._reader.days.check()
+        self._begin(header)
 
 
 def _refused(line: Line, bad: BadValue, cells: str | None = None) -> Refused:
@@ -200,21 +229,21 @@ def _refused(line: Line, bad: BadValue, cells: str | None = None) -> Refused:
 def _whole(line: Line, header: Header) -> list[str] | None:
     """The cells of a line, as many as the header has; None for a blank line.
 
-    A total may end with its amount. Empty cells beyond the header's last name may be as many as
-    in its own row: one more, and a comma in an amount may have shifted the cells before it.
+    Empty cells beyond the header's last name may be as many as in its own row: one more, and a
+    comma in an amount may have shifted the cells before it.
 
     Raises:
         BadValue: MALFORMED_ROW, TRUNCATED_ROW or EXTRA_FIELDS.
     """
     cells, width = line.cells, len(header.names)
     if cells is None:
-        raise BadValue(RowReason.MALFORMED_ROW, "a quotation mark is not closed where it must be")
+        raise BadValue(RowReason.MALFORMED_ROW, line.damage)
     if not any(map(str.strip, cells)):
         return None
     if "\0" in line.text:
         raise BadValue(RowReason.MALFORMED_ROW, "the row holds a zero byte")
-    if len(cells) < width and not _is_total(cells):
+    if len(cells) < width:
         raise BadValue(RowReason.TRUNCATED_ROW, f"{len(cells)} cells, the header has {width}")
     if len(cells) > header.width or any(map(str.strip, cells[width:])):
         raise BadValue(RowReason.EXTRA_FIELDS, f"{len(cells)} cells, the header has {width}")
-    return cells[:width] + [""] * (width - len(cells))
+    return cells[:width]

@@ -9,11 +9,12 @@ that a row was cut off, and would take one damaged quote for a cell of a thousan
 
 import csv
 import io
-from collections import deque
-from collections.abc import Callable, Iterator
+import re
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -26,20 +27,26 @@ from repayment_platform.sources.refusals import FileReason, FileRefused
 
 HEADER_WITHIN = 200
 """Lines among which the header must be; bank exports have up to twenty lines above it."""
-_DELIMITERS = (",", "\t", ";", "|")
+_DELIMITERS = (",", "\t", ";", "|", "~", "^")
+_NO_DELIMITER = re.compile(r"[\w\s\"'.\-/()#&:]")
+_REPLACED = "\N{REPLACEMENT CHARACTER}"
 _PIECE = 1 << 20
 """Characters of one line down to the header; the rest of a longer one is read as lines more."""
+MOST_DELIMITERS = 8
+"""Unusual ones that are tried."""
 _CELL_LINES = 20
 """Lines that one quoted cell may span."""
 
 
 class Line(NamedTuple):
-    """One line of a table: `cells` is None where quotes do not pair."""
+    """One line of a table: `cells` is None where it cannot be split into cells."""
 
     number: int
     """1 = the first line of the file."""
     text: str
     cells: list[str] | None
+    damage: str = "a quotation mark is not closed where it must be"
+    """Why there are no cells."""
 
 
 @dataclass(frozen=True)
@@ -61,39 +68,73 @@ def open_table(path: Path, seen: Fingerprint, layouts: tuple[Layout, ...]) -> Ta
 
     Raises:
         FileRefused: it is empty, holds no such table, or lacks a column.
-        UnicodeDecodeError: it is not text in the encoding it looked to be in.
         OSError: it cannot be read.
     """
     encoding = encoding_of(seen)
     if encoding == SHEET:
         return _open_workbook(path, layouts)
-    return _open_text(path, encoding, layouts, seen.size_bytes)
+    return _open_text(path, encoding, layouts, seen)
 
 
-def _open_text(path: Path, encoding: str, layouts: tuple[Layout, ...], size: int) -> Table:
-    with path.open(encoding=encoding) as stream:
+def _open_text(path: Path, encoding: str, layouts: tuple[Layout, ...], seen: Fingerprint) -> Table:
+    with _opened(path, encoding) as stream:
         top = list(islice(iter(lambda: stream.readline(_PIECE), ""), HEADER_WITHIN))
     if not top:
         raise FileRefused(FileReason.EMPTY_FILE, "the file holds a byte order mark and no text")
     if ACH_DEBIT in layouts and is_ach_debit(top[0]):
-        return _open_ach_debit(path, encoding, size)
+        return _open_ach_debit(path, encoding, seen.size_bytes)
     misses: list[NearMiss] = []
-    for delimiter in _DELIMITERS:
-        rows = [_split(line.rstrip("\n"), delimiter) or [] for line in top]
+    for delimiter, joined in product(_delimiters(top), (True, False)):
+        rows, ends = _records(top, delimiter, joined)
         found = find_header(rows, layouts)
         if isinstance(found, Header):
-            stream = path.open(encoding=encoding)
-            lines = _text_lines(stream, delimiter, found)
-            position = partial(_position, stream, size)
+            stream = _opened(path, encoding)
+            is_doubtful = seen.is_damaged or not seen.is_utf8
+            lines = _text_lines(stream, delimiter, found, ends[found.row], is_doubtful)
+            position = partial(_position, stream, seen.size_bytes)
             return Table(encoding, delimiter, found, rows[: found.row], lines, position)
         misses.append(found)
     raise _no_header(misses)
 
 
+def _opened(path: Path, encoding: str) -> TextIO:
+    """The file as text; what is none is replaced, and its line is known by that."""
+    return path.open(encoding=encoding, errors="replace")
+
+
+def _delimiters(top: Sequence[str]) -> list[str]:
+    """The usual ones, then every other sign that stands several times in one line."""
+    others = {
+        sign: None
+        for line in top
+        for sign, times in Counter(line[:_PIECE]).items()
+        if times > 2 and sign not in _DELIMITERS and not _NO_DELIMITER.match(sign)
+    }
+    return [*_DELIMITERS, *islice(others, MOST_DELIMITERS)]
+
+
+def _records(top: Sequence[str], delimiter: str, joined: bool) -> tuple[list[list[str]], list[int]]:
+    """The first lines as cells, and how many lines are read with each. With `joined` a quoted
+    cell, of the header for one, may span lines."""
+    rows: list[list[str]] = []
+    ends: list[int] = []
+    at = 0
+    while at < len(top):
+        taken, cells = 1, _split(top[at].rstrip("\n"), delimiter)
+        while cells is None and joined and taken < _CELL_LINES and at + taken < len(top):
+            taken += 1
+            cells = _split("".join(top[at : at + taken]).rstrip("\n"), delimiter)
+        taken = taken if cells is not None else 1
+        at += taken
+        rows.append(cells or [])
+        ends.append(at)
+    return rows, ends
+
+
 def _open_ach_debit(path: Path, encoding: str, size: int) -> Table:
     header = find_header([NAMES], [ACH_DEBIT])
     assert isinstance(header, Header)  # noqa: S101 - the names are the layout's own
-    stream = path.open(encoding=encoding)
+    stream = _opened(path, encoding)
     lines = (Line(*line) for line in split_lines(stream))
     return Table(encoding, None, header, [], lines, partial(_position, stream, size))
 
@@ -148,17 +189,25 @@ def _split(text: str, delimiter: str) -> list[str] | None:
         return None
 
 
-def _text_lines(stream: TextIO, delimiter: str, header: Header) -> Iterator[Line]:
+def _text_lines(
+    stream: TextIO, delimiter: str, header: Header, pieces: int, is_doubtful: bool
+) -> Iterator[Line]:
+    """The lines below the header, which ends with so many pieces; in a file of which some bytes
+    may be no text, those with such bytes are damaged."""
     with stream:
-        passed = (stream.readline(_PIECE) for _ in range(header.row + 1))
+        passed = (stream.readline(_PIECE) for _ in range(pieces))
         number = 1 + sum(piece.endswith("\n") for piece in passed)
         waiting: deque[str] = deque()
         while line := (waiting.popleft() if waiting else stream.readline()):
             text = line.rstrip("\n")
+            if is_doubtful and _REPLACED in text:
+                yield Line(number, text, None, "the line holds a byte that is no text")
+                number += 1
+                continue
             cells = text.split(delimiter) if '"' not in text else _split(text, delimiter)
             if cells is None:
                 waiting.extend(islice(stream, _CELL_LINES - len(waiting)))
-                text, cells = _joined(line, waiting, delimiter, len(header.names))
+                text, cells = _joined(line, waiting, delimiter, header)
                 yield Line(number, text, cells)
                 number += 1 + text.count("\n")
                 continue
@@ -167,20 +216,22 @@ def _text_lines(stream: TextIO, delimiter: str, header: Header) -> Iterator[Line
 
 
 def _joined(
-    first: str, waiting: deque[str], delimiter: str, width: int
+    first: str, waiting: deque[str], delimiter: str, header: Header
 ) -> tuple[str, list[str] | None]:
     """A record whose quoted cell runs over several lines, taken out of `waiting`.
 
     A lost quote looks the same and would swallow the rows below it, so the cell must not
     itself hold as many delimiters as a row has; otherwise the first line alone is damaged.
     """
+    width = len(header.names)
     text = first
     for taken, line in enumerate(waiting, start=1):
         text += line
         cells = _split(text, delimiter)
         if cells is None:
             continue
-        if len(cells) == width and all(cell.count(delimiter) < width - 1 for cell in cells):
+        whole = len(cells) == width or isinstance(find_header([cells], [header.layout]), Header)
+        if whole and all(cell.count(delimiter) < width - 1 for cell in cells):
             for _ in range(taken):
                 waiting.popleft()
             return text.rstrip("\n"), cells

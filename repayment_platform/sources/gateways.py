@@ -7,7 +7,7 @@ mean (dbt's provider macros).
 
 from repayment_platform.sources.layouts import ISO, Column, Layout, Outcome
 
-RAZORPAY_DATES = ("%d/%m/%Y %H:%M:%S", *ISO)
+RAZORPAY_DATES = ("%d/%m/%Y", "%d-%m-%Y", *ISO)
 RAZORPAY_PAYMENT_ID = r"pay_[A-Za-z0-9]+"
 LOAN_KEYS = ("loan_id", "loan_account_number", "loanId")
 """Under which merchants keep the loan in the notes or tags that a gateway passes on."""
@@ -78,6 +78,7 @@ RAZORPAY_SETTLEMENT_RECON = Layout(
         "payment_date": Column(
             ("payment_captured_at", "entity_created_at", "created_at"),
             required=True,
+            first_wins=True,
             date_formats=RAZORPAY_DATES,
         ),
         "payment_date_else": Column(("entity_created_at",), date_formats=RAZORPAY_DATES),
@@ -137,6 +138,7 @@ CASHFREE_SETTLEMENT_RECON = Layout(
             Outcome.FAILED,
         ),
     },
+    reasons_speak=False,
     loan_tags=LOAN_KEYS,
     section="Reconciliation Details",
 )

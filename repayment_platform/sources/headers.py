@@ -4,14 +4,22 @@ What belongs here: comparing rows of text with the layouts of a source. What doe
 the rows were split out of bytes (`formats`), what the columns mean (`layouts`).
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from repayment_platform.sources.layouts import Layout, canonical
+from repayment_platform.sources.layouts import Column, Layout, canonical, title
 from repayment_platform.sources.refusals import FileReason, FileRefused
 
 Cells = Sequence[str]
+_OF_REASON = re.compile(r"return|bounce|reject|fail|dishono|revers|decline|error")
+_NOT_OF_REASON = re.compile(
+    r"date|day|time|charge|fee|gst|tax|amount|amt|paid|penal|count|number|no$|file|row|by$|retry"
+)
+_NOT_OF_STATUS = re.compile(
+    r"mandate|registration|kyc|loan|account|customer|sms|mail|refund|dispute|file|approval|umrn"
+)
 
 
 @dataclass(frozen=True)
@@ -25,10 +33,21 @@ class Header:
     """One name a column, none twice; columns beyond the last named one are left out."""
     width: int
     """Cells of the header's row, with the empty ones at its end."""
-    fields: dict[str, int]
-    """Field of the layout to index of its column."""
-    canonical: tuple[str, ...]
-    """The header's cells as compared, to know the header when it is repeated."""
+    fields: dict[str, tuple[int, ...]]
+    """Field of the layout to the indexes of its columns. `reason_else` and `status_else` are
+    further columns that may speak against a success."""
+
+    def several(self) -> list[str]:
+        """Of each field that several columns state, which ones, and what is made of them."""
+        told = []
+        for field, places in self.fields.items():
+            column = self.layout.columns.get(field)
+            if column is None or len(places) < 2:
+                continue
+            names = [repr(self.names[place]) for place in places]
+            rule = "the first that is filled counts" if column.first_wins else "must agree"
+            told.append(f"{field.replace('_', ' ')} in {' and '.join(names)}: {rule}")
+        return told
 
 
 @dataclass(frozen=True)
@@ -48,9 +67,9 @@ def find_header(rows: Iterable[Cells], layouts: Sequence[Layout]) -> Header | Ne
     best = NearMiss(0, "no line looks like a header")
     opened = {""}
     for number, cells in enumerate(rows):
-        keys = tuple(canonical(cell) for cell in cells)
+        keys = tuple(map(title, cells))
         for layout in layouts:
-            if canonical(layout.section) in "".join(keys):
+            if canonical(layout.section) in "".join(map(canonical, cells)):
                 opened.add(layout.section)
             missing = _missing(layout, keys)
             found = sum(column.required for column in layout.columns.values()) - len(missing)
@@ -69,25 +88,62 @@ def _missing(layout: Layout, keys: Cells) -> list[str]:
     return [
         " or ".join(repr(alias) for alias in column.aliases)
         for column in layout.columns.values()
-        if column.required and not any(canonical(alias) in keys for alias in column.aliases)
+        if column.required
+        and not _places(column, keys)
+        and not (column.unless and _places(layout.columns[column.unless], keys))
     ]
 
 
+def _places(column: Column, keys: Cells) -> tuple[int, ...]:
+    """Where the column's aliases stand, in the order of the aliases."""
+    wanted = {title(alias): None for alias in column.aliases}
+    return tuple(place for alias in wanted for place, key in enumerate(keys) if key == alias)
+
+
 def _header(row: int, layout: Layout, cells: Cells, keys: tuple[str, ...]) -> Header:
-    fields: dict[str, int] = {}
+    fields: dict[str, tuple[int, ...]] = {}
     for name, column in layout.columns.items():
-        alias = next((a for a in map(canonical, column.aliases) if a in keys), None)
-        if alias is None:
-            continue
-        if keys.count(alias) > 1:
+        if places := _places(column, keys):
+            fields[name] = places
+    _check_names(cells, {place for places in fields.values() for place in places})
+    fields |= _witnesses(layout, keys, fields)
+    width = max(index for index, cell in enumerate(cells) if cell.strip()) + 1
+    return Header(row, layout, _names(cells[:width]), len(cells), fields)
+
+
+def _check_names(cells: Cells, needed: set[int]) -> None:
+    """Two columns of one name that are needed: nothing says how they differ."""
+    known = Counter(canonical(cell) for place, cell in enumerate(cells) if place in needed)
+    for place in sorted(needed):
+        if (times := known[canonical(cells[place])]) > 1:
             raise FileRefused(
                 FileReason.AMBIGUOUS_HEADER,
-                f"the column {cells[keys.index(alias)].strip()!r} stands in the header "
-                f"{keys.count(alias)} times",
+                f"the column {cells[place].strip()!r} stands in the header {times} times",
             )
-        fields[name] = keys.index(alias)
-    width = max(index for index, key in enumerate(keys) if key) + 1
-    return Header(row, layout, _names(cells[:width]), len(cells), fields, keys[:width])
+
+
+def _witnesses(
+    layout: Layout, keys: Cells, fields: dict[str, tuple[int, ...]]
+) -> dict[str, tuple[int, ...]]:
+    """Columns that the layout does not know, and whose names say that they tell what became of a
+    payment."""
+    if not layout.reasons_speak:
+        return {}
+    claimed = {place for places in fields.values() for place in places}
+    others = [(place, key) for place, key in enumerate(keys) if key and place not in claimed]
+    found = {
+        "reason_else": tuple(
+            place
+            for place, key in others
+            if _OF_REASON.search(key) and not _NOT_OF_REASON.search(key)
+        ),
+        "status_else": tuple(
+            place
+            for place, key in others
+            if key.endswith("status") and not _NOT_OF_STATUS.search(key)
+        ),
+    }
+    return {name: places for name, places in found.items() if places}
 
 
 def _names(cells: Cells) -> tuple[str, ...]:

@@ -35,14 +35,29 @@ def canonical(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.lower())
 
 
+_UNIT = re.compile(r"(?<![a-z])(?:in\s+)?(?:rs|inr|rupees)[\s.)\]]*$")
+
+
+def title(text: str) -> str:
+    """How a column is called, without the unit rupees, which every amount is in: `Amount (Rs.)` is
+    `Amount`. Another unit is another column."""
+    return canonical(_UNIT.sub("", text.lower()))
+
+
 @dataclass(frozen=True)
 class Column:
     """How one field of a file is found and read."""
 
     aliases: tuple[str, ...]
-    """Header texts, compared by `canonical`; the first one present is used."""
+    """Header texts, compared by `title`. A header that has several of them says the field several
+    times: a row lands only if they agree."""
     required: bool = False
     """The file is refused when none of the aliases is in its header."""
+    unless: str = ""
+    """Another field whose column may stand for a required one."""
+    first_wins: bool = False
+    """The layout really has several of the aliases, and the first of them that a row fills is
+    meant."""
     date_formats: tuple[str, ...] = ()
     """Formats tried in this order; for date fields only."""
     json_keys: tuple[str, ...] = ()
@@ -56,15 +71,16 @@ class Layout:
     """One set of columns in which a source may send its files.
 
     Fields: `loan_ref`, `loan_ref_else`, `amount`, `refunded`, `payment_date`,
-    `payment_date_else`, `presentation_date`, `status`, `reason_code`, `reason_text`,
+    `payment_date_else`, `presentation_date`, `status`, `flag`, `reason_code`, `reason_text`,
     `payment_id`, `payment_order`, `refund_of`, `umrn`, `utr`, `method`, `currency`, `row_type`,
     `line_id`, `settlement_id`, `settlement_date`, `settled`, `fee`, `tax`, `credit`, `debit`,
     `tag_n`, `tagged_n`.
     The payment date is the first of `payment_date`, `payment_date_else` and `presentation_date`
     that is not empty. `presentation_date` is a mandate's day of presentation, which is kept
     beside it. The loan is the one that `loan_ref`, `loan_ref_else` and the tags name; a row that
-    names two names none. `refunded` is how much of a payment has been given back so far, and
-    `payment_order` an order that was made for one payment; dbt reads both from their cells.
+    names two names none. `flag` is NPCI's: 1 is an accepted debit. `refunded` is how much of a
+    payment has been given back so far, and `payment_order` an order that was made for one payment;
+    dbt reads both from their cells.
     `refund_of` names the payment that a refund row takes back.
     Lines of settlements have a `line_id` that stays the same in every download. `settled` is the
     net that reached the bank under `utr`; `credit` and `debit` are what a line paid out or took,
@@ -77,6 +93,8 @@ class Layout:
     """Status text, in `canonical` form, to outcome."""
     reason_codes: Mapping[str, Outcome] = field(default_factory=dict)
     """Two-digit reason code to outcome, where a code decides or refines the status."""
+    reasons_speak: bool = True
+    """Whether a reason, where one is stated, is one for which no money came."""
     default_outcome: Outcome | None = None
     """The outcome of every row of a layout without a status column."""
     row_types: Mapping[str, Outcome | None] = field(default_factory=dict)
@@ -96,25 +114,42 @@ class Layout:
 
 
 RUPEES, PAISE = "rupees", "paise"
-DAY_FIRST = ("%d/%m/%Y", "%d-%m-%Y", "%d-%b-%Y", "%d-%b-%y", "%d/%m/%y", "%d.%m.%Y")
-ISO = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z")
+DAY_FIRST = (
+    "%d/%m/%Y", "%d-%m-%Y", "%d-%b-%Y", "%d-%b-%y", "%d/%m/%y", "%d-%m-%y", "%d.%m.%Y", "%d.%m.%y",
+)  # fmt: skip
+ISO = ("%Y-%m-%d", "%Y/%m/%d")
 """Date cells of a sheet are read in these too, so every date column that may come as XLSX
-declares them."""
+declares them. A time may stand behind each."""
 
+
+def _words(outcome: Outcome, words: str) -> dict[str, Outcome]:
+    return dict.fromkeys(words.split(), outcome)
+
+
+# Banks (RBL, HDFC, ICICI), Digio, LotusPay and NPCI. A word that may mean less than that the money
+# came, as `processed` or `approved`, is not among the successes.
 NACH_OUTCOMES: dict[str, Outcome] = {
     **{text: Outcome(nach.CODES[code][0]) for text, code in nach.CODE_OF_TEXT.items()},
-    **dict.fromkeys(
-        ("success", "successful", "paid", "accepted", "paymentsuccess", "1"), Outcome.SUCCESS
+    **_words(
+        Outcome.SUCCESS,
+        "success successful paid accepted paymentsuccess paymentsuccessful 1 confirmed cleared "
+        "clear realised realized honoured honored settled credited collected debitsuccess "
+        "debitsuccessful transactionsuccess transactionsuccessful txnsuccess txnsuccessful succ",
     ),
-    **dict.fromkeys(
-        ("bounce", "bounced", "return", "returned", "failed", "failure", "paymentfailed"),
+    **_words(
         Outcome.RETURN,
+        "bounce bounced return returned failed failure fail paymentfailed debitfailed unpaid "
+        "notpaid dishonour dishonoured dishonor dishonored transactionfailed txnfailed "
+        "unsuccessful uncleared unrealised notrealised inwardreturn",
     ),
-    **dict.fromkeys(("reject", "rejected", "cancelled"), Outcome.REJECT),
-    **dict.fromkeys(
-        ("bankextended", "extended", "pending", "submitted", "presented"), Outcome.PENDING
+    **_words(Outcome.REJECT, "reject rejected cancelled canceled rjct paymentcancelled"),
+    **_words(
+        Outcome.PENDING,
+        "bankextended extended extension pending submitted presented initiated inprocess "
+        "inprogress processing queued scheduled awaited awaitingresponse senttobank responseawaited "
+        "paymentpending paymentinitiated pendingsubmission pdng underprocess",
     ),
-    **dict.fromkeys(("latereturn", "reversed", "reversal"), Outcome.LATE_RETURN),
+    **_words(Outcome.LATE_RETURN, "latereturn latereturned reversed reversal chargeback"),
 }
 NACH_REASON_CODES = {code: Outcome(word) for code, (word, _) in nach.CODES.items()}
 
@@ -126,25 +161,45 @@ def _nach(name: str, *, payment_id: tuple[str, ...] = ()) -> Layout:
             (
                 "Loan Account Number",
                 "Loan Account No",
+                "Loan Number",
                 "Loan Id",
                 "Loan No",
                 "LAN",
+                "Loan Ref No",
                 "CRN",
                 "loan_ref",
             ),
             required=True,
         ),
-        "amount": Column(("Amount", "Amount (INR)", "Presented Amount"), required=True),
+        "amount": Column(
+            ("Amount", "Presented Amount", "Transaction Amount", "Txn Amount", "Debit Amount"),
+            required=True,
+        ),
         "presentation_date": Column(
             ("Presentation Date", "Charge Date", "Trigger Date"), date_formats=DAY_FIRST + ISO
         ),
         "payment_date": Column(
-            ("Settlement Date", "Value Date", "Credit Date"),
+            ("Settlement Date", "Value Date", "Credit Date", "Settled On"),
             required=True,
+            unless="presentation_date",
             date_formats=DAY_FIRST + ISO,
         ),
-        "status": Column(("Status", "Current Status", "Response Status"), required=True),
-        "reason_code": Column(("Return Reason Code", "Reason Code", "Response Code")),
+        "status": Column(
+            (
+                "Status",
+                "Current Status",
+                "Response Status",
+                "Transaction Status",
+                "Txn Status",
+                "Payment Status",
+                "Debit Status",
+            ),
+            required=True,
+        ),
+        "flag": Column(("Response Flag",)),
+        "reason_code": Column(
+            ("Return Reason Code", "Reason Code", "Response Code", "Return Code")
+        ),
         "reason_text": Column(("Return Reason", "Reason", "Response Description")),
         "umrn": Column(("UMRN", "Mandate UMRN")),
         "utr": Column(("UTR / Txn Ref", "UTR", "UTR No")),

@@ -36,7 +36,8 @@ def _bad(text: object, why: str) -> BadValue:
 
 @lru_cache(maxsize=65_536)
 def parse_rupees(text: str) -> Decimal:
-    """The amount that `text` states, in rupees with exactly two decimals.
+    """The amount that `text` states, in rupees with exactly two decimals; zeros behind them say no
+    more.
 
     Reads plain numbers, lakh (`1,25,000.00`) and thousand grouping, `₹`, `Rs.`, `INR`, a
     closing `/-`, and a direction: a minus sign, brackets or `Dr` make it negative, `Cr` does
@@ -55,7 +56,7 @@ def parse_rupees(text: str) -> Decimal:
     grouped = _GROUPED.fullmatch(match["number"])
     if not grouped:
         raise _bad(text, "digits are not grouped as lakh or thousand")
-    if len(grouped[1] or "") > 2:
+    if len((grouped[1] or "").rstrip("0")) > 2:
         raise _bad(text, "more than two decimals")
     amount = Decimal(match["number"].replace(",", ""))
     if amount >= LIMIT:

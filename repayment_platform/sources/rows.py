@@ -8,14 +8,17 @@ A file has many rows and few dates and statuses, so each different text of a col
 once. What cannot be read stands in its column as the `BadValue` that says why.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
 from repayment_platform.sources import nach
 from repayment_platform.sources.dates import parse_date
+from repayment_platform.sources.days import Days
+from repayment_platform.sources.evidence import Evidence, Fields, Said
 from repayment_platform.sources.ids import (
     from_json,
     intact,
@@ -33,11 +36,8 @@ from repayment_platform.sources.refusals import BadValue, RowReason
 from repayment_platform.sources.registry import LENDERS, Source
 from repayment_platform.sources.settlements import check_line
 
-Texts = Sequence[str | None]
-"""The texts of one field without what surrounds them, None where a row says "nothing"."""
 Ids = Sequence[str | BadValue | None]
-_Words = tuple[str | None, str | None, str | None, str | None]
-ColumnOf = Callable[[str], Texts]
+_Words = tuple[str | None, ...]
 
 _DAYS = ("payment_date", "payment_date_else", "presentation_date")
 _TAKEN_BACK = (Outcome.REFUND, Outcome.LATE_RETURN)
@@ -77,7 +77,7 @@ class RowsRead(NamedTuple):
 class RowReader:
     """Reads the rows of one file: knows its source, its layout and where each field stands."""
 
-    def __init__(self, source: Source, layout: Layout, fields: Mapping[str, int]) -> None:
+    def __init__(self, source: Source, layout: Layout, fields: Fields) -> None:
         self._namespace = source.ref_namespace
         self._loans_named = partial(loans_in, LENDERS[source.lender].loan_id_pattern)
         self._layout = layout
@@ -85,21 +85,26 @@ class RowReader:
         self._loan_else = [
             each for each in fields if each == "loan_ref_else" or each.startswith("tag_")
         ]
-        self._nulls = frozenset(source.null_texts)
-        self._longest_null = max(map(len, source.null_texts), default=0)
-        self.rounded_ids = 0
-        """Ids read so far that Excel may have rounded."""
+        self._rounded_ids = 0
         unit = layout.unit or source.unit
         self._parse_amount = parse_paise if unit == PAISE else parse_rupees
+        self._evidence = Evidence(
+            layout,
+            fields,
+            source.null_texts,
+            LENDERS[source.lender].loan_id_pattern,
+            self._parse_amount,
+        )
+        self.days = Days(layout)
+        """What the days read so far say of the order of day and month."""
         self._amounts = Known(self.amount)
         self._dates = Known(self._date)
         self._presented: Known[str | None, date | None] = Known(self._presentation)
         self._said: Known[_Words, Outcome] = Known(lambda words: resolve_outcome(layout, *words))
-        self._cleaned = Known(self._text)
 
     def read(self, rows: Sequence[Sequence[str]]) -> RowsRead:
         """Read rows that all have as many cells as the header."""
-        column = partial(self._texts, list(zip(*rows, strict=True)), len(rows))
+        column = self._evidence.of(rows)
         amounts = self._amounts.all(column("amount"))
         outcomes, codes = self._outcomes(column)
         umrns, utrs = self._ids(column, "umrn"), self._ids(column, "utr")
@@ -129,7 +134,8 @@ class RowReader:
                     refunded,
                     self._contradictions(column, amounts, outcomes),
                     list(map(_foreign, column("currency"))),
-                )
+                ),
+                column.faults,
             ),
             amounts,
             list(zip(column("utr"), nets, strict=False)),
@@ -145,29 +151,21 @@ class RowReader:
             raise BadValue(RowReason.MISSING_VALUE, "no amount")
         return self._parse_amount(text)
 
-    def text(self, cells: Sequence[str], field: str) -> str | None:
-        """The text of one field of one row."""
-        return self._text(cells[self._places[field]].strip())
+    def is_day(self, text: str) -> bool:
+        """Whether a text is a date as a date column of the layout writes it."""
+        formats = [column.date_formats for column in self._layout.columns.values()]
+        try:
+            parse_date(text, tuple(chain.from_iterable(formats)))
+        except BadValue:
+            return False
+        return True
 
-    def _texts(self, cells: Sequence[Sequence[str]], rows: int, field: str) -> Texts:
-        place = self._places.get(field)
-        if place is None:
-            return [None] * rows
-        values = list(map(str.strip, cells[place]))
-        shortest = min(map(len, values), default=0)
-        if shortest > self._longest_null and "\n'" not in "\n".join(["", *values]):
-            return values  # none of them can be a word for nothing, none begins with an apostrophe
-        return self._cleaned.all(values)  # type: ignore[return-value]  # none of them is refused
+    def take_rounded_ids(self) -> int:
+        """How many ids were read, since this was last asked, that Excel may have rounded."""
+        count, self._rounded_ids = self._rounded_ids, 0
+        return count
 
-    def _text(self, value: str) -> str | None:
-        """One leading apostrophe is Excel's mark for text and no part of the value."""
-        if value[:1] == "'":
-            value = value[1:].strip()
-        return None if value.lower() in self._nulls else value
-
-    def _outcomes(
-        self, column: ColumnOf
-    ) -> tuple[Sequence[Outcome | BadValue], Sequence[str | None]]:
+    def _outcomes(self, column: Said) -> tuple[Sequence[Outcome | BadValue], Sequence[str | None]]:
         """Outcomes, and the reason codes that had a say in them."""
         codes, reasons = column("reason_code"), column("reason_text")
         if self._layout.reason_codes:
@@ -177,10 +175,15 @@ class RowReader:
                 for pair in set(pairs)
             }
             codes = [known[pair] for pair in pairs]
-        said = zip(column("row_type"), column("status"), codes, reasons, strict=True)
+        said = zip(
+            *(column("row_type"), column("status"), codes, reasons, column("flag")),
+            column.denials(),
+            strict=True,
+        )
         return self._said.all(said), codes
 
     def _date(self, texts: tuple[str | None, ...]) -> date:
+        self.days.saw(dict(zip(_DAYS, texts, strict=True)))
         for field, text in zip(_DAYS, texts, strict=True):
             if text is not None:
                 return parse_date(text, self._layout.columns[field].date_formats)
@@ -190,7 +193,7 @@ class RowReader:
         formats = self._layout.columns["presentation_date"].date_formats if text else ()
         return parse_date(text, formats) if text else None
 
-    def _ids(self, column: ColumnOf, field: str) -> Ids:
+    def _ids(self, column: Said, field: str) -> Ids:
         """Ids as texts; one that Excel rounded is refused, for its digits are lost."""
         ids: Ids = [
             text if text is None or not text[:1].isdigit() else self._intact(field, text)
@@ -202,15 +205,15 @@ class RowReader:
 
     def _intact(self, field: str, text: str) -> str | BadValue | None:
         if is_rounded(text):
-            self.rounded_ids += 1
+            self._rounded_ids += 1
         return intact(field, text)
 
-    def _or_zero(self, column: ColumnOf, field: str) -> Sequence[Decimal | BadValue]:
+    def _or_zero(self, column: Said, field: str) -> Sequence[Decimal | BadValue]:
         return self._amounts.all(text or "0" for text in column(field))
 
     def _contradictions(
         self,
-        column: ColumnOf,
+        column: Said,
         amounts: Sequence[Decimal | BadValue],
         outcomes: Sequence[Outcome | BadValue],
     ) -> Sequence[BadValue | None]:
@@ -221,7 +224,7 @@ class RowReader:
         stated = [self._or_zero(column, name) for name in costs + sides]
         return [check_line(*line) for line in zip(outcomes, amounts, *stated, strict=True)]
 
-    def _loans(self, column: ColumnOf) -> Ids:
+    def _loans(self, column: Said) -> Ids:
         """The text that names the loan; where several name different ones all of these, of which
         BASE makes no loan and a person reads them."""
         column_of_loan = self._layout.columns["loan_ref"]
@@ -240,14 +243,14 @@ class RowReader:
             return " / ".join(map(str, named))
         return next((text for text in (*named, *texts) if text), None)
 
-    def _loans_in(self, column: ColumnOf, field: str) -> Ids:
+    def _loans_in(self, column: Said, field: str) -> Ids:
         if not field.startswith("tag_"):
             return self._ids(column, field)
         tags = zip(column(field), column(field.replace("tag", "tagged")), strict=True)
         return [value if tag in self._layout.loan_tags else None for tag, value in tags]
 
     def _references(
-        self, column: ColumnOf, outcomes: Sequence[Outcome | BadValue], umrns: Ids, utrs: Ids
+        self, column: Said, outcomes: Sequence[Outcome | BadValue], umrns: Ids, utrs: Ids
     ) -> Ids:
         """`namespace:id` of the one payment; a UTR or a bare UMRN covers many and is none."""
         ids = self._ids(column, "payment_id")
@@ -286,8 +289,11 @@ class RowReader:
         return directed
 
 
-def _faults(columns: Sequence[Sequence[object]]) -> dict[int, BadValue]:
-    faults: dict[int, BadValue] = {}
+def _faults(
+    columns: Sequence[Sequence[object]], found: Mapping[int, BadValue]
+) -> dict[int, BadValue]:
+    """The first fault of each row; what is `found` in its cells comes before what they mean."""
+    faults = dict(found)
     for column in columns:
         if BadValue in set(map(type, column)):
             for row, value in enumerate(column):

@@ -114,9 +114,9 @@ def test_only_rows_that_read_differently_land_and_name_what_they_replace(
 def test_a_quarantined_row_that_can_be_read_lands_and_its_record_says_so(
     ingest: Ingest, again: Again, correct: Correct, connection: Connection
 ) -> None:
-    ingest(text_of(ref(1), ref(2, Status="CLEARED"), ref(3, Amount="x"), ["cut", "off"]))
+    ingest(text_of(ref(1), ref(2, Status="DONE"), ref(3, Amount="x"), ["cut", "off"]))
     assert again().still_quarantined == 2  # a row that is cut off was never split into cells
-    correct(outcomes=nach_outcomes(cleared=Outcome.SUCCESS))
+    correct(outcomes=nach_outcomes(done=Outcome.SUCCESS))
     result = again()
     assert (result.changes.added, result.still_quarantined) == (1, 1)
     landed = raw(connection)[1]
@@ -145,10 +145,10 @@ def test_a_row_that_cannot_be_read_any_more_is_left_as_it_stands(
 def test_a_mapping_that_gives_several_payments_one_reference_changes_nothing(
     ingest: Ingest, again: Again, correct: Correct, connection: Connection
 ) -> None:
-    ingest(text_of(ref(1), ref(2), ref(3, Reason="R3")))
+    ingest(text_of(ref(1), ref(2), ref(3, Reason="Accepted")))
     before = raw(connection)
     correct({"payment_id": Column(("Reason",))})
-    ingest(text_of(ref(4, Reason="R4"), ref(5, Reason="R4")))  # refused from the start
+    ingest(text_of(ref(4, Reason="Paid"), ref(5, Reason="Paid")))  # refused from the start
     assert again().changes.examples[0].new.payment_ref is None  # type: ignore[union-attr]
     correct({"payment_id": Column(("Status",))})
     result = again()
@@ -171,13 +171,13 @@ def test_rows_with_a_reference_that_was_not_unique_land_once_it_is(
 def test_a_superseded_file_is_replayed_as_what_stands_of_it(
     ingest: Ingest, again: Again, correct: Correct, connection: Connection
 ) -> None:
-    first = ingest(text_of(ref(1), ref(2, Status="CLEARED"), ref(3), ref(4)))
+    first = ingest(text_of(ref(1), ref(2, Status="DONE"), ref(3), ref(4)))
     second = ingest(
-        text_of(ref(1), ref(2, Status="CLEARED", Amount="7"), ref(3, Amount="8")),
+        text_of(ref(1), ref(2, Status="DONE", Amount="7"), ref(3, Amount="8")),
         supersedes=first.file_id,
         withdraw_missing=True,
     )
-    correct(outcomes=nach_outcomes(cleared=Outcome.SUCCESS))
+    correct(outcomes=nach_outcomes(done=Outcome.SUCCESS))
     with pytest.raises(CannotReplay, match=f"{first.file_id} is not a file of {NACH} that landed"):
         again(file_id=first.file_id)
     result = again(file_id=second.file_id)

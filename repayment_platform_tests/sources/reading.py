@@ -45,6 +45,7 @@ class Read:
     landed: list[Landed]
     refused: list[Refused]
     totals: dict[str, Any]
+    columns: list[str]
 
     @property
     def payments(self) -> list[Payment]:
@@ -81,6 +82,7 @@ def read(path: Path, source: str | Source = NACH) -> Read:
         [each for batch in batches for each in batch.landed],
         sorted(each for batch in batches for each in batch.refused),
         rows.totals.as_json(),
+        list(rows.columns),
     )
 
 

@@ -9,7 +9,8 @@ from repayment_platform.sources.refusals import FileReason, FileRefused
 from repayment_platform_tests.sources.reading import GOOD, HEADER, read, read_text, row, text_of
 from repayment_platform_tests.sources.workbooks import Cell, write_workbook
 
-NAMED = text_of(row(Reason="Müller – D’Souza"))
+PIPE = row(Status="BOUNCE", Reason='5" pipe')
+NAMED = text_of(row(Status="BOUNCE", Reason="Müller – D’Souza"))
 
 
 def refusal(folder: Path, content: str | bytes) -> FileReason:
@@ -135,7 +136,9 @@ def test_a_header_without_rows_is_a_valid_file(tmp_path: Path) -> None:
 
 
 def test_a_cell_may_span_lines(tmp_path: Path) -> None:
-    text = text_of(row(Reason="two\nlines, really"), row(Presentation_Reference="NPT2"))
+    text = text_of(
+        row(Status="BOUNCE", Reason="two\nlines, really"), row(Presentation_Reference="NPT2")
+    )
     seen = read_text(tmp_path, text)
     assert [each.row_number for each in seen.landed] == [2, 4]
     assert seen.cells()["Reason"] == "two\nlines, really"
@@ -160,7 +163,9 @@ def test_a_quote_lost_here_and_another_there_do_not_make_one_row_of_two(tmp_path
 
 
 def test_an_inch_sign_within_a_name_is_only_a_character(tmp_path: Path) -> None:
-    seen = read_text(tmp_path, ",".join(HEADER) + "\n" + ",".join(row(Reason='5" pipe')))
+    seen = read_text(
+        tmp_path, ",".join(HEADER) + "\n" + ",".join(row(Status="BOUNCE", Reason='5" pipe'))
+    )
     assert seen.payments[0].reason_text == '5" pipe'
 
 

@@ -3,8 +3,14 @@
 import pytest
 
 from repayment_platform.sources import nach
-from repayment_platform.sources.gateways import RAZORPAY_SETTLEMENT_RECON
-from repayment_platform.sources.layouts import NACH, VIVRITI_PAYMENTS, Outcome
+from repayment_platform.sources.gateways import RAZORPAY_PAYMENTS_REPORT, RAZORPAY_SETTLEMENT_RECON
+from repayment_platform.sources.layouts import (
+    DMI_COLLECTION_UPDATE,
+    NACH,
+    VIVRITI_PAYMENTS,
+    Layout,
+    Outcome,
+)
 from repayment_platform.sources.outcomes import resolve_outcome
 from repayment_platform.sources.refusals import BadValue, RowReason
 
@@ -91,4 +97,49 @@ def test_the_row_type_decides_before_the_status() -> None:
 
 
 def test_without_reason_codes_the_status_alone_decides() -> None:
-    assert resolve_outcome(VIVRITI_PAYMENTS, None, "Credit", "04", None) is Outcome.SUCCESS
+    assert resolve_outcome(VIVRITI_PAYMENTS, None, "Credit", None, None) is Outcome.SUCCESS
+
+
+NO_REASONS = ["-", "--", "NA", "n/a", "None", "0", "00", "OK", "Success", "Transaction successful",
+              "TRANSACTION SUCCESSFUL - 00", "Payment processed successfully", "Debit accepted",
+              "accepted by the bank"]  # fmt: skip
+REASONS = ["Balance Insufficient", "Insufficient balance in account", "not processed", "R01", "04",
+           "Unsuccessful", "account closed", "Refer to drawer bank", "payment not received",
+           "खाते में शेष कम", "could not be debited"]  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", [NACH, DMI_COLLECTION_UPDATE, RAZORPAY_PAYMENTS_REPORT])
+def test_a_success_may_state_no_reason_but_success(layout: Layout) -> None:
+    word = next(word for word, what in layout.outcomes.items() if what is Outcome.SUCCESS)
+    for text in NO_REASONS:
+        assert resolve_outcome(layout, None, word, None, text) is Outcome.SUCCESS, text
+        assert resolve_outcome(layout, None, word, None, None, denial=None) is Outcome.SUCCESS
+    for text in REASONS:
+        for said in ({"code": text, "reason": None}, {"code": None, "reason": text}):
+            with pytest.raises(BadValue) as refused:
+                resolve_outcome(layout, None, word, **said)
+            assert refused.value.code is RowReason.CONTRADICTORY_STATUS
+
+
+def test_a_bounce_whose_reason_is_success_contradicts_itself() -> None:
+    with pytest.raises(BadValue) as refused:
+        nach_outcome("BOUNCE", None, "Transaction successful")
+    assert refused.value.code is RowReason.CONTRADICTORY_STATUS
+    assert nach_outcome("Pending", None, "received by the bank") is Outcome.PENDING
+
+
+@pytest.mark.parametrize(
+    ("status", "flag", "agree"),
+    [("confirmed", "1", True), ("confirmed", "0", False), ("confirmed", "3", False),
+     ("returned", "0", True), ("returned", "1", False), ("extended", "3", True),
+     ("Rejected", "2", True), ("confirmed", "Y", False)],
+)  # fmt: skip
+def test_the_flag_of_npci_and_the_status_agree_on_whether_money_came(
+    status: str, flag: str, agree: bool
+) -> None:
+    if agree:
+        resolve_outcome(NACH, None, status, None, None, flag)
+        return
+    with pytest.raises(BadValue) as refused:
+        resolve_outcome(NACH, None, status, None, None, flag)
+    assert refused.value.code is RowReason.CONTRADICTORY_STATUS
