@@ -83,6 +83,11 @@ class Settings(BaseSettings):
     sandbox_port: int = Field(8099, ge=1, le=65535)
     sandbox_latency_ms: int = Field(0, ge=0)
 
+    file_memory_mb: int = Field(1024, ge=256)
+    """Memory that reading one file may take; the process that reads it ends there."""
+    file_seconds: int = Field(900, ge=1)
+    """Processor time that reading one file may take."""
+
     alert_urls: SecretStr = SecretStr("")
     """Where incidents are told: apprise URLs, parted by spaces."""
     alert_backlog_hours: float = Field(2, gt=0)

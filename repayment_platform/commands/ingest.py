@@ -6,7 +6,7 @@ landing (`landing.files`).
 
 import getpass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -51,11 +51,13 @@ def ingest(
     from rich.progress import Progress
 
     from repayment_platform.landing.files import ingest_file
+    from repayment_platform.landing.reading import Limits
     from repayment_platform.warehouse.migrate import migrate
     from repayment_platform.warehouse.server import warehouse
 
     console = Console()
-    with warehouse(load_settings()) as urls:
+    settings = load_settings()
+    with warehouse(settings) as urls:
         migrate(urls)
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task(f"reading {file.name}", total=None)
@@ -67,6 +69,7 @@ def ingest(
                 supersedes=supersedes,
                 withdraw_missing=withdraw_missing,
                 preview=preview,
+                limits=Limits.of(settings),
                 progress=lambda done, total: progress.update(task, completed=done, total=total),
             )
     _show(console, result)
@@ -119,7 +122,8 @@ def _print_facts(console: "Console", result: "FileResult") -> None:
     facts = Table(box=box.SIMPLE, show_header=False)
     would = "would be " if result.preview else ""
     landed = "would land" if result.preview else "landed"
-    totals = counts.control_totals
+    totals: dict[str, Any] = counts.control_totals
+    told_columns: list[str] = totals.get("columns", [])
     for name, value in (
         ("file", result.name if result.preview else f"{result.name} (file {result.file_id})"),
         ("table", result.raw_table),
@@ -135,6 +139,7 @@ def _print_facts(console: "Console", result: "FileResult") -> None:
         *([("payments withdrawn", f"{changes.withdrawn:,}")] if changes else []),
         ("success, rupees", totals["amount_success"]),
         ("all read, rupees", totals["amount_read"]),
+        *(("columns", told) for told in told_columns),
         ("seconds", f"{result.seconds:.2f}"),
     ):
         facts.add_row(Text(str(name)), Text(str(value)))

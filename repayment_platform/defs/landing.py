@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 from repayment_platform.landing.inbox import land_inbox
+from repayment_platform.landing.reading import Limits
 from repayment_platform.settings import load_settings
 from repayment_platform.sources.registry import SOURCES, Kind, Source
 from repayment_platform.warehouse.urls import DatabaseUrls
@@ -48,10 +49,12 @@ def landed_files(
 ) -> Iterator[dg.MaterializeResult[None]]:
     selected = [s for s in FILE_SOURCES if raw_key(s) in context.selected_asset_keys]
     # All in one go: the oldest file comes first, whichever source it is of.
+    settings = load_settings()
     taken = land_inbox(
         warehouse.psycopg,
-        load_settings().home,
+        settings.home,
         received_by="inbox",
+        limits=Limits.of(settings),
         sources={source.table for source in selected},
     )
     for source in selected:

@@ -1,16 +1,19 @@
 """How a payment file reaches its RAW table: all of it in one transaction, or nothing.
 
-What belongs here: the order of the steps, and COPY into RAW. What does not: understanding
-the file (`sources`), the entry in the processing log (`file_log`), folders (`inbox`).
+What belongs here: the order of the steps, and COPY into RAW. What does not: reading the file,
+which a process of its own does (`reading`), the entry in the processing log (`file_log`), folders
+(`inbox`).
 """
 
+import json
+import logging
 import os
+import stat
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +22,10 @@ from psycopg import Connection, sql
 
 from repayment_platform.landing import file_log
 from repayment_platform.landing.changes import ARRIVED, Changes
-from repayment_platform.landing.quarantine import (
-    examples,
-    move_shared_references,
-    quarantine,
-    reasons,
-)
+from repayment_platform.landing.copy_text import LANDED, REFUSED
+from repayment_platform.landing.quarantine import examples, move_shared_references, reasons
+from repayment_platform.landing.reader import Frame
+from repayment_platform.landing.reading import Limits, reading
 from repayment_platform.landing.results import Arrival, Counts, FileResult, FileStatus
 from repayment_platform.landing.superseding import (
     begin_superseding,
@@ -32,27 +33,18 @@ from repayment_platform.landing.superseding import (
     supersede,
 )
 from repayment_platform.sources.encodings import Fingerprint, fingerprint
-from repayment_platform.sources.file_rows import Batch, FileRows, Refused
-from repayment_platform.sources.formats import Table, open_table
 from repayment_platform.sources.refusals import FileReason, FileRefused
 from repayment_platform.sources.registry import Kind, Source, UnknownSource, source_named
 
 Progress = Callable[[int, int], None]
 """Called after each batch with the bytes read so far and the bytes of the file."""
 
-COPY_BATCHES = 500
-"""Batches of one COPY: refused rows wait that long for their own."""
+REFUSED_BYTES = 8 << 20
+"""Lines for the quarantine that wait for the COPY of rows to end."""
 ANALYZE_FROM = 20_000
 """Rows of a file after which the planner is told: CORE reads them before autovacuum comes by."""
 _ANALYZE = "ANALYZE {} (id, file_id, replaces_id, landed_at, loan_ref, payment_ref, outcome)"
-_COPY = """
-COPY {} (file_id, row_number, cells, loan_ref, payment_ref, payment_date, presentation_date,
-         amount, outcome, reason_code, reason_text, umrn, utr, method)
-FROM STDIN (FORMAT BINARY)
-"""
-_TYPES = ("int8", "int4", "text", "text", "text", "date", "date", "numeric", *["text"] * 6)
-_JSONB_VERSION = "\1"
-"""What precedes the text of a `jsonb` in the binary format."""
+log = logging.getLogger(__name__)
 
 
 def ingest_file(
@@ -65,6 +57,7 @@ def ingest_file(
     withdraw_missing: bool = False,
     preview: bool = False,
     progress: Progress | None = None,
+    limits: Limits | None = None,
 ) -> FileResult:
     """Land a file in the RAW table of its source and enter it in the processing log.
 
@@ -86,7 +79,13 @@ def ingest_file(
             quiet: Progress = lambda *_: None  # noqa: E731
             may_withdraw = withdraw_missing or preview
             landing = _Landing(
-                connection, file, received_by, supersedes, may_withdraw, progress or quiet
+                connection,
+                file,
+                received_by,
+                supersedes,
+                may_withdraw,
+                progress or quiet,
+                limits or Limits(),
             )
             return replace(landing.run(source_id), preview=preview)
 
@@ -101,6 +100,7 @@ class _Landing:
     supersedes: int | None
     withdraw_missing: bool
     progress: Progress
+    limits: Limits
 
     def run(self, source_id: str) -> FileResult:
         started = time.monotonic()
@@ -126,7 +126,7 @@ class _Landing:
             result = replace(
                 result, status=FileStatus.DUPLICATE, duplicate_of=first, rows_duplicate=rows
             )
-        except (FileRefused, OSError, UnicodeError, psycopg.DataError) as error:
+        except (FileRefused, OSError, psycopg.DataError) as error:
             reason = _reason(error)
             file_log.fail(self.connection, file_id, reason, _since(started))
             result = replace(result, status=FileStatus.FAILED, error=reason)
@@ -140,12 +140,8 @@ class _Landing:
         with self.connection.transaction():
             file_log.claim(self.connection, file_id, self.supersedes)
             target = self._target(source, file_id)
-            table = open_table(self.path, seen, source.layouts)
-            rows = FileRows(source, table)
-            batches = iter(rows)
-            while self._store(source, file_id, target, islice(batches, COPY_BATCHES)):
-                self.progress(table.position(), seen.size_bytes)
-            outcomes = Counter(rows.outcomes)
+            told = self._store(source, seen, file_id, target)
+            outcomes = Counter(told["outcomes"])
             outcomes.subtract(move_shared_references(self.connection, source, file_id, target))
             changes = None
             if self.supersedes is not None:
@@ -153,7 +149,7 @@ class _Landing:
             quarantined = reasons(self.connection, file_id)
             if quarantined and not self.withdraw_missing:
                 check_nothing_missing(changes, sum(quarantined.values()))
-            counts = _counts(table, rows, outcomes, sum(quarantined.values()), changes or Changes())
+            counts = _counts(told, outcomes, sum(quarantined.values()), changes or Changes())
             _check_unchanged(self.path, seen)
             file_log.describe(self.connection, file_id, counts, _since(started))
             shown = examples(self.connection, file_id)
@@ -174,36 +170,52 @@ class _Landing:
         return ARRIVED
 
     def _store(
-        self, source: Source, file_id: int, target: sql.Identifier, batches: Iterable[Batch]
-    ) -> bool:
-        """Store batches while they are being read; returns whether there were any."""
-        statement = sql.SQL(_COPY).format(target)
-        refused: list[Refused] = []
-        any_batch = False
-        with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.set_types(_TYPES)
-            for batch in batches:
-                any_batch = True
-                refused += batch.refused
-                for number, cells, payment in batch.landed:
-                    copy.write_row((file_id, number, _JSONB_VERSION + cells, *payment))
-        if refused:
-            quarantine(self.connection, source, file_id, refused)
-        return any_batch
+        self, source: Source, seen: Fingerprint, file_id: int, target: sql.Identifier
+    ) -> dict[str, Any]:
+        """Store rows while they are being read; returns what the reader tells of the file."""
+        statement = sql.SQL(LANDED).format(target)
+        with reading(self.path, source, seen, file_id, self.limits) as frames:
+            while True:
+                with self.connection.cursor() as cursor, cursor.copy(statement) as copy:
+                    refused, told = self._copy(copy, frames, seen.size_bytes)
+                if refused:
+                    with self.connection.cursor() as cursor, cursor.copy(REFUSED) as copy:
+                        copy.write(refused)
+                if told is not None:
+                    return told
+
+    def _copy(
+        self, copy: psycopg.Copy, frames: Iterator[tuple[Frame, bytes]], size: int
+    ) -> tuple[bytes, dict[str, Any] | None]:
+        """Write rows until the end, or until many wait for the quarantine; returns these, and what
+        the reader tells at the end."""
+        refused = bytearray()
+        for kind, content in frames:
+            if kind is Frame.LANDED:
+                copy.write(content)
+            elif kind is Frame.QUARANTINED:
+                refused += content
+            elif kind is Frame.POSITION:
+                self.progress(int(content), size)
+                if len(refused) >= REFUSED_BYTES:
+                    return bytes(refused), None
+            else:
+                return bytes(refused), json.loads(content)
+        raise AssertionError("the last frame is the end")
 
 
 def _counts(
-    table: Table, rows: FileRows, outcomes: Counter[str], quarantined: int, changes: Changes
+    told: dict[str, Any], outcomes: Counter[str], quarantined: int, changes: Changes
 ) -> Counts:
     return Counts(
-        encoding=table.encoding,
-        delimiter=table.delimiter,
-        layout=table.header.layout.name,
+        encoding=told["encoding"],
+        delimiter=told["delimiter"],
+        layout=told["layout"],
         rows_landed=outcomes.total() - changes.unchanged,
         rows_quarantined=quarantined,
         rows_duplicate=changes.unchanged,
         rows_withdrawn=changes.withdrawn,
-        control_totals=rows.totals.as_json(),
+        control_totals=told["control_totals"],
         outcomes=dict(+outcomes),
     )
 
@@ -213,6 +225,8 @@ def _arrive(path: Path, source_id: str, received_by: str) -> Arrival:
     arrival = Arrival(printable_name(path), received_by)
     try:
         arrival = replace(arrival, source=_file_source(source_id))
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise FileRefused(FileReason.UNREADABLE_FILE, "it is not a file")
         return replace(arrival, seen=fingerprint(path))
     except (FileRefused, OSError) as problem:
         return replace(arrival, problem=problem)
@@ -244,8 +258,13 @@ def _check_unchanged(path: Path, seen: Fingerprint) -> None:
 def _reason(error: Exception) -> str:
     if isinstance(error, FileRefused):
         return str(error)
-    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return f"{FileReason.UNREADABLE_FILE}: {why}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{FileReason.UNREADABLE_FILE}: {error.strerror}"
+    log.warning("a file could not be stored", exc_info=error)
+    return (
+        f"{FileReason.UNREADABLE_FILE}: a value in the file cannot be stored; "
+        "the platform's own log says which"
+    )
 
 
 def _since(started: float) -> float:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from repayment_platform.landing.files import ingest_file, printable_name
+from repayment_platform.landing.reading import Limits
 from repayment_platform.landing.results import FileResult, FileStatus
 from repayment_platform.sources.refusals import FileReason
 from repayment_platform.sources.registry import SOURCES, Kind
@@ -75,6 +76,7 @@ def land_inbox(
     *,
     received_by: str,
     sources: Collection[str] | None = None,
+    limits: Limits | None = None,
 ) -> dict[str, Taken]:
     """Land every finished file, of these sources if given, by source; one process at a time does
     it. Whatever keeps a file from landing keeps no other."""
@@ -83,15 +85,20 @@ def land_inbox(
         for waiting in waiting_files(home):
             if sources is None or waiting.source_id in sources:
                 try:
-                    taken[waiting.source_id].results.append(_land(conninfo, waiting, received_by))
+                    result = _land(conninfo, waiting, received_by, limits)
+                    taken[waiting.source_id].results.append(result)
                 except Exception as failure:  # noqa: BLE001 - with whatever it is, the next may land
                     failure.add_note(f"{waiting.source_id}: {printable_name(waiting.path)}")
                     taken[waiting.source_id].failures.append(failure)
     return taken
 
 
-def _land(conninfo: str, waiting: WaitingFile, received_by: str) -> FileResult:
-    result = ingest_file(conninfo, waiting.path, waiting.source_id, received_by=received_by)
+def _land(
+    conninfo: str, waiting: WaitingFile, received_by: str, limits: Limits | None
+) -> FileResult:
+    result = ingest_file(
+        conninfo, waiting.path, waiting.source_id, received_by=received_by, limits=limits
+    )
     if result.reason_code is not FileReason.FILE_CHANGED:  # that one was not finished after all
         done = ".failed" if result.status is FileStatus.FAILED else ".landed"
         _move(waiting.path, waiting.path.parent / done, result.file_id)

@@ -1,7 +1,7 @@
 """CORE_QUARANTINE for files: rows that are not landed, each with its reason and its text.
 
-What belongs here: putting rows there and counting them. What does not: deciding that a row
-is bad, which `sources` does, but for one fault that shows only when all rows of the file are
+What belongs here: counting them. What does not: deciding that a row is bad, which `sources` does,
+and putting it there (`files`), but for one fault that shows only when all rows of the file are
 there: a reference that is not one payment's.
 """
 
@@ -11,17 +11,11 @@ from typing import Any, LiteralString
 from psycopg import Connection, sql
 
 from repayment_platform.landing.results import QuarantinedRow
-from repayment_platform.sources.file_rows import Refused
 from repayment_platform.sources.refusals import RowReason
 from repayment_platform.sources.registry import LENDERS, Source
 
 EXAMPLES = 100
 
-_COPY = """
-COPY "CORE"."CORE_QUARANTINE"
-    (raw_table, file_id, row_number, reason_code, reason, original, cells)
-FROM STDIN
-"""
 _COUNT = """
 SELECT reason_code, count(*) FROM "CORE"."CORE_QUARANTINE" WHERE file_id = %s
 GROUP BY reason_code ORDER BY 2 DESC, 1
@@ -76,16 +70,6 @@ DELETE FROM {rows} r USING shared s WHERE r.payment_ref = s.payment_ref
 RETURNING r.replaces_id
 """
 )
-
-
-def quarantine(
-    connection: Connection[Any], source: Source, file_id: int, rows: Sequence[Refused]
-) -> None:
-    """Store refused rows with their reasons; inside the file's transaction."""
-    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
-        for row in rows:
-            told = (row.row_number, row.code.value, row.reason, row.original, row.cells)
-            copy.write_row((source.table, file_id, *told))
 
 
 def move_shared_references(

@@ -18,12 +18,13 @@ from itertools import islice, product
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from repayment_platform.sources import sheets
 from repayment_platform.sources.ach_debit import NAMES, is_ach_debit, split_lines
 from repayment_platform.sources.encodings import SHEET, Fingerprint, encoding_of
 from repayment_platform.sources.headers import Header, NearMiss, find_header
 from repayment_platform.sources.layouts import ACH_DEBIT, Layout
 from repayment_platform.sources.refusals import FileReason, FileRefused
+from repayment_platform.sources.sheets import open_workbook
+from repayment_platform.sources.xlsx import Row
 
 HEADER_WITHIN = 200
 """Lines among which the header must be; bank exports have up to twenty lines above it."""
@@ -72,7 +73,7 @@ def open_table(path: Path, seen: Fingerprint, layouts: tuple[Layout, ...]) -> Ta
     """
     encoding = encoding_of(seen)
     if encoding == SHEET:
-        return _open_workbook(path, layouts)
+        return _open_workbook(path, seen.head, layouts)
     return _open_text(path, encoding, layouts, seen)
 
 
@@ -143,24 +144,29 @@ def _position(stream: TextIO, size: int) -> int:
     return size if stream.closed else stream.buffer.tell()
 
 
-def _open_workbook(path: Path, layouts: tuple[Layout, ...]) -> Table:
+def _open_workbook(path: Path, head: bytes, layouts: tuple[Layout, ...]) -> Table:
     """Sheets without a header are passed over, and those with nothing below it."""
+    book = open_workbook(path, head)
     misses: list[NearMiss] = []
     above: list[list[str]] = []
     tables: dict[str, Table] = {}
     filled: list[str] = []
-    for name, sheet in sheets.read_workbook(path).items():
-        rows = [[name], *sheet]  # the name may be what a section is known by
-        found = find_header(rows[:HEADER_WITHIN], layouts)
+    for name in book.sheets:
+        # The name may be what a section is known by.
+        top = [(0, [name]), *islice(book.rows(name), HEADER_WITHIN)]
+        rows = [cells for _, cells in top]
+        found = find_header(rows, layouts)
         if isinstance(found, NearMiss):
             misses.append(found)
             above += rows
             continue
-        top, below = rows[: found.row], rows[found.row + 1 :]
-        numbered = enumerate(below, start=found.row + 1)
-        lines = (Line(number, "\t".join(cells), cells) for number, cells in numbered)
-        tables[name] = Table(f"sheet {name!r}", None, found, above + top, lines, lambda: 0)
-        if any(cell.strip() for cells in below for cell in cells):
+        below = (
+            Line(number, "\t".join(cells), cells)
+            for number, cells in _wide(islice(book.rows(name), found.row, None), found)
+        )
+        before = above + rows[: found.row]
+        tables[name] = Table(f"sheet {name!r}", None, found, before, below, lambda: 0)
+        if any(islice(book.rows(name), found.row, found.row + 1)):
             filled.append(name)
     if len(filled) > 1:
         raise FileRefused(
@@ -173,10 +179,22 @@ def _open_workbook(path: Path, layouts: tuple[Layout, ...]) -> Table:
     return tables[filled[0]] if filled else next(iter(tables.values()))
 
 
+def _wide(rows: Iterator[Row], header: Header) -> Iterator[Row]:
+    """A sheet's rows end with their last cell; empty ones up to the header's width follow."""
+    width = len(header.names)
+    for number, cells in rows:
+        yield number, cells + [""] * (width - len(cells))
+
+
 def _no_header(misses: list[NearMiss]) -> FileRefused:
     best = max(misses, key=lambda miss: miss.found, default=NearMiss(0, "it has no sheets"))
-    code = FileReason.MISSING_HEADER_COLUMN if best.found else FileReason.NOT_A_TABLE
-    return FileRefused(code, best.missing)
+    if best.found:
+        return FileRefused(FileReason.MISSING_HEADER_COLUMN, best.missing)
+    return FileRefused(
+        FileReason.NOT_A_TABLE,
+        f"{best.missing}; send the file with the names of its columns above its rows, or choose "
+        "the source that it is of",
+    )
 
 
 def _split(text: str, delimiter: str) -> list[str] | None:

@@ -13,9 +13,13 @@ from repayment_platform.sources.layouts import Column, Layout, canonical, title
 from repayment_platform.sources.refusals import FileReason, FileRefused
 
 Cells = Sequence[str]
-_OF_REASON = re.compile(r"return|bounce|reject|fail|dishono|revers|decline|error")
+_OF_REASON = re.compile(r"return|bounce|reject|fail|dishono|unpaid|revers|decline|error")
 _NOT_OF_REASON = re.compile(
-    r"date|day|time|charge|fee|gst|tax|amount|amt|paid|penal|count|number|no$|file|row|by$|retry"
+    r"date|day|time|charge|fee|gst|tax|amount|amt|(?<!un)paid|penal|count|number|file|retry"
+    r"|no$|rows?$|by$"
+)
+_OF_STATUS = re.compile(
+    r"status$|remark|narration|descri|response$|message|comment|result|outcome|memo"
 )
 _NOT_OF_STATUS = re.compile(
     r"mandate|registration|kyc|loan|account|customer|sms|mail|refund|dispute|file|approval|umrn"
@@ -35,7 +39,8 @@ class Header:
     """Cells of the header's row, with the empty ones at its end."""
     fields: dict[str, tuple[int, ...]]
     """Field of the layout to the indexes of its columns. `reason_else` and `status_else` are
-    further columns that may speak against a success."""
+    further columns that may speak against a success: any reason of the former, and a known word
+    for no success of the latter."""
 
     def several(self) -> list[str]:
         """Of each field that several columns state, which ones, and what is made of them."""
@@ -140,7 +145,7 @@ def _witnesses(
         "status_else": tuple(
             place
             for place, key in others
-            if key.endswith("status") and not _NOT_OF_STATUS.search(key)
+            if _OF_STATUS.search(key) and not _NOT_OF_STATUS.search(key)
         ),
     }
     return {name: places for name, places in found.items() if places}

@@ -146,7 +146,7 @@ NACH_OUTCOMES: dict[str, Outcome] = {
     **_words(
         Outcome.PENDING,
         "bankextended extended extension pending submitted presented initiated inprocess "
-        "inprogress processing queued scheduled awaited awaitingresponse senttobank responseawaited "
+        "inprogress processing queued scheduled awaited senttobank responseawaited "
         "paymentpending paymentinitiated pendingsubmission pdng underprocess",
     ),
     **_words(Outcome.LATE_RETURN, "latereturn latereturned reversed reversal chargeback"),

@@ -1,38 +1,122 @@
-"""Workbooks (XLSX, old XLS) as rows of text.
+"""Workbooks (XLSX, XLSM, old XLS) as rows of text.
 
-What belongs here: turning typed cells back into the text a person sees in them. What does
-not: finding the header among them. A workbook is read whole; Excel ends it at a million rows.
+What belongs here: knowing what kind of workbook a file is, and turning typed cells back into the
+text a person sees in them. What does not: the parts of an XLSX (`xlsx`), finding the header.
 """
 
+from collections.abc import Iterator
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+from zipfile import BadZipFile, ZipFile
 
 from repayment_platform.sources.refusals import FileReason, FileRefused
+from repayment_platform.sources.xlsx import Row, Workbook
+
+MOST_UNPACKED = 4 << 30
+"""Bytes that a workbook may hold when unpacked. Excel's own limits come first for any real one."""
+_OTHERS = {
+    "xl/workbook.bin": "a binary workbook; open it in Excel, save it as XLSX, and send that",
+    "content.xml": "an OpenDocument file; save it as XLSX or CSV, and send that",
+    "word/document.xml": "a Word document; send the table as XLSX or CSV",
+}
+_DAMAGED = (
+    "the workbook is damaged, not complete, or of a kind that cannot be read; open it in Excel, "
+    "save it as XLSX or CSV, and send that"
+)
 
 
-def read_workbook(path: Path) -> dict[str, list[list[str]]]:
-    """Every sheet's rows, by the sheet's name; all rows of a sheet have one length.
+class Sheets(Protocol):
+    """A workbook of any kind."""
+
+    sheets: list[str]
+
+    def rows(self, sheet: str) -> Iterator[Row]: ...
+
+
+def open_workbook(path: Path, head: bytes) -> Sheets:
+    """The workbook in a file that begins with `head`.
 
     Raises:
-        FileRefused: NOT_A_TABLE when it is no workbook, or a damaged or encrypted one.
+        FileRefused: PASSWORD, TOO_LARGE, or NOT_A_TABLE when it is no workbook or a damaged one.
     """
-    import pandas  # half a second, which whoever reads no workbook need not wait
+    if head.startswith(b"PK"):
+        _check_parts(path)
+        return _Told(Workbook, path)
+    return _Told(_OldWorkbook, path)
 
+
+def _check_parts(path: Path) -> None:
+    """Refuse an archive that is no XLSX, or one with a password or more in it than can be."""
     try:
-        frames = pandas.read_excel(
-            path, sheet_name=None, header=None, dtype=object, na_filter=False, engine="calamine"
-        )
-    except OSError:
-        raise
-    except Exception as error:  # calamine raises a class of its own for each kind of damage
+        with ZipFile(path) as archive:
+            parts = archive.infolist()
+    except BadZipFile as error:
+        raise FileRefused(FileReason.NOT_A_TABLE, _DAMAGED) from error
+    names = {part.filename.lower() for part in parts}
+    if any(part.flag_bits & 1 for part in parts):
+        raise FileRefused(FileReason.PASSWORD, "the file has a password; send it without one")
+    if (size := sum(part.file_size for part in parts)) > MOST_UNPACKED:
         raise FileRefused(
-            FileReason.NOT_A_TABLE, f"the workbook cannot be opened: {error}"
-        ) from error
-    return {
-        str(name): [[_text(value) for value in row] for row in frame.itertuples(index=False)]
-        for name, frame in frames.items()
-    }
+            FileReason.TOO_LARGE,
+            f"it unpacks to {size >> 20:,} MB, more than any payment file holds; save the sheet "
+            "with the payments as CSV and send that",
+        )
+    if "xl/workbook.xml" in names:
+        return
+    kind = next(
+        (words for part, words in _OTHERS.items() if part in names),
+        "a ZIP archive; unpack it and send the file that is in it",
+    )
+    raise FileRefused(FileReason.NOT_A_TABLE, f"the file is {kind}")
+
+
+class _Told:
+    """A workbook whose damage is told in words, whatever the library that reads it makes of it."""
+
+    def __init__(self, kind: type[Workbook] | type["_OldWorkbook"], path: Path) -> None:
+        with _in_words():
+            self._book = kind(path)
+        self.sheets = self._book.sheets
+
+    def rows(self, sheet: str) -> Iterator[Row]:
+        with _in_words():
+            yield from self._book.rows(sheet)
+
+
+class _in_words:  # noqa: N801 - used like the functions of contextlib
+    """What a library raises becomes a refusal. One raises no Exception when it panics."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: Any, _: object) -> None:
+        own = (FileRefused, MemoryError, OSError, GeneratorExit, KeyboardInterrupt, SystemExit)
+        if kind is None or issubclass(kind, own):
+            return
+        if "password" in str(error).lower():
+            words = "the file has a password; take it off and send it again"
+            raise FileRefused(FileReason.PASSWORD, words) from error
+        raise FileRefused(FileReason.NOT_A_TABLE, _DAMAGED) from error
+
+
+class _OldWorkbook:
+    """An old XLS, whose sheets have at most 65,536 rows and are read whole."""
+
+    def __init__(self, path: Path) -> None:
+        import pandas  # half a second, which whoever reads no such workbook need not wait
+        from python_calamine import CalamineWorkbook
+
+        CalamineWorkbook.from_path(path).close()  # says of one with a password that it has one
+        self._book = pandas.ExcelFile(path, engine="calamine")
+        self.sheets = [str(name) for name in self._book.sheet_names]
+
+    def rows(self, sheet: str) -> Iterator[Row]:
+        frame = self._book.parse(sheet, header=None, dtype=object, na_filter=False)
+        for number, row in enumerate(frame.itertuples(index=False), start=1):
+            texts = [_text(value) for value in row]
+            if any(map(str.strip, texts)):
+                yield number, texts
 
 
 def _text(value: Any) -> str:

@@ -135,6 +135,16 @@ def test_another_status_that_says_failed_speaks_against_a_success(
     assert (seen.codes, len(seen.landed)) == (["CONTRADICTORY_STATUS"], 3)
 
 
+@pytest.mark.parametrize("name", ["Remarks", "Narration", "Status Description", "Bank Response"])
+@pytest.mark.parametrize("text", ["Balance Insufficient", "Bounced", "ACCOUNT CLOSED / 01"])
+def test_a_remark_that_is_a_known_reason_for_a_return_speaks_against_a_success(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    rows = [[*row(), text], [*row(), "called the borrower twice"], [*row(), "Success"]]
+    seen = read_text(tmp_path, text_of(*rows, header=[*HEADER, name]))
+    assert (seen.codes, len(seen.landed)) == (["CONTRADICTORY_STATUS"], 2)
+
+
 @pytest.mark.parametrize("name", ["Mandate Status", "Bounce Charge Paid", "Return Date", "Branch"])
 def test_columns_of_other_things_speak_against_nothing(tmp_path: Path, name: str) -> None:
     seen = read_text(tmp_path, text_of([*row(), "Cancelled"], header=[*HEADER, name]))

@@ -4,13 +4,23 @@ What belongs here: putting typed cells into a workbook for tests. What does not:
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from string import ascii_uppercase
 from xml.sax.saxutils import escape
 from zipfile import ZipFile
 
-Cell = str | int | float | date | None
+
+@dataclass(frozen=True)
+class Raw:
+    """A cell as it stands in the XML: its attributes, and what is in it."""
+
+    attributes: str
+    inner: str
+
+
+Cell = str | int | float | date | Raw | None
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _DOC = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _PACKAGE = "http://schemas.openxmlformats.org/package/2006/relationships"
@@ -54,6 +64,8 @@ def _cell(value: Cell, row: int, column: int) -> str:
     place = f'r="{letters}{row}"'
     if value is None:
         return f"<c {place}/>"
+    if isinstance(value, Raw):
+        return f"<c {place} {value.attributes}>{value.inner}</c>"
     if isinstance(value, str):
         return f'<c {place} t="inlineStr"><is><t>{escape(value)}</t></is></c>'
     if isinstance(value, date):

@@ -111,6 +111,8 @@ def totals(found: dict[str, Any] | None) -> list[tuple[str, str]]:
                 verdict = "agrees" if said.get("agrees") else "differs"
                 what = money(Decimal(str(said["amount"]))) if said.get("amount") else "a total"
                 lines.append((f"Declared in line {said.get('line')}", f"{what}, {verdict}"))
+        elif name == "columns":
+            lines += [("Columns", told) for told in value]
         elif name.startswith("amount"):
             lines.append((words(name), money(Decimal(str(value)))))
         else:

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from repayment_platform.landing.files import ingest_file
+from repayment_platform.landing.reading import Limits
 from repayment_platform.landing.results import FileResult, FileStatus
 from repayment_platform.sources.registry import SOURCES, Kind
 from repayment_platform.warehouse.audit import record
@@ -60,6 +61,7 @@ class Upload(Screen):
             received_by=visit.user.username,
             supersedes=_corrected(visit),
             preview=True,
+            limits=Limits.of(visit.settings),
         )
         return self.show(
             visit,
@@ -85,6 +87,7 @@ class Upload(Screen):
             received_by=visit.user.username,
             supersedes=_corrected(visit),
             withdraw_missing=bool(visit.text("withdraw_missing")),
+            limits=Limits.of(visit.settings),
         )
         shutil.rmtree(path.parent, ignore_errors=True)
         _audit(visit, source, result)
