@@ -30,10 +30,16 @@ def landed_lines(file_id: int, rows: Iterable[Landed]) -> bytes:
     """The lines of rows that could be read."""
     lines = []
     for number, cells, payment in rows:
-        values = ["" if value is None else str(value) for value in payment]
-        line = "\t".join((f"{file_id}\t{number}\t{cells}", *values))
+        loan, ref, day, presented, amount, outcome, code, reason, umrn, utr, method = payment
+        # One text at once: this is done for every row of every file.
+        line = (
+            f"{file_id}\t{number}\t{cells}\t{loan or ''}\t{ref or ''}\t{day!s}\t{presented or ''!s}"
+            f"\t{amount!s}\t{outcome!s}\t{code or ''}\t{reason or ''}\t{umrn or ''}\t{utr or ''}"
+            f"\t{method or ''}"
+        )
         # Nearly every line is as it must be.
         if "\\" in line or "\n" in line or "\r" in line or line.count("\t") != _TABS:
+            values = ("" if value is None else str(value) for value in payment)
             line = "\t".join(map(_escaped, (str(file_id), str(number), cells, *values)))
         lines.append(line)
     return _encoded(lines)
