@@ -30,7 +30,7 @@ from repayment_platform.sources.formats import open_table
 from repayment_platform.sources.refusals import FileReason, FileRefused
 from repayment_platform.sources.registry import Source
 
-BATCHES = 20
+BATCHES = 10
 """Batches of rows in one frame."""
 OUT_OF_MEMORY = 70
 """Exit code: it took more memory than it may."""

@@ -30,6 +30,8 @@ from repayment_platform.sources.registry import Source
 
 _ROOT = Path(__file__).resolve().parents[2]
 _KINDS = {frame.value for frame in Frame}
+_AHEAD = 1 << 20
+"""Bytes that the reader may be ahead of what is stored."""
 _TOLD_OF_END = 2000
 """Characters of its last words that the log of the platform keeps."""
 log = logging.getLogger(__name__)
@@ -66,6 +68,7 @@ def reading(
             stdout=subprocess.PIPE,
             stderr=errors,
             bufsize=0,
+            pipesize=_AHEAD,
             cwd=_ROOT,
             env={
                 "PATH": os.environ.get("PATH", ""),
