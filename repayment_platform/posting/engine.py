@@ -60,6 +60,8 @@ NOT_POSTED = (State.WAITING, State.FAILED, State.HELD)
 """States of a payment that leave a run's limits to others."""
 SETTLE_ROUNDS = 3
 """How often a run waits out what went into doubt before it leaves the rest to the next."""
+MOST_SETTLE_ROUNDS = 20
+"""The same, with those rounds in which Fineract was away."""
 
 
 class NoCore(Exception):
@@ -190,8 +192,8 @@ class _Run:
         await self._look_up(await self._doubts())
         await self._post_due()
         rounds = 0
-        while rounds < SETTLE_ROUNDS:
-            standstills = self._patience.standstills
+        for _ in range(MOST_SETTLE_ROUNDS):
+            unanswered = self._patience.unanswered
             open_ends = [d for d in await self._doubts() if d.state is State.UNKNOWN]
             if not open_ends or self.switch.is_set:
                 return
@@ -203,7 +205,9 @@ class _Run:
             self._doubted |= {doubt.attempt.payment.source_key for doubt in open_ends}
             await self._look_up(await self._doubts())
             await self._post_due({doubt.attempt.payment.loan for doubt in open_ends})
-            rounds += standstills == self._patience.standstills
+            rounds += unanswered == self._patience.unanswered
+            if rounds == SETTLE_ROUNDS:
+                return
 
     def _ended(self, payment: Payment, result: Result) -> None:
         count(self.summary, payment, result)

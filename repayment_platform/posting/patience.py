@@ -15,11 +15,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import LookupFailed
 from repayment_platform.posting.workers import StopSwitch
+from repayment_platform.sources.dates import KOLKATA
 
 SILENCES = 5
 """So many requests in a row without an answer, and the run stands still."""
@@ -51,8 +52,9 @@ class Patience:
         self._why = ""
         self._haste = min(1.0, seconds / USUAL_PATIENCE_SECONDS)
         self._pause = FIRST_PAUSE_SECONDS
-        self.standstills = 0
-        """How often the run has stood still."""
+        self._answers_questions = False
+        self.unanswered = 0
+        """How many questions were not answered: then Fineract was away."""
 
     @property
     def is_over(self) -> bool:
@@ -72,7 +74,6 @@ class Patience:
             self._since = time.monotonic()
         self._silences += 1
         self._why = why
-        self.standstills += self._silences == SILENCES
 
     @asynccontextmanager
     async def turn(self, client: FineractClient) -> AsyncIterator[None]:
@@ -116,10 +117,15 @@ class Patience:
             if not await self._switch.sleep(pause):
                 return
             answer = await client.get_loan(NO_LOAN)
-            if not (isinstance(answer, LookupFailed) and answer.server_trouble):
+            self._answers_questions = not (
+                isinstance(answer, LookupFailed) and answer.server_trouble
+            )
+            if self._answers_questions:
                 self._has_answered = True
+                self._pause = FIRST_PAUSE_SECONDS
                 return
-            self._why = answer.why
+            self._why = answer.why  # type: ignore[union-attr]
+            self.unanswered += 1
 
     @property
     def seconds(self) -> float:
@@ -127,10 +133,15 @@ class Patience:
         return self._seconds if self._has_answered else min(self._seconds, NEVER_HEARD_SECONDS)
 
     def _began(self) -> str:
-        began = datetime.now().astimezone().timestamp() - (time.monotonic() - self._since)
-        return f"{datetime.fromtimestamp(began).astimezone():%H:%M:%S}"
+        silent = timedelta(seconds=time.monotonic() - self._since)
+        return f"{datetime.now(KOLKATA) - silent:%H:%M:%S}"
 
     def _given_up(self) -> str:
+        if self._answers_questions:
+            return (
+                f"Fineract answers questions, but no repayment for {self.seconds:.0f} s, "
+                f"since {self._began()}; last: {self._why}"
+            )
         if self._has_answered:
             return (
                 f"Fineract has not answered for {self.seconds:.0f} s, since {self._began()}; "

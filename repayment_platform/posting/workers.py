@@ -24,7 +24,7 @@ class StopSwitch:
         self.reason: str | None = None
 
     def stop(self, reason: str) -> None:
-        self.reason = self.reason or reason
+        self.reason = self.reason or reason or "no reason was given"
         self._event.set()
 
     @property

@@ -199,6 +199,17 @@ def test_two_loans_that_fineract_cannot_read_do_not_keep_the_others_waiting(benc
     assert len(posted) == len(keys) - 2
 
 
+def test_a_run_ends_though_fineract_fails_at_some_payments_for_ever(bench: Bench) -> None:
+    keys = payments(bench, 8, 1)
+    failing = [f"LN-{n}" for n in range(6)]
+    bench.faults(*[{"kind": "gateway", "on": "repayment", "loan": loan} for loan in failing])
+
+    bench.post(posting_workers=3, fineract_patience_seconds=6, **PATIENT)
+
+    states = list(bench.states().values())
+    assert states.count("success") == len(keys) - len(failing)
+
+
 def test_a_job_of_fineracts_that_keeps_everybody_out_is_waited_for(bench: Bench) -> None:
     keys = payments(bench, 3)
     bench.faults({"kind": "job_running", "times": 7})
