@@ -22,7 +22,8 @@ LOANS_PER_PAGE = 500
 # A payment is due when it waits or failed in an earlier run and is of the run's path, and its loan
 # has nothing in flight or in doubt, nor an earlier trouble that is still backing off. What was not
 # sent before has no outcome to look for. What failed for a reason that no look-up shows is due once
-# on each day of Kolkata; a person who has it reconciled says so.
+# on each day of Kolkata, and whenever a later payment of its loan would overtake it: after that
+# Fineract may refuse it for ever. A person who has it reconciled says so.
 # IS TRUE: the list is read by loan, of which few make a page, never by state for each of them; and
 # an outcome is found by its key, never among all outcomes of the run.
 _DUE = """
@@ -35,6 +36,10 @@ _DUE = """
                             OR w.state = 'failed' AND %(recon_keys)s::text[] IS NULL
                                AND p.error_code <> ALL (%(shown)s)
                                AND p.processed_at >= date_trunc('day', now(), 'Asia/Kolkata')
+                               AND NOT EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK" later
+                                   WHERE later.loan_external_id = w.loan_external_id
+                                     AND later.state = 'waiting'
+                                     AND later.payment_date >= w.payment_date)
                         ) IS TRUE))
 """
 _LOAN_IS_FREE = """

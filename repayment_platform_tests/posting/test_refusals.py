@@ -239,6 +239,34 @@ def test_what_cannot_be_asked_about_is_not_sent(bench: Bench) -> None:
     assert sent(bench, key) == 1
 
 
+def test_nothing_of_a_loan_overtakes_a_refused_payment_that_cannot_be_asked_about(
+    bench: Bench,
+) -> None:
+    refused = bench.payment("LN-0")
+    bench.post()
+    bench.loans("LN-0", schedule="recalculated")
+    later = bench.payment("LN-0", day=DAY + timedelta(1))
+    bench.faults({"kind": "gateway", "on": "lookup"})
+    bench.post()
+    assert bench.states() == {refused: "failed", later: "waiting"}
+
+    bench.faults()
+    bench.post()
+
+    assert bench.states() == {refused: "success", later: "success"}
+
+
+def test_what_no_look_up_shows_is_tried_before_a_later_payment_of_its_loan(
+    bench: Bench, of_a_gone_client: str
+) -> None:
+    change(bench, "LN-1", clientActive=True, schedule="recalculated")
+    later = bench.payment(day=DAY + timedelta(1))
+
+    bench.post()
+
+    assert bench.states() == {of_a_gone_client: "success", later: "success"}
+
+
 def test_a_run_tells_of_what_stays_refused(bench: Bench) -> None:
     key = bench.payment("LN-0")
     for _ in range(2):
