@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from repayment_platform.fineract.contract import LedgerTransaction, UnknownLoan
-from repayment_platform.posting.instead import may_replace, named, strays
+from repayment_platform.posting.instead import named, standing_for, strays
 
 REPORT_DAYS = 5
 """How far apart the days of two reports of one payment may be, as `report_days` of dbt's macros."""
@@ -54,14 +54,15 @@ def differences(
             yield Difference(posting, "ledger_missing", "is not in the ledger, nor is its loan")
         return
     by_external_id = {t.external_id: t for t in listing}
-    foreign = strays(listing, {*sent, *(posting.external_id for posting in ours)})
+    all_ours = {*sent, *(posting.external_id for posting in ours)}
+    foreign = strays(listing, all_ours)
     for posting in ours:
         amount, day = posting.amount, posting.date
         found = by_external_id.get(posting.external_id)
         if found is None:
             yield Difference(posting, "ledger_missing", "is not in the ledger")
         elif found.reversed:
-            yield from _of_reversed(posting, found, foreign)
+            yield from _of_reversed(posting, standing_for([found], listing, all_ours))
         elif found.amount != amount:
             what = f"is {found.amount:.2f} there, {amount} here"
             yield Difference(posting, "ledger_amount", what)
@@ -74,11 +75,9 @@ def differences(
             yield Difference(posting, "ledger_foreign", what)
 
 
-def _of_reversed(
-    posting: Posting, found: LedgerTransaction, foreign: Sequence[LedgerTransaction]
-) -> Iterator[Difference]:
+def _of_reversed(posting: Posting, instead: Sequence[LedgerTransaction]) -> Iterator[Difference]:
     """What was to be undone and was only changed is there all the same."""
-    if instead := [stray for stray in foreign if may_replace(stray, found)]:
+    if instead:
         what = f"was changed in the ledger to {named(instead, posting.date)}"
         yield Difference(posting, "ledger_reversed", what)
     elif not posting.to_undo:

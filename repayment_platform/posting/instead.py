@@ -23,12 +23,32 @@ SentTo = Callable[[list[str]], Awaitable[Collection[str]]]
 
 def strays(listing: Iterable[LedgerTransaction], ours: Collection[str]) -> Transactions:
     """The live repayments of a list of which none of our external ids is."""
-    live = (t for t in listing if t.is_repayment and not t.reversed)
-    return tuple(t for t in live if t.external_id not in ours)
+    return tuple(t for t in _of_others(listing, ours) if not t.reversed)
 
 
-def may_replace(stray: LedgerTransaction, gone: LedgerTransaction) -> bool:
-    """Whether a live repayment that nobody here posted may be the money of a reversed one."""
+def standing_for(
+    gone: Iterable[LedgerTransaction],
+    listing: Iterable[LedgerTransaction],
+    ours: Collection[str],
+) -> Transactions:
+    """The live repayments that may be the money of reversed ones of ours: in their place, or in the
+    place of another that was, and was reversed in its turn."""
+    others = list(_of_others(listing, ours))
+    chain = list(gone)
+    for each in chain:  # grows
+        chain += [t for t in others if t.reversed and t not in chain and _may_replace(t, each)]
+    live = (t for t in others if not t.reversed)
+    return tuple(t for t in live if any(_may_replace(t, each) for each in chain))
+
+
+def _of_others(
+    listing: Iterable[LedgerTransaction], ours: Collection[str]
+) -> Iterable[LedgerTransaction]:
+    return (t for t in listing if t.is_repayment and t.external_id not in ours)
+
+
+def _may_replace(stray: LedgerTransaction, gone: LedgerTransaction) -> bool:
+    """Whether a repayment that nobody here posted may be the money of a reversed one."""
     entered_then = stray.submitted_on is not None and stray.submitted_on == gone.reversed_on
     return stray.loan_external_id == gone.loan_external_id and (
         stray.date == gone.date or entered_then
@@ -57,7 +77,6 @@ async def told(
         why = listing.why if isinstance(listing, LookupFailed) else listing.text
         return f"it was posted and undone in Fineract; what stands instead could not be read: {why}"
     ours = await sent_to([loan])
-    instead = [t for t in strays(listing, ours) if may_replace(t, gone)]
-    if instead:
+    if instead := standing_for([gone], listing, ours):
         return f"it was posted, and changed in Fineract to {named(instead, gone.date)}"
     return "it was posted and undone in Fineract"

@@ -26,7 +26,7 @@ from repayment_platform.fineract.contract import (
 from repayment_platform.fineract.errors import BEFORE_LAST
 from repayment_platform.posting.exceptions import close_reposted
 from repayment_platform.posting.holds import UNDONE, Decision, NoSuchHold, decide, fold_again
-from repayment_platform.posting.instead import may_replace, named, strays
+from repayment_platform.posting.instead import named, standing_for, strays
 from repayment_platform.posting.ledger import REMEMBERED, fineract_client, refuse_another
 from repayment_platform.posting.ledger_scope import SENT
 from repayment_platform.settings import Settings
@@ -242,13 +242,11 @@ async def _see_it_gone(
         current = _unused(connection, key, taken)
     sent = connection.execute(SENT, {"loans": list(loans)}).fetchall()
     facts = (payment["loan"], payment["amount"], payment["date"])
-    standing = tuple(
-        stray
-        for stray in strays(listing, {current, *(external_id for (external_id,) in sent)})
-        # Somebody may have entered it by hand, or changed it, which undoes and replaces it.
-        if (stray.loan_external_id, stray.amount, stray.date) == facts
-        or any(may_replace(stray, gone) for gone in undone.values())
-    )
+    ours = {current, *(external_id for (external_id,) in sent)}
+    # Somebody may have changed it, which undoes and replaces it, or entered it by hand.
+    changed = standing_for(undone.values(), listing, ours)
+    twins = (t for t in strays(listing, ours) if (t.loan_external_id, t.amount, t.date) == facts)
+    standing = tuple({t.resource_id: t for t in (*changed, *twins)}.values())
     return _There(current, standing, bool(undone))
 
 

@@ -11,7 +11,7 @@ from repayment_platform.fineract.lookups import read_listing
 from repayment_platform.fineract.wire import Answer
 from repayment_platform.posting.exceptions import open_exceptions
 from repayment_platform.posting.holds import Decision, NeedsRepost, decide, open_holds
-from repayment_platform.posting.instead import may_replace, named
+from repayment_platform.posting.instead import named, standing_for
 from repayment_platform.posting.reposting import NotReposted, Reposted
 from repayment_platform_tests.command import Commands
 from repayment_platform_tests.posting.conftest import DAY, Bench
@@ -106,6 +106,18 @@ def test_what_is_changed_twice_is_known_by_what_stands_last(bench: Bench, posted
     number = adjust(bench, "by hand", 80)
 
     assert f"80.00 (transaction {number}), and" in str(refusal(bench, posted))
+
+
+def test_what_is_changed_on_two_days_and_to_another_date_is_found_all_the_same(
+    bench: Bench, posted: str
+) -> None:
+    bench.faults({"kind": "business_date_behind", "days": 3})
+    other = str(DAY - timedelta(2))
+    adjust(bench, posted, 90, externalId="by hand", transactionDate=other)
+    bench.faults()
+    number = adjust(bench, "by hand", 80, transactionDate=other)
+
+    assert f"(transaction {number}), and" in str(refusal(bench, posted))
 
 
 def test_all_that_stands_is_named_and_must_be_said_of(bench: Bench, posted: str) -> None:
@@ -226,5 +238,5 @@ def test_a_recorded_adjustment_is_found_beside_the_repayment_it_changed() -> Non
 
     assert (ours.external_id, ours.reversed, ours.reversed_on) == ("ad1", True, TODAY)
     assert (instead.external_id, instead.submitted_on) == (None, TODAY)
-    assert may_replace(instead, ours)
+    assert standing_for([ours], listing, {"ad1"})[0] == instead
     assert named([instead], ours.date) == "450.00 (transaction 29)"
