@@ -133,6 +133,11 @@ class Settings(BaseSettings):
         host = url.hostname or ""
         if url.scheme not in ("http", "https") or not url.path.endswith(API_PATH):
             raise ValueError(f"FINERACT_BASE_URL must be an http(s) URL ending in {API_PATH}")
+        if url.username is not None or url.password is not None:
+            raise ValueError(
+                "FINERACT_BASE_URL must hold no user name and no password; they are "
+                "FINERACT_USERNAME and FINERACT_PASSWORD"
+            )
         if host not in self.allowed_hosts:
             raise ValueError(
                 f"FINERACT_ALLOWED_HOSTS must name {host}, the host of FINERACT_BASE_URL"

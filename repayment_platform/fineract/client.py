@@ -30,6 +30,7 @@ from repayment_platform.fineract.contract import (
     Reply,
     SystemFault,
     Unknown,
+    UnknownLoan,
     Unreached,
     check_external_id,
     check_idempotency_key,
@@ -39,7 +40,7 @@ from repayment_platform.fineract.lookups import (
     read_loan_lookup,
     read_transaction_lookup,
 )
-from repayment_platform.fineract.replies import read_reply
+from repayment_platform.fineract.replies import NO_SUCH_PATH, is_refused_path, read_reply
 from repayment_platform.fineract.trust import needs_tls
 from repayment_platform.fineract.wire import (
     MAX_LISTING_BYTES,
@@ -154,6 +155,8 @@ class FineractClient:
         answer = await self._ask(self._loan_url(loan_external_id) + path)
         if isinstance(answer, LookupFailed):
             return answer
+        if is_refused_path(answer, loan_external_id):
+            return UnknownLoan(NO_SUCH_PATH)
         return read_transaction_lookup(answer, external_id)
 
     async def get_loan(self, external_id: str) -> LoanLookup:
@@ -161,6 +164,8 @@ class FineractClient:
         answer = await self._ask(self._loan_url(external_id))
         if isinstance(answer, LookupFailed):
             return answer
+        if is_refused_path(answer, external_id):
+            return UnknownLoan(NO_SUCH_PATH)
         return read_loan_lookup(answer, external_id)
 
     async def list_transactions(self, loan_external_id: str) -> Listing:
@@ -172,6 +177,8 @@ class FineractClient:
         answer = await self._ask(url, MAX_LISTING_BYTES)
         if isinstance(answer, LookupFailed):
             return answer
+        if is_refused_path(answer, loan_external_id):
+            return UnknownLoan(NO_SUCH_PATH)
         return read_listing(answer, loan_external_id)
 
     async def about(self) -> Server | LookupFailed:

@@ -27,6 +27,7 @@ from repayment_platform.fineract.contract import (
 from repayment_platform.fineract.errors import FineractError, Meaning, meaning_of, read_error
 from repayment_platform.fineract.wire import Answer
 
+NO_SUCH_PATH = "Fineract's server takes no such loan id in a path"
 REFUSED_IN_PATHS = frozenset("/\\;%")
 """Tomcat and Spring's firewall take these in no path by default, however they are quoted."""
 
@@ -113,14 +114,22 @@ def _read_foreign(answer: Answer, repayment: Repayment) -> Reply:
     code = f"http.{status}"
     if status == 429:
         return Transient(code, "Too many requests", retry_after_seconds(answer))
-    if status in (400, 404) and not REFUSED_IN_PATHS.isdisjoint(repayment.loan_external_id):
-        # One odd loan id must not look like a fault of the system and stop every run.
-        return Refused(code, "Fineract's server takes no such loan id in a path", status)
+    if is_refused_path(answer, repayment.loan_external_id):
+        return Refused(code, NO_SUCH_PATH, status)
     fault = foreign_fault(answer)
     if fault is not None:
         return fault
     kind = answer.content_type or "no content type"
     return Unknown(f"HTTP {status} ({kind}) not written by Fineract", server_trouble=True)
+
+
+def is_refused_path(answer: Answer, loan_external_id: str) -> bool:
+    """Whether the server in front of Fineract refuses the loan's id: then nothing of that loan was
+    ever applied. One odd id must not look like a fault of the system and stop every run."""
+    is_odd = not REFUSED_IN_PATHS.isdisjoint(loan_external_id)
+    return (
+        is_odd and answer.status in (400, 404) and read_error(answer.status, answer.json()) is None
+    )
 
 
 def foreign_fault(answer: Answer) -> SystemFault | None:

@@ -237,3 +237,15 @@ async def test_a_list_with_one_unreadable_entry_is_no_list(
 ) -> None:
     raw.plays(http(200, f'{{"externalId":"LN-1","status":{{"id":300}},"transactions":{rows}}}'))
     assert isinstance(await client.list_transactions("LN-1"), LookupFailed)
+
+
+@pytest.mark.parametrize("loan", ["AM/2024/17", "LN%1", "LN;1"])
+async def test_a_loan_id_that_the_server_takes_in_no_path_is_no_fault_of_the_system(
+    raw: RawServer, client: FineractClient, loan: str
+) -> None:
+    page = http(400, "<html>HTTP Status 400</html>", "text/html")
+    for ask in (client.get_loan, client.list_transactions):
+        raw.plays(page)
+        assert isinstance(await ask(loan), UnknownLoan)
+    raw.plays(page)
+    assert isinstance(await client.find_transaction(loan, "pay-1"), UnknownLoan)
