@@ -14,6 +14,7 @@ from dagster._core.storage.asset_check_execution_record import (
     AssetCheckExecutionRecordStatus,
 )
 
+from repayment_platform.defs.checks import OF_ALL_POSTINGS
 from repayment_platform.defs.posting import COMPLETE, STOPPED_EARLY
 from repayment_platform.defs.run_errors import errors_of
 from repayment_platform.defs.transformation import PIPELINE
@@ -89,9 +90,12 @@ def _made_good(instance: dg.DagsterInstance, failed: dg.RunRecord) -> bool:
 
 
 def failed_checks(instance: dg.DagsterInstance, keys: list[dg.AssetCheckKey]) -> Iterator[Finding]:
-    """Asset checks that failed when they were last done."""
+    """Asset checks that failed when they were last done; of those of one name that look at the
+    whole ledger, whichever was done last."""
     others = [key for key in keys if key.name != COMPLETE]
-    for key, record in _last_done(instance, others).items():
+    done = sorted(_last_done(instance, others).items(), key=lambda each: _when(each[1]))
+    newest = {key.name if key.name == OF_ALL_POSTINGS else key: (key, r) for key, r in done}
+    for key, record in newest.values():
         if record.status is _FAILED:
             subject = f"{key.asset_key.to_user_string()}:{key.name}"
             yield Finding("check_failed", subject, f"run {record.run_id}")

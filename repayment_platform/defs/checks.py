@@ -20,6 +20,9 @@ from repayment_platform.posting.ledger_scope import LedgerScope
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse.urls import DatabaseUrls
 
+OF_ALL_POSTINGS = "ledger_agrees"
+"""The check that compares all postings, whichever asset it belongs to."""
+
 
 class LedgerConfig(dg.Config):
     """Which postings to compare; by default those never compared before and the latest."""
@@ -53,7 +56,7 @@ def _posted_once(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
 def _stands_in_ledger(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=asset,
-        name="ledger_agrees",
+        name=OF_ALL_POSTINGS,
         description="What was posted and never compared before, and the latest postings, stand in "
         "Fineract's ledger once, live and equal, without a twin that we did not post. Differences "
         "become exceptions; every night some of all history is compared again.",

@@ -158,6 +158,8 @@ class SystemFault:
 
     code: str
     text: str
+    is_elsewhere: bool = False
+    """Something else answers at Fineract's address: a page that is not there, a redirect."""
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,8 @@ class LookupFailed:
     """No look-up would work until somebody puts it right."""
     server_trouble: bool = False
     """As in `Unknown`."""
+    is_elsewhere: bool = False
+    """As in `SystemFault`."""
 
 
 Lookup = Found | Absent | Elsewhere | UnknownLoan | LookupFailed

@@ -121,7 +121,8 @@ def failed(answer: Answer) -> LookupFailed:
         return LookupFailed(why, is_system, server_trouble=answer.status >= 500 and not is_system)
     fault = foreign_fault(answer)
     if fault is not None:
-        return LookupFailed(f"{fault.code}: {fault.text}", system_fault=True)
+        why = f"{fault.code}: {fault.text}"
+        return LookupFailed(why, system_fault=True, is_elsewhere=fault.is_elsewhere)
     why = f"HTTP {answer.status} ({answer.content_type or 'no content type'}) not from Fineract"
     return LookupFailed(why, server_trouble=True)
 

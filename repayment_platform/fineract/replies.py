@@ -137,13 +137,14 @@ def foreign_fault(answer: Answer) -> SystemFault | None:
     status = answer.status
     code = f"http.{status}"
     if 300 <= status < 400:
-        return SystemFault(code, "Fineract's address redirects elsewhere; that is never followed")
+        text = "Fineract's address redirects elsewhere; that is never followed"
+        return SystemFault(code, text, is_elsewhere=True)
     if status == 400 and is_servlet_error(answer):
         return SystemFault(code, "Fineract's server refuses the request; is the tenant right?")
     if status == 401:
         return SystemFault(code, "Fineract refuses the user name or the password")
     if status in (404, 405):
-        return SystemFault(code, "Fineract's API is not at this address")
+        return SystemFault(code, "Fineract's API is not at this address", is_elsewhere=True)
     return None
 
 

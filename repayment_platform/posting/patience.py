@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
 from repayment_platform.fineract.client import FineractClient
-from repayment_platform.fineract.contract import LookupFailed
+from repayment_platform.fineract.contract import LookupFailed, SystemFault
 from repayment_platform.posting.workers import StopSwitch
 from repayment_platform.sources.dates import KOLKATA
 
@@ -75,6 +75,12 @@ class Patience:
         self._silences += 1
         self._why = why
 
+    def is_proxys(self, reply: object) -> bool:
+        """Whether something on the way has answered in the place of a Fineract that is away: it is
+        at this address, for it has answered this run before."""
+        is_elsewhere = isinstance(reply, SystemFault | LookupFailed) and reply.is_elsewhere
+        return self._has_answered and is_elsewhere
+
     @asynccontextmanager
     async def turn(self, client: FineractClient) -> AsyncIterator[None]:
         """For one request: begins at once while Fineract answers, else when it is this worker's
@@ -117,14 +123,15 @@ class Patience:
             if not await self._switch.sleep(pause):
                 return
             answer = await client.get_loan(NO_LOAN)
+            failed = isinstance(answer, LookupFailed) and answer
             self._answers_questions = not (
-                isinstance(answer, LookupFailed) and answer.server_trouble
+                failed and (failed.server_trouble or self.is_proxys(failed))
             )
             if self._answers_questions:
                 self._has_answered = True
                 self._pause = FIRST_PAUSE_SECONDS
                 return
-            self._why = answer.why  # type: ignore[union-attr]
+            self._why = failed.why if failed else ""
             self.unanswered += 1
 
     @property

@@ -20,12 +20,14 @@ Answer = TypeVar("Answer")
 
 async def answered(
     client: FineractClient, patience: Patience, ask: Callable[[], Awaitable[Answer]]
-) -> Answer:
+) -> Answer | LookupFailed:
     """What came of asking; a `LookupFailed` where nothing has answered so often."""
     times = TIMES
     while True:
         async with patience.turn(client):
-            answer = await ask()
+            answer: Answer | LookupFailed = await ask()
+            if isinstance(answer, LookupFailed) and patience.is_proxys(answer):
+                answer = LookupFailed(answer.why, server_trouble=True)
             if not (isinstance(answer, LookupFailed) and answer.server_trouble):
                 patience.heard()
                 return answer

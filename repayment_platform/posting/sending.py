@@ -14,6 +14,7 @@ from repayment_platform.fineract.contract import (
     InvalidRequestError,
     LoanLookup,
     Repayment,
+    SystemFault,
     Unknown,
     Unreached,
 )
@@ -121,6 +122,8 @@ class Sending:
             return verdicts.not_sendable(attempt, error)
         sent = time.monotonic()
         reply = await client.post_repayment(repayment, attempt.idempotency_key)
+        if isinstance(reply, SystemFault) and self._patience.is_proxys(reply):
+            reply = Unknown(reply.text, server_trouble=True)
         self._permits.replied(reply, sent)
         if isinstance(reply, Unreached):
             self._patience.silence(reply.text)

@@ -99,20 +99,31 @@ def test_a_run_that_stopped_early_and_failed_in_other_ways_too_tells_only_these(
         assert len(list(failed_runs(instance, ["a_job"]))) == 1
 
 
-def tell(instance: dg.DagsterInstance, asset: str, job: str, why: str | None = None) -> None:
+def tell(
+    instance: dg.DagsterInstance, asset: str, job: str, why: str | None = None, name: str = COMPLETE
+) -> None:
     """A run of some job in which the check of an asset was done."""
 
     @dg.asset(name=asset)
     def made() -> None:
         return None
 
-    @dg.asset_check(asset=made, name=COMPLETE)
+    @dg.asset_check(asset=made, name=name)
     def complete() -> dg.AssetCheckResult:
         return dg.AssetCheckResult(passed=why is None, description=why)
 
     defined = dg.define_asset_job(job.replace(" ", "_"))
     loaded = dg.Definitions(assets=[made], asset_checks=[complete], jobs=[defined])
     loaded.resolve_job_def(defined.name).execute_in_process(instance=instance)
+
+
+def test_a_comparison_with_the_ledger_is_made_good_by_that_of_the_other_asset() -> None:
+    checks = [dg.AssetCheckKey(dg.AssetKey(name), "ledger_agrees") for name in ("one", "other")]
+    with instance_for_test() as instance:
+        tell(instance, "one", "a job", "Fineract failed", "ledger_agrees")
+        assert [found.subject for found in failed_checks(instance, checks)] == ["one:ledger_agrees"]
+        tell(instance, "other", "another", name="ledger_agrees")
+        assert list(failed_checks(instance, checks)) == []
 
 
 def end(instance: dg.DagsterInstance, job: str, status: dg.DagsterRunStatus) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import re
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import Any
@@ -40,11 +40,17 @@ class Way:
         self._under_way: set[asyncio.StreamWriter] = set()
 
     def opened(self) -> None:
-        self._run(self._open())
+        self.closed()
+        self._run(self._open(self._pass_on))
 
     def closed(self) -> None:
         """Close it, and cut what is under way."""
         self._run(self._close())
+
+    def proxied(self) -> None:
+        """Have a proxy answer in Fineract's place, with a page of its own."""
+        self.closed()
+        self._run(self._open(self._refer))
 
     def end(self) -> None:
         self.closed()
@@ -54,8 +60,8 @@ class Way:
     def _run(self, doing: Any) -> None:
         asyncio.run_coroutine_threadsafe(doing, self._loop).result(10)
 
-    async def _open(self) -> None:
-        self._server = await asyncio.start_server(self._pass_on, "127.0.0.1", self.port)
+    async def _open(self, serve: Any) -> None:
+        self._server = await asyncio.start_server(serve, "127.0.0.1", self.port)
 
     async def _close(self) -> None:
         if self._server:
@@ -63,6 +69,14 @@ class Way:
         for writer in self._under_way:
             writer.transport.abort()
         self._under_way.clear()
+
+    async def _refer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        page = b"default backend - 404"
+        head = f"HTTP/1.1 404 Not Found\r\nContent-Length: {len(page)}\r\nConnection: close"
+        writer.write(head.encode() + b"\r\n\r\n" + page)
+        await writer.drain()
+        writer.close()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
@@ -89,13 +103,15 @@ def way(bench: Bench) -> Iterator[Way]:
 
 
 @contextmanager
-def away(bench: Bench, way: Way, lasts: float) -> Iterator[None]:
+def away(
+    bench: Bench, way: Way, lasts: float, leave: Callable[[Way], None] = Way.closed
+) -> Iterator[None]:
     """Fineract is away for a while, once the run has posted some, or until the run has ended."""
     over = threading.Event()
 
     def course() -> None:
         wait_until(lambda: len(bench.ledger()) > 5)
-        way.closed()
+        leave(way)
         over.wait(lasts)
         way.opened()
 
@@ -115,6 +131,14 @@ def test_the_same_run_posts_the_rest_when_fineract_is_back(bench: Bench, way: Wa
 
     assert bench.states() == dict.fromkeys(keys, "success")
     assert summary.total("posted") == len(bench.ledger()) == len(keys)
+
+
+def test_a_proxys_page_in_fineracts_place_is_waited_out(bench: Bench, way: Way) -> None:
+    keys = payments(bench, 20)
+    with away(bench, way, 1.0, leave=Way.proxied):
+        bench.post(sandbox_port=way.port, posting_workers=4, **PATIENT)
+
+    assert bench.states() == dict.fromkeys(keys, "success")
 
 
 def test_a_run_that_waits_in_vain_says_since_when_and_leaves_the_rest_queued(
