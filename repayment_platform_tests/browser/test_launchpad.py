@@ -44,7 +44,7 @@ def test_an_operator_reconciles_in_the_launchpad_a_dry_run_first(
         ["done", "asha"]
     ]
     page.goto(f"{dagster_url}/assets/reconciled_repayments?view=checks")
-    expect(page.get_by_text("Succeeded")).to_have_count(2, timeout=SLOW)
+    expect(page.get_by_text("Succeeded")).to_have_count(3, timeout=SLOW)
 
 
 POSTABLE = """

@@ -1,7 +1,6 @@
 """Files of which money was posted twice, never or wrong: one repayment each, or a person is asked.
 
-`N-TABLE.csv` of a folder lands in step N, and a run of the pipeline follows each step. What fails
-today is marked with what goes wrong; a mark that is no longer true fails.
+`N-TABLE.csv` of a folder lands in step N, and a run of the pipeline follows each step.
 """
 
 from collections import Counter

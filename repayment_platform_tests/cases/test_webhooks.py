@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from repayment_platform_tests.cases.questions import questions
-from repayment_platform_tests.cases.test_money import wrong
 from repayment_platform_tests.transformation.conftest import models, platform
 from repayment_platform_tests.transformation.platform import Platform
 from repayment_platform_tests.transformation.test_observations import sample
@@ -50,7 +49,7 @@ def test_a_payment_in_another_currency_is_asked_about(platform: Platform) -> Non
     assert any("pay_PubH1" in q["payment_ref"] for q in questions(platform.models))
 
 
-@wrong("the cast raises, and with it every run")
+@pytest.mark.xfail(reason="the cast raises, and with it every run", strict=True)
 def test_an_amount_without_end_stops_no_run_and_is_asked_about(platform: Platform) -> None:
     event = sample("cashfree_payment_success")
     event["data"]["payment"]["payment_amount"] = "100." + "0" * 20_000

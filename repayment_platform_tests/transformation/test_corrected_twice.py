@@ -55,7 +55,7 @@ def test_a_reference_that_was_corrected_away_swallows_no_payment_of_its_own(
     platform.run()
     platform.land(loan(1, "B"), supersedes=first.file_id)
     platform.run()
-    platform.land(loan(1, "A", Reason="the debit that A really is"))
+    platform.land(loan(1, "A", Reason="Transaction successful"))
     platform.run()
     assert len(platform.ledger()) == 1
     [hold] = open_holds(platform.models.connection)

@@ -90,12 +90,12 @@ def correct_mapping(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def test_a_replay_posts_what_was_quarantined_and_nothing_twice(
     platform: Platform, correct_mapping: Callable[..., None]
 ) -> None:
-    platform.land(loan(1, "A"), loan(2, "B", Settlement_Date="2025/11/06"))
+    platform.land(loan(1, "A"), loan(2, "B", Settlement_Date="06|11|2025"))
     platform.run()
     assert platform.ledger() == [("DMI-APP-1", "500.00")]
 
     days = registry.SOURCES[NACH].layouts[0].columns["payment_date"]
-    correct_mapping(payment_date=replace(days, date_formats=(*days.date_formats, "%Y/%m/%d")))
+    correct_mapping(payment_date=replace(days, date_formats=(*days.date_formats, "%d|%m|%Y")))
     assert platform.replay().changes.added == 1
     platform.run()
     assert platform.replay().changes.added == 0
