@@ -152,20 +152,16 @@ class FineractClient:
         """
         check_external_id("external id", external_id)
         path = f"/transactions/external-id/{quote(external_id, safe='')}"
-        answer = await self._ask(self._loan_url(loan_external_id) + path)
-        if isinstance(answer, LookupFailed):
+        answer = await self._ask_of_loan(loan_external_id, path)
+        if not isinstance(answer, Answer):
             return answer
-        if is_refused_path(answer, loan_external_id):
-            return UnknownLoan(NO_SUCH_PATH)
         return read_transaction_lookup(answer, external_id)
 
     async def get_loan(self, external_id: str) -> LoanLookup:
         """The loan and its state. Raises `InvalidRequestError` as `find_transaction` does."""
-        answer = await self._ask(self._loan_url(external_id))
-        if isinstance(answer, LookupFailed):
+        answer = await self._ask_of_loan(external_id)
+        if not isinstance(answer, Answer):
             return answer
-        if is_refused_path(answer, external_id):
-            return UnknownLoan(NO_SUCH_PATH)
         return read_loan_lookup(answer, external_id)
 
     async def list_transactions(self, loan_external_id: str) -> Listing:
@@ -173,12 +169,10 @@ class FineractClient:
 
         Read with the loan: Fineract before 1.13 has no list of its own.
         """
-        url = f"{self._loan_url(loan_external_id)}?associations=transactions"
-        answer = await self._ask(url, MAX_LISTING_BYTES)
-        if isinstance(answer, LookupFailed):
+        rest = "?associations=transactions"
+        answer = await self._ask_of_loan(loan_external_id, rest, MAX_LISTING_BYTES)
+        if not isinstance(answer, Answer):
             return answer
-        if is_refused_path(answer, loan_external_id):
-            return UnknownLoan(NO_SUCH_PATH)
         return read_listing(answer, loan_external_id)
 
     async def about(self) -> Server | LookupFailed:
@@ -214,6 +208,15 @@ class FineractClient:
     def _loan_url(self, external_id: str) -> str:
         check_external_id("loan external id", external_id)
         return f"{self._base_url}/loans/external-id/{quote(external_id, safe='')}"
+
+    async def _ask_of_loan(
+        self, loan_external_id: str, rest: str = "", max_bytes: int = MAX_REPLY_BYTES
+    ) -> Answer | UnknownLoan | LookupFailed:
+        """Ask for a loan, or for `rest` of it."""
+        answer = await self._ask(self._loan_url(loan_external_id) + rest, max_bytes)
+        if isinstance(answer, Answer) and is_refused_path(answer, loan_external_id):
+            return UnknownLoan(NO_SUCH_PATH)
+        return answer
 
     async def _ask(
         self,
