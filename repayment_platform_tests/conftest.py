@@ -53,6 +53,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in set(left_out)]
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Number bytes in names of tests: an archive carries its time, and workers must agree."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if not (config.getoption("whole") or names_tests(config)):
         terminalreporter.write_line("Tests of whole installations were left out; see --whole.")
