@@ -12,10 +12,18 @@ from repayment_platform.fineract.trust import trusting
 from repayment_platform.posting.work import Connection
 from repayment_platform.settings import Settings
 
-_REMEMBER = """
-INSERT INTO "CORE"."CORE_LEDGER_IDENTITY" (base_url, tenant) VALUES (%s, %s) ON CONFLICT DO NOTHING
+# A first run at a wrong address finds no connection: nothing ties the database to that address.
+_MAY_HAVE_ARRIVED = """EXISTS (
+    SELECT FROM "CORE"."CORE_POSTING_ATTEMPT"
+    WHERE (outcome = 'not_applied' AND error_code = 'connection') IS NOT TRUE
+)"""
+REMEMBERED = f'SELECT base_url, tenant FROM "CORE"."CORE_LEDGER_IDENTITY" WHERE {_MAY_HAVE_ARRIVED}'
+_REMEMBER = f"""
+INSERT INTO "CORE"."CORE_LEDGER_IDENTITY" (base_url, tenant) VALUES (%s, %s)
+ON CONFLICT (only_row) DO UPDATE
+SET base_url = EXCLUDED.base_url, tenant = EXCLUDED.tenant, first_used = now()
+WHERE NOT {_MAY_HAVE_ARRIVED}
 """
-REMEMBERED = 'SELECT base_url, tenant FROM "CORE"."CORE_LEDGER_IDENTITY"'
 
 
 class WrongLedger(Exception):
@@ -23,7 +31,7 @@ class WrongLedger(Exception):
 
 
 async def check_ledger(connection: Connection, settings: Settings) -> None:
-    """Refuse any ledger but the one this database has posted to.
+    """Refuse any ledger but the one this database has sent a repayment to.
 
     Raises:
         WrongLedger: naming both.

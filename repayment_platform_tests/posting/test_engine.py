@@ -1,6 +1,7 @@
 """What a run does with payments and Fineract's answers, on a real ledger."""
 
 from datetime import date, timedelta
+from socket import socket
 
 import pytest
 
@@ -233,6 +234,19 @@ def test_a_database_that_has_posted_to_one_ledger_refuses_another(bench: Bench) 
         bench.post(fineract_tenant="another")
 
     assert len(bench.ledger()) == 1
+
+
+def test_an_address_where_nobody_answered_binds_the_database_to_nothing(bench: Bench) -> None:
+    bench.loans("LN-1")
+    bench.payment("LN-1")
+    with socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        wrong = f"http://127.0.0.1:{nobody.getsockname()[1]}/fineract-provider/api/v1"
+        bench.post_stopped(fineract_base_url=wrong, fineract_patience_seconds=1)
+
+    assert bench.post().total("posted") == 1
+    with pytest.raises(WrongLedger, match="sandbox"):
+        bench.post(fineract_base_url=wrong)
 
 
 def test_a_transaction_undone_in_fineract_is_held_not_posted_again(bench: Bench) -> None:
