@@ -15,7 +15,7 @@ from dagster._core.storage.asset_check_execution_record import (
 )
 
 from repayment_platform.defs.checks import OF_ALL_POSTINGS
-from repayment_platform.defs.posting import COMPLETE, STOPPED_EARLY
+from repayment_platform.defs.posting import ANSWERED, COMPLETE, STOPPED_EARLY
 from repayment_platform.defs.run_errors import errors_of
 from repayment_platform.defs.transformation import PIPELINE
 from repayment_platform.monitoring.channels import channels
@@ -31,6 +31,9 @@ from repayment_platform.settings import load_settings
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 _FAILED = AssetCheckExecutionRecordStatus.FAILED
+_DONE = {_FAILED, AssetCheckExecutionRecordStatus.SUCCEEDED}
+_RUNS_LOOKED_AT = 48
+"""A day of half-hourly runs, most of which may have had nothing to ask."""
 _DONE_BY_TOO = {"post_repayments": PIPELINE}
 """By job, one that does all that it does and more."""
 ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
@@ -104,13 +107,31 @@ def failed_checks(instance: dg.DagsterInstance, keys: list[dg.AssetCheckKey]) ->
 def posting_stopped(
     instance: dg.DagsterInstance, keys: list[dg.AssetCheckKey]
 ) -> Iterator[Finding]:
-    """Whether the last posting run stopped early, whatever it posted: any that gets through shows
-    that Fineract answers again."""
-    done = _last_done(instance, [key for key in keys if key.name == COMPLETE])
-    for record in sorted(done.values(), key=_when)[-1:]:
-        said = _words(record)
-        if record.status is _FAILED and STOPPED_EARLY in said:
-            yield Finding("circuit_open", "Fineract", f"run {record.run_id}: {said}")
+    """Whether the last posting run stopped early, of those that say something of Fineract: any
+    that it answered and that gets through shows that it answers again."""
+    of_runs = [
+        record
+        for key in keys
+        if key.name == COMPLETE
+        for record in instance.event_log_storage.get_asset_check_execution_history(
+            key, limit=_RUNS_LOOKED_AT, status=_DONE
+        )
+        if _stopped_early(record) or _is_answered(record)
+    ]
+    last = max(of_runs, key=_when, default=None)
+    if last and _stopped_early(last):
+        yield Finding("circuit_open", "Fineract", f"run {last.run_id}: {_words(last)}")
+
+
+def _stopped_early(record: AssetCheckExecutionRecord) -> bool:
+    return record.status is _FAILED and STOPPED_EARLY in _words(record)
+
+
+def _is_answered(record: AssetCheckExecutionRecord) -> bool:
+    """False too for a run that had nothing to ask."""
+    evaluation = _evaluation(record)
+    answered = evaluation.metadata.get(ANSWERED) if evaluation else None
+    return answered is not None and bool(answered.value)
 
 
 def _last_done(
@@ -121,8 +142,7 @@ def _last_done(
     last = {}
     for key, record in storage.get_latest_asset_check_execution_by_key(keys).items():
         if record.status is AssetCheckExecutionRecordStatus.PLANNED:
-            done = {_FAILED, AssetCheckExecutionRecordStatus.SUCCEEDED}
-            ended = storage.get_asset_check_execution_history(key, limit=1, status=done)
+            ended = storage.get_asset_check_execution_history(key, limit=1, status=_DONE)
             if not ended:
                 continue
             record = ended[0]
@@ -135,8 +155,13 @@ def _when(record: AssetCheckExecutionRecord) -> float:
 
 
 def _words(record: AssetCheckExecutionRecord) -> str:
+    evaluation = _evaluation(record)
+    return (evaluation.description if evaluation else None) or ""
+
+
+def _evaluation(record: AssetCheckExecutionRecord) -> dg.AssetCheckEvaluation | None:
     event = record.event.dagster_event if record.event else None
-    return (event.asset_check_evaluation_data.description if event else None) or ""
+    return event.asset_check_evaluation_data if event else None
 
 
 def _jobs(context: dg.SensorEvaluationContext) -> list[str]:

@@ -6,13 +6,19 @@ What belongs here: turning proofs into check results. What does not: the proofs 
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from repayment_platform.defs.posting import COMPLETE, NOT_COMPLETE, posted_repayments
+from repayment_platform.defs.posting import (
+    ANSWERED,
+    COMPLETE,
+    NOT_COMPLETE,
+    posted_repayments,
+)
 from repayment_platform.defs.reconciliation import reconciled_repayments
 from repayment_platform.posting import proof
 from repayment_platform.posting.ledger_proof import ledger_agrees
@@ -87,8 +93,11 @@ def _complete(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     def posting_complete(
         context: dg.AssetCheckExecutionContext,
     ) -> Iterator[dg.AssetCheckResult]:
-        why = _not_complete(context, asset.key)
-        yield dg.AssetCheckResult(passed=not why, description=why)
+        told = _told_of_run(context, asset.key)
+        said = told.get(NOT_COMPLETE)
+        why = str(said.value) if said else None
+        answered = {ANSWERED: told[ANSWERED]} if ANSWERED in told else {}
+        yield dg.AssetCheckResult(passed=not why, description=why, metadata=answered)
         # In a step of its own: the run fails, and the other checks are done all the same.
         if why:
             raise dg.Failure(why, allow_retries=False)
@@ -96,7 +105,9 @@ def _complete(asset: dg.AssetsDefinition) -> dg.AssetChecksDefinition:
     return posting_complete
 
 
-def _not_complete(context: dg.AssetCheckExecutionContext, key: dg.AssetKey) -> str | None:
+def _told_of_run(
+    context: dg.AssetCheckExecutionContext, key: dg.AssetKey
+) -> Mapping[str, dg.MetadataValue[Any]]:
     """What this run's materialization says, or the latest where only the check is run."""
     events = context.instance.all_logs(
         context.run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION
@@ -106,8 +117,7 @@ def _not_complete(context: dg.AssetCheckExecutionContext, key: dg.AssetKey) -> s
     if found is None:
         latest = context.instance.get_latest_materialization_event(key)
         found = latest.asset_materialization if latest else None
-    said = found.metadata.get(NOT_COMPLETE) if found else None
-    return str(said.value) if said else None
+    return found.metadata if found else {}
 
 
 posted_once = _posted_once(posted_repayments)

@@ -37,6 +37,8 @@ COMPLETE = "posting_complete"
 """The check of all that posts: whether the run got through."""
 NOT_COMPLETE = "not_complete"
 """Of a materialization: why not all was posted; that check tells it."""
+ANSWERED = "fineract_answered"
+"""Of a materialization and that check: Fineract answered the run at least once."""
 _LOG = logging.getLogger(__name__)
 _LOG.addHandler(logging.NullHandler())
 
@@ -87,10 +89,15 @@ def posted_repayments(
         summary = stopped.summary
     metadata = run_metadata(summary, run_report(warehouse.psycopg, run_id))
     if summary.stopped:
-        why = f"{STOPPED_EARLY}, the rest stays queued: {summary.stopped}"
+        why = f"{how_it_ended(summary)}, the rest stays queued: {summary.stopped}"
         context.log.error(why)
         metadata[NOT_COMPLETE] = why
     yield dg.MaterializeResult(metadata=metadata)
+
+
+def how_it_ended(summary: Summary) -> str:
+    """Whether Fineract or somebody else broke the run off."""
+    return "posting was told to stop" if summary.was_told_to_stop else STOPPED_EARLY
 
 
 def telling(context: dg.AssetExecutionContext) -> Progress:
@@ -123,6 +130,7 @@ def run_metadata(summary: Summary, report: Sequence[LenderReport]) -> dict[str, 
     return {
         **{name: dg.MetadataValue.int(count) for name, count in total.items()},
         "posted_rupees": dg.MetadataValue.text(rupees(summary.posted_rupees)),
+        ANSWERED: dg.MetadataValue.bool(summary.has_answered),
         "seconds": dg.MetadataValue.float(round(summary.seconds, 3)),
         **_pace_metadata(summary),
         "by_lender": markdown_table(

@@ -16,7 +16,7 @@ from pydantic import Field
 from repayment_platform.defs.posting import (
     NOT_COMPLETE,
     POOL,
-    STOPPED_EARLY,
+    how_it_ended,
     markdown_table,
     observe_dry_run,
     run_metadata,
@@ -187,7 +187,7 @@ def _post(
         raise
     ended = f"request {request}"
     if summary.stopped:
-        ended = f"{STOPPED_EARLY}, {ended} can be started again"
+        ended = f"{how_it_ended(summary)}, {ended} can be started again"
     else:
         summary.stopped = running.not_posted(connection, request, plan)
     failed = summary.stopped is not None

@@ -135,6 +135,8 @@ async def post(
     run.summary.seconds = time.monotonic() - started
     run.summary.pace = pace.standing
     run.summary.stopped = run.switch.reason
+    run.summary.was_told_to_stop = run.switch.is_request
+    run.summary.has_answered = run.has_answered
     if run.switch.reason:
         raise PostingStopped(run.summary)
     return run.summary
@@ -208,6 +210,10 @@ class _Run:
             rounds += unanswered == self._patience.unanswered
             if rounds == SETTLE_ROUNDS:
                 return
+
+    @property
+    def has_answered(self) -> bool:
+        return self._patience.has_answered
 
     def _ended(self, payment: Payment, result: Result) -> None:
         count(self.summary, payment, result)

@@ -17,13 +17,13 @@ _MAY_HAVE_ARRIVED = """EXISTS (
     SELECT FROM "CORE"."CORE_POSTING_ATTEMPT"
     WHERE (outcome = 'not_applied' AND error_code = 'connection') IS NOT TRUE
 )"""
-REMEMBERED = f'SELECT base_url, tenant FROM "CORE"."CORE_LEDGER_IDENTITY" WHERE {_MAY_HAVE_ARRIVED}'
+REMEMBERED = f'SELECT base_url, tenant FROM "CORE"."CORE_LEDGER_IDENTITY" WHERE {_MAY_HAVE_ARRIVED}'  # noqa: S608
 _REMEMBER = f"""
 INSERT INTO "CORE"."CORE_LEDGER_IDENTITY" (base_url, tenant) VALUES (%s, %s)
 ON CONFLICT (only_row) DO UPDATE
 SET base_url = EXCLUDED.base_url, tenant = EXCLUDED.tenant, first_used = now()
 WHERE NOT {_MAY_HAVE_ARRIVED}
-"""
+"""  # noqa: S608
 
 
 class WrongLedger(Exception):

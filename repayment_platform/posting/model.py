@@ -110,6 +110,10 @@ class Summary:
     """How many requests Fineract took at once; None when the run sent none."""
     stopped: str | None = None
     """Why the run ended before its queue was empty; None when it was not cut short."""
+    was_told_to_stop: bool = False
+    """A person or the system ended it, through no fault of Fineract."""
+    has_answered: bool = False
+    """Fineract answered the run at least once."""
 
     def of(self, lender: str) -> LenderCount:
         return self.lenders.setdefault(lender, LenderCount())

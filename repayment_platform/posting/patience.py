@@ -46,7 +46,8 @@ class Patience:
         self._say = say
         self._changed = asyncio.Event()
         self._asker: asyncio.Task[object] | None = None
-        self._has_answered = False
+        self.has_answered = False
+        """Fineract answered this run at least once."""
         self._silences = 0
         self._since = 0.0
         self._why = ""
@@ -63,7 +64,7 @@ class Patience:
 
     def heard(self) -> None:
         """An answer came, whatever it says."""
-        self._has_answered = True
+        self.has_answered = True
         self._silences = 0
         self._pause = FIRST_PAUSE_SECONDS
         self._wake()
@@ -79,7 +80,7 @@ class Patience:
         """Whether something on the way has answered in the place of a Fineract that is away: it is
         at this address, for it has answered this run before."""
         is_elsewhere = isinstance(reply, SystemFault | LookupFailed) and reply.is_elsewhere
-        return self._has_answered and is_elsewhere
+        return self.has_answered and is_elsewhere
 
     @asynccontextmanager
     async def turn(self, client: FineractClient) -> AsyncIterator[None]:
@@ -128,7 +129,7 @@ class Patience:
                 failed and (failed.server_trouble or self.is_proxys(failed))
             )
             if self._answers_questions:
-                self._has_answered = True
+                self.has_answered = True
                 self._pause = FIRST_PAUSE_SECONDS
                 return
             self._why = failed.why if failed else ""
@@ -137,7 +138,7 @@ class Patience:
     @property
     def seconds(self) -> float:
         """How long Fineract is waited for, by what is known of it."""
-        return self._seconds if self._has_answered else min(self._seconds, NEVER_HEARD_SECONDS)
+        return self._seconds if self.has_answered else min(self._seconds, NEVER_HEARD_SECONDS)
 
     def _began(self) -> str:
         silent = timedelta(seconds=time.monotonic() - self._since)
@@ -149,7 +150,7 @@ class Patience:
                 f"Fineract answers questions, but no repayment for {self.seconds:.0f} s, "
                 f"since {self._began()}; last: {self._why}"
             )
-        if self._has_answered:
+        if self.has_answered:
             return (
                 f"Fineract has not answered for {self.seconds:.0f} s, since {self._began()}; "
                 f"last: {self._why}"

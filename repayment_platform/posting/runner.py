@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 from repayment_platform.posting import engine
@@ -54,7 +55,8 @@ def _stopping(switch: StopSwitch) -> Iterator[None]:
 
     def stop(number: int, _frame: FrameType | None) -> None:
         name = signal.Signals(number).name
-        loop.call_soon_threadsafe(switch.stop, f"stopped on request ({name})")
+        reason = f"stopped on request ({name})"
+        loop.call_soon_threadsafe(partial(switch.stop, reason, is_request=True))
 
     former = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -22,9 +22,14 @@ class StopSwitch:
     def __init__(self) -> None:
         self._event = asyncio.Event()
         self.reason: str | None = None
+        self.is_request = False
+        """A person or the system asked for it, through no fault of Fineract."""
 
-    def stop(self, reason: str) -> None:
-        self.reason = self.reason or reason or "no reason was given"
+    def stop(self, reason: str, *, is_request: bool = False) -> None:
+        """The first reason counts."""
+        if self.reason is None:
+            self.reason = reason or "no reason was given"
+            self.is_request = is_request
         self._event.set()
 
     @property

@@ -9,7 +9,7 @@ from dagster._core.test_utils import create_run_for_test, instance_for_test
 
 from repayment_platform.definitions import defs
 from repayment_platform.defs.alerts import failed_checks, failed_runs, incidents, posting_stopped
-from repayment_platform.defs.posting import COMPLETE, STOPPED_EARLY
+from repayment_platform.defs.posting import ANSWERED, COMPLETE, STOPPED_EARLY
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 ALL = dg.AssetCheckKey(dg.AssetKey("money"), "adds_up")
@@ -87,6 +87,9 @@ def test_posting_that_stopped_early_is_a_finding_until_any_posting_gets_through(
         assert list(posting_stopped(instance, checks)) == []
         tell(instance, "posted", "a job", why)
         assert len(list(posting_stopped(instance, checks))) == 1
+        # A run that had nothing to ask shows nothing.
+        tell(instance, "posted", "another", answered=False)
+        assert len(list(posting_stopped(instance, checks))) == 1
         tell(instance, "posted", "another")
         assert list(posting_stopped(instance, checks)) == []
 
@@ -100,8 +103,9 @@ def test_a_run_that_stopped_early_and_failed_in_other_ways_too_tells_only_these(
 
 
 def tell(
-    instance: dg.DagsterInstance, asset: str, job: str, why: str | None = None, name: str = COMPLETE
-) -> None:
+    instance: dg.DagsterInstance, asset: str, job: str, why: str | None = None,
+    name: str = COMPLETE, answered: bool = True,
+) -> None:  # fmt: skip
     """A run of some job in which the check of an asset was done."""
 
     @dg.asset(name=asset)
@@ -110,7 +114,9 @@ def tell(
 
     @dg.asset_check(asset=made, name=name)
     def complete() -> dg.AssetCheckResult:
-        return dg.AssetCheckResult(passed=why is None, description=why)
+        return dg.AssetCheckResult(
+            passed=why is None, description=why, metadata={ANSWERED: answered}
+        )
 
     defined = dg.define_asset_job(job.replace(" ", "_"))
     loaded = dg.Definitions(assets=[made], asset_checks=[complete], jobs=[defined])

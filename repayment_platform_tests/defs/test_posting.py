@@ -1,6 +1,6 @@
 """What an operator sees of a posting run in Dagster."""
 
-from repayment_platform.defs.posting import run_metadata
+from repayment_platform.defs.posting import STOPPED_EARLY, how_it_ended, run_metadata
 from repayment_platform.posting.model import Summary
 from repayment_platform.posting.pace import Standing, Why
 
@@ -25,3 +25,9 @@ def test_a_number_that_never_changed_is_said_to_be_so() -> None:
 def test_of_a_run_that_sent_nothing_there_is_no_pace() -> None:
     assert "under_way" not in metadata(None)
     assert "under_way" not in metadata(Standing(1, 1, None, 1, None, None))
+
+
+def test_a_run_that_was_told_to_stop_does_not_blame_fineract() -> None:
+    assert how_it_ended(Summary("r", stopped="no connection")) == STOPPED_EARLY
+    told = Summary("r", stopped="stopped on request (SIGTERM)", was_told_to_stop=True)
+    assert how_it_ended(told) == "posting was told to stop"

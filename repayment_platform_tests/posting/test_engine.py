@@ -1,12 +1,14 @@
 """What a run does with payments and Fineract's answers, on a real ledger."""
 
+import os
+import signal
 from datetime import date, timedelta
 from socket import socket
 
 import pytest
 
 from repayment_platform.posting.ledger import WrongLedger
-from repayment_platform.posting.model import Selection
+from repayment_platform.posting.model import PostingStopped, Selection
 from repayment_platform.posting.runner import inspect_queue
 from repayment_platform_tests.posting.conftest import AUTOMATED, DAY, Bench
 
@@ -234,6 +236,21 @@ def test_a_database_that_has_posted_to_one_ledger_refuses_another(bench: Bench) 
         bench.post(fineract_tenant="another")
 
     assert len(bench.ledger()) == 1
+
+
+def test_a_run_that_is_told_to_stop_ends_by_itself_and_does_not_blame_fineract(
+    bench: Bench,
+) -> None:
+    keys = a_thousand_payments(bench)
+    with pytest.raises(PostingStopped) as stopped:
+        bench.post(progress=lambda _summary, _doing: os.kill(os.getpid(), signal.SIGTERM))
+
+    summary = stopped.value.summary
+    assert summary.stopped == "stopped on request (SIGTERM)"
+    assert summary.was_told_to_stop
+    assert summary.has_answered
+    assert 0 < summary.total("posted") < len(keys)
+    assert len(bench.ledger()) == summary.total("posted")
 
 
 def test_an_address_where_nobody_answered_binds_the_database_to_nothing(bench: Bench) -> None:
