@@ -220,7 +220,8 @@ class _Run:
         self._progress(self.summary, POSTING)
 
     async def _tell_standstill(self, what: str) -> None:
-        self._progress(self.summary, f"{what}; {await waiting(self._reading):,} wait")
+        left = await waiting(self._reading, self._selection, self._run_id)
+        self._progress(self.summary, f"{what}; {left:,} wait")
 
     async def _doubts(self) -> list[Doubt]:
         # Only the intent's time is known to everybody; the request left within its time-out.

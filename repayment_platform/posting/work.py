@@ -26,10 +26,13 @@ LOANS_PER_PAGE = 500
 # Fineract may refuse it for ever. A person who has it reconciled says so.
 # IS TRUE: the list is read by loan, of which few make a page, never by state for each of them; and
 # an outcome is found by its key, never among all outcomes of the run.
-_DUE = """
+_OF_PATH = """
+    CASE WHEN %(recon_keys)s::text[] IS NULL THEN w.recon_source IS NULL
+         ELSE w.recon_source IS NOT NULL AND w.source_key = ANY (%(recon_keys)s) END
+"""
+_DUE = f"""
     (w.state IN ('waiting', 'failed') AND w.source_lender = ANY (%(lenders)s)) IS TRUE
-    AND CASE WHEN %(recon_keys)s::text[] IS NULL THEN w.recon_source IS NULL
-             ELSE w.recon_source IS NOT NULL AND w.source_key = ANY (%(recon_keys)s) END
+    AND {_OF_PATH}
     AND (w.tries = 0
          OR NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
                         WHERE p.source_key = w.source_key AND (p.run_id = %(run_id)s
@@ -41,7 +44,7 @@ _DUE = """
                                      AND later.state = 'waiting'
                                      AND later.payment_date >= w.payment_date)
                         ) IS TRUE))
-"""
+"""  # noqa: S608 (a part is a constant of this module)
 _LOAN_IS_FREE = """
     (%(loans)s::text[] IS NULL OR w.loan_external_id = ANY (%(loans)s))
     AND NOT EXISTS (SELECT FROM "CORE"."CORE_POSTING_ATTEMPT" a
@@ -95,7 +98,10 @@ GROUP BY 1, 2, 3, 4, 7 ORDER BY 1, 2, 3, 4
 """  # noqa: S608
 
 
-_WAITING = """SELECT count(*) FROM "CORE"."CORE_OPEN_WORK" WHERE state = 'waiting'"""
+_WAITING = f"""
+SELECT count(*) FROM "CORE"."CORE_OPEN_WORK" w
+WHERE (state = 'waiting' AND w.source_lender = ANY (%(lenders)s)) IS TRUE AND {_OF_PATH}
+"""  # noqa: S608
 # Planning what is due takes ten times as long as this.
 _ANYTHING_OPEN = 'SELECT FROM "CORE"."CORE_OPEN_WORK" LIMIT 1'
 
@@ -125,9 +131,9 @@ async def queue(connection: Connection, selection: Selection, run_id: str) -> li
         return await cursor.fetchall()
 
 
-async def waiting(connection: Connection) -> int:
-    """How many payments wait to be posted."""
-    cursor = await connection.execute(_WAITING)
+async def waiting(connection: Connection, selection: Selection, run_id: str) -> int:
+    """How many payments wait to be posted by a run."""
+    cursor = await connection.execute(_WAITING, _parameters(selection, run_id))
     (count,) = await cursor.fetchone() or (0,)
     return int(count)
 
