@@ -30,10 +30,10 @@ import psycopg
 
 from bench.posting import DAY, PAYMENTS
 from bench.support import machine, sandbox, scratch_database, scratch_home, show
+from repayment_platform.ledger.workers import StopSwitch
 from repayment_platform.posting import engine
 from repayment_platform.posting.model import PostingStopped, Selection
 from repayment_platform.posting.pace import Pace
-from repayment_platform.posting.workers import StopSwitch
 from repayment_platform.settings import Settings
 
 LOANS = 2000

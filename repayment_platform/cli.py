@@ -16,10 +16,10 @@ from repayment_platform.commands.backup import backup, restore
 from repayment_platform.commands.dbt import CONTEXT, dbt
 from repayment_platform.commands.demo import demo
 from repayment_platform.commands.doctor import doctor
-from repayment_platform.commands.exceptions import close_exception, exceptions
+from repayment_platform.commands.exceptions import close_exception, decide, exceptions
 from repayment_platform.commands.faults import faults
 from repayment_platform.commands.guards import guard
-from repayment_platform.commands.holds import decide_hold, hold_payment, holds
+from repayment_platform.commands.holds import hold_payment, holds
 from repayment_platform.commands.ingest import ingest
 from repayment_platform.commands.leaving import leave
 from repayment_platform.commands.metrics import metrics
@@ -50,10 +50,10 @@ GROUPS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Repayments out": (pipeline, reconcile, send_again, repost, rejected),
     "What waits for a person": (
         status,
+        exceptions,
+        decide,
         holds,
         hold_payment,
-        decide_hold,
-        exceptions,
         close_exception,
         guard,
     ),
@@ -61,7 +61,7 @@ GROUPS: dict[str, tuple[Callable[..., Any], ...]] = {
     "Parts of `up`, alone": (webhooks, operations, metrics),
     "Trying things out": (sample_data, faults, worlds),
 }
-NAMES: dict[Callable[..., Any], str] = {decide_hold: "decide", hold_payment: "hold"}
+NAMES: dict[Callable[..., Any], str] = {hold_payment: "hold"}
 """Of commands that are not called as their function is."""
 
 for group, commands in GROUPS.items():

@@ -1,6 +1,6 @@
-"""`./run holds`, `./run hold` and `./run decide`: payments that wait for a person.
+"""`./run holds` and `./run hold`: payments that wait for a person.
 
-What belongs here: the commands. What does not: holds themselves (`posting.holds`).
+What belongs here: the commands. What does not: holds themselves (`exceptions.decisions`).
 """
 
 import getpass
@@ -9,15 +9,9 @@ from typing import Annotated
 import psycopg
 import typer
 
-from repayment_platform.posting.holds import (
+from repayment_platform.exceptions.decisions import (
     SEEN_DIGITS,
-    Decision,
-    HoldChanged,
-    NeedsRepost,
-    NoSuchHold,
     NotHeld,
-    RuledOut,
-    decide,
     hold,
     open_holds,
 )
@@ -69,30 +63,3 @@ def hold_payment(
             except NotHeld as error:
                 raise SystemExit(f"hold: {error}") from None
     typer.echo(f"{key}: held, see `./run holds`")
-
-
-def decide_hold(
-    hold: Annotated[str, typer.Argument(help="As `./run holds` names it, such as 17-a3f2.")],
-    decision: Annotated[Decision, typer.Argument(help="What it is.")],
-    why: Annotated[str, typer.Option(help="The reason, for the audit log.")],
-    by: Annotated[str, typer.Option(help="Who decides.")] = getpass.getuser(),
-) -> None:
-    """Decide a hold: `release` posts it, the others see to it that it never is posted.
-
-    Takes effect with the next run of the pipeline. A release is good for the loan, amount and
-    date that `./run holds` showed; should they change, it is held again. One that was undone in
-    Fineract is released by `repost`.
-    """
-    number, _, seen = hold.partition("-")
-    if not number.isdecimal() or len(seen) < SEEN_DIGITS:
-        raise typer.BadParameter("name it as `./run holds` does, such as 17-a3f2")
-    with warehouse(load_settings()) as urls:
-        migrate(urls)
-        with psycopg.connect(urls.psycopg) as connection:
-            try:
-                key = decide(connection, int(number), decision, by, why, seen)
-            except HoldChanged as error:
-                raise SystemExit(f"decide: {error}: look at it again with ./run holds") from None
-            except (NoSuchHold, NeedsRepost, RuledOut) as error:
-                raise SystemExit(f"decide: {error}") from None
-    typer.echo(f"{key}: {decision}")

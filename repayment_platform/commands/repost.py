@@ -1,7 +1,7 @@
 """`./run repost` and `./run rejected`: post again, on purpose, what does not stand in Fineract.
 
-What belongs here: the commands. What does not: when that is allowed (`posting.reposting`,
-`posting.rejection`).
+What belongs here: the commands. What does not: when that is allowed (`exceptions.reposting`,
+`exceptions.rejection`).
 """
 
 import asyncio
@@ -43,9 +43,9 @@ def repost(
     cannot be asked about, stays as it is; so does one in the place of which another repayment
     stands, until --other-money says that it is not this payment's. Exits with 1 if any does.
     """
-    from repayment_platform.posting.ledger import WrongLedger
-    from repayment_platform.posting.reposting import NotReposted, missing_keys
-    from repayment_platform.posting.reposting import repost as put_back
+    from repayment_platform.exceptions.reposting import NotReposted, missing_keys
+    from repayment_platform.exceptions.reposting import repost as put_back
+    from repayment_platform.ledger.identity import WrongLedger
 
     with _fineract() as (settings, connection):
         keys = [*(source_keys or []), *(missing_keys(connection) if missing else [])]
@@ -74,8 +74,8 @@ def rejected(
     Fineract tells nobody of a rejection. Each is looked up first; one that Fineract has, or cannot
     be asked about, stays as it is. Exits with 1 if any does.
     """
-    from repayment_platform.posting.ledger import WrongLedger
-    from repayment_platform.posting.rejection import rejected as let_wait
+    from repayment_platform.exceptions.rejection import rejected as let_wait
+    from repayment_platform.ledger.identity import WrongLedger
 
     with _fineract() as (settings, connection):
         try:

@@ -2,7 +2,7 @@
 where a run did not get through.
 
 What belongs here: turning proofs into check results. What does not: the proofs (`posting.proof`,
-`posting.ledger_proof`), tests of single models (dbt).
+`exceptions.ledger_proof`), tests of single models (dbt).
 """
 
 import asyncio
@@ -20,9 +20,10 @@ from repayment_platform.defs.posting import (
     posted_repayments,
 )
 from repayment_platform.defs.reconciliation import reconciled_repayments
+from repayment_platform.exceptions.ledger_proof import ledger_agrees
+from repayment_platform.ledger.findings import Proof
+from repayment_platform.ledger.scope import LedgerScope
 from repayment_platform.posting import proof
-from repayment_platform.posting.ledger_proof import ledger_agrees
-from repayment_platform.posting.ledger_scope import LedgerScope
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse.urls import DatabaseUrls
 
@@ -139,7 +140,7 @@ def nothing_unaccounted(
     return _result(proof.nothing_new_unaccounted(warehouse.psycopg))
 
 
-def _result(proven: proof.Proof) -> dg.AssetCheckResult:
+def _result(proven: Proof) -> dg.AssetCheckResult:
     shown = proven.findings[: proof.FINDINGS_SHOWN]
     return dg.AssetCheckResult(
         passed=proven.holds,

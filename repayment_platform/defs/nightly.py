@@ -1,7 +1,7 @@
 """What is too dear for every half hour: the data tests and proofs that read all of history.
 
 What belongs here: the nightly job. What does not: the tests (`dbt_project`), the proofs
-(`posting.proof`, `posting.ledger_proof`).
+(`posting.proof`, `exceptions.ledger_proof`).
 """
 
 import asyncio
@@ -9,9 +9,10 @@ import asyncio
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
-from repayment_platform.posting.ledger_proof import ledger_agrees
-from repayment_platform.posting.ledger_scope import LedgerScope
-from repayment_platform.posting.proof import FINDINGS_SHOWN, Proof, nothing_unaccounted
+from repayment_platform.exceptions.ledger_proof import ledger_agrees
+from repayment_platform.ledger.findings import Proof
+from repayment_platform.ledger.scope import LedgerScope
+from repayment_platform.posting.proof import FINDINGS_SHOWN, nothing_unaccounted
 from repayment_platform.settings import Settings, load_settings
 from repayment_platform.warehouse import dbt
 from repayment_platform.warehouse.urls import DatabaseUrls

@@ -27,6 +27,8 @@ LOAN_STATE = "error.msg.loan.must.be.active.fully.paid.or.overpaid"
 BEFORE_DISBURSEMENT = "error.msg.loan.transaction.cannot.be.before.disbursement.date"
 BEFORE_LAST = "error.msg.loan.repayment.or.waiver.cannot.be.made.before.last.transaction.date"
 FUTURE_DATE = "error.msg.loan.transaction.cannot.be.a.future.date"
+NOT_ACTIVE = "error.msg.*.not.active.exception"
+"""The client or group."""
 
 
 class Meaning(IntEnum):
@@ -96,7 +98,7 @@ RULES: tuple[Rule, ...] = (
     Rule(403, BEFORE_DISBURSEMENT, Meaning.ROW),
     Rule(403, BEFORE_LAST, Meaning.ROW),
     Rule(403, "error.msg.loan.application.repayment.date.on.*", Meaning.ROW),
-    Rule(403, "error.msg.*.not.active.exception", Meaning.ROW),  # client or group
+    Rule(403, NOT_ACTIVE, Meaning.ROW),
     # Families: a refusal of one of these kinds whose precise code is not listed above.
     Rule(400, "validation.msg.validation.errors.exist", Meaning.UNLISTED),
     Rule(403, "validation.msg.domain.rule.violation", Meaning.UNLISTED),

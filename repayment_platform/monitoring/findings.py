@@ -68,9 +68,9 @@ WHERE gaps >= %(fewest)s
 ORDER BY 1
 """
 _DIFFERENCES = """
-SELECT count(*), max(id),
-       (array_agg(coalesce(source_key, '') || ' ' || (detail ->> 'what') ORDER BY id DESC))[1]
-FROM "CORE"."CORE_EXCEPTION" WHERE closed_at IS NULL AND starts_with(kind, 'ledger_')
+SELECT count(*), (extract(epoch FROM max(raised_at)) * 1000000)::bigint,
+       (array_agg(coalesce(source_key, '') || ' ' || words ORDER BY raised_at DESC))[1]
+FROM "CORE"."CORE_EXCEPTION" WHERE closed_at IS NULL AND NOT holds AND starts_with(kind, 'ledger_')
 HAVING count(*) > 0
 """
 

@@ -17,8 +17,8 @@ from repayment_platform.fineract.about import Server, User
 from repayment_platform.fineract.client import FineractClient, today_in_india
 from repayment_platform.fineract.contract import LookupFailed
 from repayment_platform.fineract.trust import needs_tls
+from repayment_platform.ledger.identity import fineract_client
 from repayment_platform.monitoring.check import Check, skew
-from repayment_platform.posting.ledger import fineract_client
 from repayment_platform.posting.model import State
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse.urls import DatabaseUrls

@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import InvalidRequestError, LoanLookup, LookupFailed
+from repayment_platform.ledger.workers import StopSwitch
 from repayment_platform.posting.model import Failure, Payment, State, Summary
 from repayment_platform.posting.refusals import SHOWN, stands
-from repayment_platform.posting.workers import StopSwitch
 
 LookUp = Callable[[FineractClient, str], Awaitable[LoanLookup]]
 

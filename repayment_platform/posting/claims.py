@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from repayment_platform.exceptions.comparison import kept_back
 from repayment_platform.posting.model import Payment, Selection
 from repayment_platform.posting.work import Connection
 
@@ -18,7 +19,7 @@ from repayment_platform.posting.work import Connection
 # what is under way or posted decide between overlapping runs, whatever has changed since this
 # statement began; loans are taken in order, so that two runs wait for each other and not in a
 # circle.
-_CLAIM = """
+_CLAIM = f"""
 WITH asked AS (
     SELECT * FROM unnest(%(keys)s::text[], %(loans)s::text[], %(dates)s::date[],
                          %(amounts)s::numeric[], %(workers)s::int[], %(idempotency_keys)s::text[])
@@ -38,11 +39,7 @@ WITH asked AS (
       AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
                       WHERE p.status = 'success' AND p.payment_ref = w.payment_ref
                         AND "CORE".is_issued(p.payment_ref))
-      AND NOT EXISTS (SELECT FROM "CORE"."CORE_HOLD" h
-                      WHERE h.source_key = w.source_key AND h.decision IS DISTINCT FROM 'release')
-      AND NOT EXISTS (SELECT FROM "CORE"."CORE_LENDER_SETTING" s
-                      WHERE s.source_lender = w.source_lender
-                        AND (s.paused OR w.payment_date < s.post_from))
+      AND NOT EXISTS ({kept_back("w")})
       AND (%(recon_request)s::bigint IS NULL OR EXISTS (
           SELECT FROM "CORE"."CORE_RECON_REQUEST" q
           JOIN "CORE"."CORE_RECON_REQUEST_ITEM" i ON i.request_id = q.id
@@ -65,7 +62,7 @@ WITH asked AS (
     FROM intended i WHERE w.source_key = i.source_key
 )
 SELECT source_key, id, external_id, idempotency_key FROM intended
-"""
+"""  # noqa: S608 (the part is a constant)
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ from functools import partial
 from psycopg import AsyncConnection, OperationalError, errors
 
 from repayment_platform.fineract.client import FineractClient
+from repayment_platform.ledger.identity import check_ledger, remember_ledger
+from repayment_platform.ledger.scope import sent_to
+from repayment_platform.ledger.workers import StopSwitch, Workers
 from repayment_platform.posting.allowance import Allowance
 from repayment_platform.posting.asking import AskFirst
 from repayment_platform.posting.claims import Claims
-from repayment_platform.posting.feed import refresh
-from repayment_platform.posting.ledger import check_ledger, remember_ledger
-from repayment_platform.posting.ledger_scope import sent_to
+from repayment_platform.posting.feed import judge, refresh
 from repayment_platform.posting.liveness import keep_plans, live_run, take_over_dead_runs
 from repayment_platform.posting.model import (
     Payment,
@@ -48,7 +49,6 @@ from repayment_platform.posting.work import (
     queue,
     waiting,
 )
-from repayment_platform.posting.workers import StopSwitch, Workers
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse.group_commit import GroupCommit
 
@@ -130,6 +130,8 @@ async def post(
             )
             await take_over_dead_runs(locked, run_id)
             await run.settle_and_post()
+        async with reading.transaction():
+            await judge(reading)
         for lender, deferred in (await allowance.defer_refused(reading)).items():
             run.summary.of(lender).deferred += deferred
     run.summary.seconds = time.monotonic() - started

@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import LookupFailed, SystemFault
-from repayment_platform.posting.workers import StopSwitch
+from repayment_platform.ledger.workers import StopSwitch
 from repayment_platform.sources.dates import KOLKATA
 
 SILENCES = 5

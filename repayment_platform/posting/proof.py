@@ -5,23 +5,11 @@ What does not: preventing (indexes, `claims`), asking the ledger (`ledger_proof`
 checks (`defs`).
 """
 
-from dataclasses import dataclass, field
-
 import psycopg
 
+from repayment_platform.ledger.findings import Proof
+
 FINDINGS_SHOWN = 50
-
-
-@dataclass
-class Proof:
-    """What was looked at and what was found wrong; no findings means proven."""
-
-    checked: int = 0
-    findings: list[str] = field(default_factory=list)
-
-    @property
-    def holds(self) -> bool:
-        return not self.findings
 
 
 _TWICE = {

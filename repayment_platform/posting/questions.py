@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import Found, InvalidRequestError, LookupFailed
-from repayment_platform.posting import instead, verdicts
+from repayment_platform.ledger import instead
+from repayment_platform.posting import verdicts
 from repayment_platform.posting.patience import Patience
 from repayment_platform.posting.settlement import Doubt
 

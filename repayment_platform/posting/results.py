@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from repayment_platform.posting.exceptions import RAISE_AFTER_POSTING, RAISE_CONFLICT
 from repayment_platform.posting.model import State
 from repayment_platform.posting.work import Connection
 
@@ -40,8 +39,9 @@ class Result:
     hold_code: str | None = None
 
 
-# The fence: only the run that the attempt belongs to may settle it, and only once.
-_SETTLE = f"""
+# The fence: only the run that the attempt belongs to may settle it, and only once. What asks for a
+# person is not judged here but by the next comparison, and most payments are as they were.
+_SETTLE = """
 WITH result AS (
     SELECT * FROM unnest(
         %(attempt_ids)s::bigint[], %(outcomes)s::text[], %(states)s::text[], %(reasons)s::text[],
@@ -87,21 +87,25 @@ WITH result AS (
     SET state = s.state, reason = s.reason, tries = w.tries + 1, updated_at = now(),
         not_before = clock_timestamp() + make_interval(secs => s.back_off)
     FROM settled s WHERE w.source_key = s.source_key AND s.outcome IS DISTINCT FROM 'success'
-), held AS (
-    INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
-    SELECT source_key, hold_code, reason,
-           jsonb_build_object('loan', loan_external_id, 'amount', amount, 'date', payment_date)
-    FROM settled WHERE hold_code IS NOT NULL
+), to_judge AS (
+    INSERT INTO "CORE"."CORE_TO_JUDGE" (source_key)
+    SELECT s.source_key FROM settled s
+    LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
+    WHERE s.outcome IN ('held', 'failed') OR s.state = 'awaiting_approval'
+       OR s.outcome = 'success'
+          AND (t.source_key IS NULL OR NOT t.is_success OR t.conflict IS NOT NULL
+               OR NOT "CORE".is_as_posted(
+                   s.loan_external_id, s.amount, s.payment_date,
+                   t.loan_external_id, t.amount, t.payment_date, t.earliest_day, t.payment_ref)
+               OR EXISTS (SELECT FROM "CORE"."CORE_EXCEPTION" e
+                          WHERE e.source_key = s.source_key AND e.closed_at IS NULL)
+               OR EXISTS (SELECT FROM "CORE"."CORE_EXCEPTION" e
+                          WHERE e.facts ->> 'other_key' = s.source_key
+                            AND e.decision = 'same_payment'))
     ON CONFLICT DO NOTHING
-), posted AS (
-    SELECT source_key, source_lender, loan_external_id, payment_date, amount, external_id,
-           resource_id AS fineract_transaction_id, source_key AS told_by, NULL::text AS why
-    FROM settled WHERE outcome = 'success'
-), excepted AS ({RAISE_AFTER_POSTING}
-), contradicted AS ({RAISE_CONFLICT}
 )
 SELECT id FROM settled
-"""  # noqa: S608 (the parts are constants)
+"""
 
 
 class Results:

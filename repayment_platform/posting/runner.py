@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from functools import partial
 from types import FrameType
 
+from repayment_platform.ledger.workers import StopSwitch
 from repayment_platform.posting import engine
 from repayment_platform.posting.model import QueueLine, Selection, Summary
-from repayment_platform.posting.workers import StopSwitch
 from repayment_platform.settings import Settings
 
 

@@ -18,9 +18,10 @@ from repayment_platform.fineract.contract import (
     Unknown,
     Unreached,
 )
+from repayment_platform.ledger.instead import SentTo
+from repayment_platform.ledger.workers import StopSwitch
 from repayment_platform.posting import verdicts
 from repayment_platform.posting.claims import Attempt
-from repayment_platform.posting.instead import SentTo
 from repayment_platform.posting.model import Payment
 from repayment_platform.posting.patience import Patience
 from repayment_platform.posting.permits import Permits
@@ -28,7 +29,6 @@ from repayment_platform.posting.questions import answered, settled
 from repayment_platform.posting.results import Result
 from repayment_platform.posting.settlement import Doubt
 from repayment_platform.posting.verdicts import Then, Verdict
-from repayment_platform.posting.workers import StopSwitch
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse.group_commit import GroupCommit
 

@@ -8,9 +8,11 @@ import random
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from repayment_platform.exceptions.kinds import (
+    UNDONE,
+)
 from repayment_platform.fineract import contract as fineract
 from repayment_platform.posting.claims import Attempt
-from repayment_platform.posting.holds import UNDONE
 from repayment_platform.posting.model import State
 from repayment_platform.posting.results import Result, Settled
 

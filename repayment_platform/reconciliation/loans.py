@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg import Connection, sql
 
-from repayment_platform.posting.holds import fold_again
+from repayment_platform.exceptions.decisions import fold_again
 from repayment_platform.sources.registry import LENDERS
 from repayment_platform.warehouse import audit
 

@@ -12,6 +12,7 @@ from typing import Any
 from psycopg import Connection, errors
 from psycopg.rows import namedtuple_row
 
+from repayment_platform.exceptions.comparison import kept_back
 from repayment_platform.reconciliation.selection import MatchStatus, Selection
 
 
@@ -59,10 +60,7 @@ CASE
     WHEN NOT t.is_success
         THEN 'no repayment: ' || coalesce(t.not_repayment_reason, 'not successful')
     WHEN t.loan_external_id IS NULL THEN 'loan unknown'
-    WHEN h.why IS NOT NULL THEN replace(h.why, '_', ' ')
-    WHEN s.paused THEN 'lender paused: ' || coalesce(s.paused_why, 'no reason given')
-    WHEN t.payment_date < s.post_from
-        THEN 'paid before ' || s.post_from || ', the first day posted from here'
+    WHEN kept.state IS NOT NULL THEN coalesce(replace(kept.brief, '_', ' '), kept.reason)
     WHEN o.request_id IS NOT NULL THEN 'in request ' || o.request_id || ' already'
 END
 """
@@ -71,19 +69,14 @@ _IN_DOUBT = """
 CASE WHEN w.state IN ('sending', 'unknown') THEN 'a request to Fineract is under way or in doubt'
      WHEN w.state = 'awaiting_approval' THEN 'awaits approval in Fineract' END
 """
-JUDGED_BY = """
+JUDGED_BY = f"""
 LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t ON t.source_key = c.source_key
 LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
     ON p.source_key = c.source_key AND p.status = 'success'
 LEFT JOIN "CORE"."CORE_OPEN_WORK" w ON w.source_key = c.source_key
-LEFT JOIN "CORE"."CORE_LENDER_SETTING" s ON s.source_lender = t.source_lender
 LEFT JOIN "CORE"."CORE_RECON_REQUEST_ITEM" o
     ON o.source_key = c.source_key AND o.open AND o.request_id <> %(own_request)s
-LEFT JOIN LATERAL (
-    SELECT coalesce('ruled out: ' || decision, 'held: ' || reason_code) AS why
-    FROM "CORE"."CORE_HOLD"
-    WHERE source_key = c.source_key AND decision IS DISTINCT FROM 'release' ORDER BY id LIMIT 1
-) h ON true
+LEFT JOIN LATERAL ({kept_back("t")}) kept ON true
 """
 """What OBJECTION looks at, for payments `c`."""
 

@@ -9,7 +9,8 @@ JOIN "CORE"."CORE_HOLD" h USING (source_key) WHERE h.decision IS NULL
 UNION
 SELECT t.source_key, t.loan_external_id, t.payment_ref, e.detail ->> 'what'
 FROM "CORE"."CORE_TRANSACTION_DATA" t
-JOIN "CORE"."CORE_EXCEPTION" e USING (source_key) WHERE e.closed_at IS NULL
+JOIN "CORE"."CORE_EXCEPTION" e USING (source_key)
+WHERE e.closed_at IS NULL AND NOT e.holds
 """
 
 

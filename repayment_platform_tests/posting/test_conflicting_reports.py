@@ -1,7 +1,13 @@
 """Reports of one payment that tell of other money: held before posting, an exception after."""
 
-from repayment_platform.posting.exceptions import open_exceptions
-from repayment_platform.posting.holds import Decision, decide, open_holds
+from repayment_platform.exceptions.decisions import (
+    decide,
+    open_holds,
+)
+from repayment_platform.exceptions.kinds import (
+    Decision,
+)
+from repayment_platform.exceptions.queue import open_exceptions
 from repayment_platform_tests.posting.conftest import Bench
 from repayment_platform_tests.posting.test_exceptions import RETURN, closed, only_exception
 from repayment_platform_tests.posting.test_same_payment import SAME, ruled_same
@@ -96,7 +102,7 @@ def test_a_correction_after_which_the_reports_agree_releases_the_payment(bench: 
     bench.post()
     assert bench.states() == {key: "success"}
     assert bench.one('SELECT decision, decided_by, decided_why FROM "CORE"."CORE_HOLD"') == (
-        "release",
+        "gone",
         "CORE",
         "its reports agree",
     )

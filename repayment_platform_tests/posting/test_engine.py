@@ -7,7 +7,7 @@ from socket import socket
 
 import pytest
 
-from repayment_platform.posting.ledger import WrongLedger
+from repayment_platform.ledger.identity import WrongLedger
 from repayment_platform.posting.model import PostingStopped, Selection
 from repayment_platform.posting.runner import inspect_queue
 from repayment_platform_tests.posting.conftest import AUTOMATED, DAY, Bench

@@ -7,16 +7,22 @@ from typing import Any
 
 import pytest
 
-from repayment_platform.posting import proof
-from repayment_platform.posting.exceptions import (
+from repayment_platform.exceptions.decisions import (
+    decide,
+    open_holds,
+)
+from repayment_platform.exceptions.kinds import (
+    Decision,
+)
+from repayment_platform.exceptions.ledger_proof import ledger_agrees
+from repayment_platform.exceptions.queue import (
     NoSuchException,
     OpenException,
     close,
     open_exceptions,
 )
-from repayment_platform.posting.holds import Decision, decide, open_holds
-from repayment_platform.posting.ledger_proof import ledger_agrees
-from repayment_platform.posting.ledger_scope import LedgerScope
+from repayment_platform.ledger.scope import LedgerScope
+from repayment_platform.posting import proof
 from repayment_platform_tests.command import Commands
 from repayment_platform_tests.posting.conftest import DAY, Bench
 
@@ -220,7 +226,7 @@ def test_old_exceptions_are_looked_up_a_few_at_a_time_the_longest_unasked_first(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, number in {"UNCHECKED": 0, "RECENT": 0, "EXCEPTIONS_LOOKED_UP": 2}.items():
-        monkeypatch.setattr(f"repayment_platform.posting.ledger_scope.{name}", number)
+        monkeypatch.setattr(f"repayment_platform.ledger.scope.{name}", number)
     loans = [f"LN-{n}" for n in range(5)]
     bench.loans(*loans)
     keys = [bench.payment(loan) for loan in loans]

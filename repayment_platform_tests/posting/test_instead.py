@@ -7,12 +7,19 @@ from typing import Any
 
 import pytest
 
+from repayment_platform.exceptions.decisions import (
+    NeedsRepost,
+    decide,
+    open_holds,
+)
+from repayment_platform.exceptions.kinds import (
+    Decision,
+)
+from repayment_platform.exceptions.queue import open_exceptions
+from repayment_platform.exceptions.reposting import NotReposted, Reposted
 from repayment_platform.fineract.lookups import read_listing
 from repayment_platform.fineract.wire import Answer
-from repayment_platform.posting.exceptions import open_exceptions
-from repayment_platform.posting.holds import Decision, NeedsRepost, decide, open_holds
-from repayment_platform.posting.instead import named, standing_for
-from repayment_platform.posting.reposting import NotReposted, Reposted
+from repayment_platform.ledger.instead import named, standing_for
 from repayment_platform_tests.command import Commands
 from repayment_platform_tests.posting.conftest import DAY, Bench
 from repayment_platform_tests.posting.test_exceptions import REFUND, RETURN, closed, only_exception

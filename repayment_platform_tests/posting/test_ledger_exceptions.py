@@ -5,9 +5,9 @@ from datetime import timedelta
 import httpx
 import pytest
 
+from repayment_platform.exceptions.queue import close, open_exceptions
 from repayment_platform.monitoring.findings import ledger_differences
 from repayment_platform.monitoring.incidents import keep
-from repayment_platform.posting.exceptions import close, open_exceptions
 from repayment_platform_tests.posting.conftest import DAY, Bench
 from repayment_platform_tests.posting.test_exceptions import RETURN, closed, only_exception
 from repayment_platform_tests.posting.undone import (
@@ -114,7 +114,7 @@ def test_a_difference_that_a_person_accepted_is_told_no_more_until_there_is_a_fu
     assert len(differences(bench)) == 2
 
 
-def test_an_open_difference_that_grows_is_an_exception_of_its_own(
+def test_an_open_difference_that_grows_is_brought_up_to_date_and_is_news(
     bench: Bench, posted: str
 ) -> None:
     enter_by_hand(bench, "by-hand-1")
@@ -125,8 +125,9 @@ def test_an_open_difference_that_grows_is_an_exception_of_its_own(
     enter_by_hand(bench, "by-hand-2")
     assert len(differences(bench)) == 1
 
-    assert only_exception(bench).id > first.id
-    assert closed(bench) == [("ledger_foreign", "look-up", "the ledger is not so any more")]
+    assert only_exception(bench).id == first.id
+    assert only_exception(bench).raised_at > first.raised_at
+    assert "by-hand-2" in only_exception(bench).what
 
 
 def test_an_accepted_loss_that_was_posted_again_and_lost_again_is_told_again(

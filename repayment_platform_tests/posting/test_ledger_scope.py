@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from repayment_platform.posting.exceptions import open_exceptions
-from repayment_platform.posting.ledger import WrongLedger
+from repayment_platform.exceptions.queue import open_exceptions
+from repayment_platform.ledger.identity import WrongLedger
 from repayment_platform_tests.posting.conftest import Bench
 from repayment_platform_tests.posting.test_proof import agrees
 from repayment_platform_tests.posting.undone import payment, put_back, undo
@@ -17,7 +17,7 @@ CHECKED = 'SELECT count(ledger_checked_at) FROM "CORE"."CORE_TRANSACTION_DATA_PR
 def numbers(monkeypatch: pytest.MonkeyPatch) -> Any:
     def set_to(**values: int) -> None:
         for name, value in values.items():
-            monkeypatch.setattr(f"repayment_platform.posting.ledger_scope.{name}", value)
+            monkeypatch.setattr(f"repayment_platform.ledger.scope.{name}", value)
 
     return set_to
 
@@ -138,7 +138,7 @@ def test_what_could_not_be_read_is_asked_about_again(bench: Bench) -> None:
 def test_a_fineract_that_is_away_is_not_asked_about_every_loan(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("repayment_platform.posting.ledger_proof.GIVES_UP_AFTER", 2)
+    monkeypatch.setattr("repayment_platform.exceptions.ledger_proof.GIVES_UP_AFTER", 2)
     monkeypatch.setattr(bench.settings, "posting_workers", 1)
     posted(bench, 5)
     bench.faults({"kind": "gateway", "on": "lookup"})

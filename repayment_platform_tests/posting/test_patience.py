@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from repayment_platform.ledger.workers import StopSwitch
 from repayment_platform.posting.patience import Patience
-from repayment_platform.posting.workers import StopSwitch
 from repayment_platform_tests.posting.conftest import DAY, Bench
 from repayment_platform_tests.posting.test_claims import INTEND
 from repayment_platform_tests.waiting import wait_until

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from repayment_platform.posting import plausibility
+from repayment_platform.exceptions import plausibility
 from repayment_platform_tests.posting.conftest import DAY, Bench
 from repayment_platform_tests.posting.test_feed import _refresh, rows_read
 

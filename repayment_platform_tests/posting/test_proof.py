@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from repayment_platform.exceptions.ledger_proof import ledger_agrees
 from repayment_platform.fineract.contract import LedgerTransaction, UnknownLoan
+from repayment_platform.ledger.differences import Posting, differences
+from repayment_platform.ledger.scope import LedgerScope
 from repayment_platform.posting import proof
-from repayment_platform.posting.differences import Posting, differences
-from repayment_platform.posting.ledger_proof import ledger_agrees
-from repayment_platform.posting.ledger_scope import LedgerScope
 from repayment_platform_tests.posting.conftest import DAY, Bench
 
 

@@ -9,11 +9,11 @@ import psycopg
 import pytest
 
 from repayment_platform.display import at
+from repayment_platform.exceptions.rejection import NotRejected, ToBeSentAgain, rejected
 from repayment_platform.fineract.contract import Posted, Repayment
+from repayment_platform.ledger.identity import WrongLedger, fineract_client
 from repayment_platform.monitoring.fineract_checks import fineract_checks
-from repayment_platform.posting.ledger import WrongLedger, fineract_client
 from repayment_platform.posting.model import Selection, State
-from repayment_platform.posting.rejection import NotRejected, ToBeSentAgain, rejected
 from repayment_platform.posting.results import Result, Results, Settled
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.command import Commands

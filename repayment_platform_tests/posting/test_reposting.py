@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
-from repayment_platform.posting.ledger_proof import ledger_agrees
-from repayment_platform.posting.ledger_scope import LedgerScope
+from repayment_platform.exceptions.ledger_proof import ledger_agrees
+from repayment_platform.exceptions.reposting import NotReposted, Reposted, missing_keys, repost
+from repayment_platform.ledger.scope import LedgerScope
 from repayment_platform.posting.proof import nothing_recorded_twice, nothing_unaccounted
-from repayment_platform.posting.reposting import NotReposted, Reposted, missing_keys, repost
 from repayment_platform.sandbox.process import running_sandbox
 from repayment_platform_tests.posting.conftest import Bench
 

@@ -9,10 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from repayment_platform.exceptions.queue import open_exceptions
+from repayment_platform.exceptions.reposting import Reposted, repost
 from repayment_platform.fineract.client import FineractClient
-from repayment_platform.posting.exceptions import open_exceptions
-from repayment_platform.posting.ledger import WrongLedger
-from repayment_platform.posting.reposting import Reposted, repost
+from repayment_platform.ledger.identity import WrongLedger
 from repayment_platform_tests.posting.conftest import Bench
 from repayment_platform_tests.posting.test_reposting import fineract_down
 from repayment_platform_tests.posting.undone import (

@@ -4,10 +4,11 @@ from datetime import timedelta
 from decimal import Decimal
 
 from repayment_platform.display import at
-from repayment_platform.posting.exceptions import open_exceptions
-from repayment_platform.posting.holds import Decision, decide, open_holds
+from repayment_platform.exceptions.decisions import decide, open_holds
+from repayment_platform.exceptions.kinds import Decision
+from repayment_platform.exceptions.queue import open_exceptions
+from repayment_platform.exceptions.reposting import Reposted
 from repayment_platform.posting.model import Selection
-from repayment_platform.posting.reposting import Reposted
 from repayment_platform_tests.command import Commands
 from repayment_platform_tests.posting.conftest import DAY, Bench
 from repayment_platform_tests.posting.undone import (

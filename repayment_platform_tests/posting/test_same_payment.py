@@ -6,11 +6,18 @@ from typing import Any
 
 import pytest
 
-from repayment_platform.posting.exceptions import open_exceptions
+from repayment_platform.exceptions.decisions import (
+    Hold,
+    decide,
+    open_holds,
+)
+from repayment_platform.exceptions.kinds import (
+    Decision,
+)
+from repayment_platform.exceptions.ledger_proof import ledger_agrees
+from repayment_platform.exceptions.queue import open_exceptions
+from repayment_platform.ledger.scope import LedgerScope
 from repayment_platform.posting.guards import set_guards
-from repayment_platform.posting.holds import Decision, Hold, decide, open_holds
-from repayment_platform.posting.ledger_proof import ledger_agrees
-from repayment_platform.posting.ledger_scope import LedgerScope
 from repayment_platform_tests.posting.conftest import DAY, Bench
 
 SAME = {"is_success": False, "not_repayment_reason": "an operator says: same payment"}
@@ -105,7 +112,7 @@ def test_a_further_refund_holds_a_released_payment_again(bench: Bench) -> None:
     bench.payment("LN-1", n="#1", **REFUND | {"refunded_amount": Decimal("60.00")})
     bench.post()
 
-    assert only_hold(bench).reason.startswith("60.00 of 100.00 rupees were refunded")
+    assert "60.00 of 100.00 rupees were refunded" in only_hold(bench).reason
 
 
 def test_a_payment_in_doubt_is_held_too_so_that_nothing_is_lost(bench: Bench) -> None:

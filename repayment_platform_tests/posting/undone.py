@@ -8,12 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-from repayment_platform.posting.exceptions import open_exceptions
-from repayment_platform.posting.holds import open_holds
-from repayment_platform.posting.ledger_proof import ledger_agrees
-from repayment_platform.posting.ledger_scope import LedgerScope
+from repayment_platform.exceptions.decisions import open_holds
+from repayment_platform.exceptions.ledger_proof import ledger_agrees
+from repayment_platform.exceptions.queue import open_exceptions
+from repayment_platform.exceptions.reposting import NotReposted, Reposted, repost
+from repayment_platform.ledger.scope import LedgerScope
 from repayment_platform.posting.proof import nothing_recorded_twice, nothing_unaccounted
-from repayment_platform.posting.reposting import NotReposted, Reposted, repost
 from repayment_platform.sources.keys import repost_id
 from repayment_platform_tests.posting.conftest import DAY, Bench
 

@@ -65,6 +65,11 @@ class Platform:
         return sorted((each["loanExternalId"], each["amount"]) for each in rows)
 
     def table(self, name: str) -> list[Row]:
+        """The rows of a table of CORE; of the exceptions those that hold nothing."""
+        if name == "CORE_EXCEPTION":
+            return self.models.rows(
+                'SELECT * FROM "CORE"."CORE_EXCEPTION" WHERE NOT holds ORDER BY id'
+            )
         return self.models.rows(f'SELECT * FROM "CORE"."{name}"')
 
 

@@ -1,7 +1,13 @@
 """A row that is corrected more than once is a report of its last payment alone."""
 
-from repayment_platform.posting.exceptions import open_exceptions
-from repayment_platform.posting.holds import Decision, decide, open_holds
+from repayment_platform.exceptions.decisions import (
+    decide,
+    open_holds,
+)
+from repayment_platform.exceptions.kinds import (
+    Decision,
+)
+from repayment_platform.exceptions.queue import open_exceptions
 from repayment_platform_tests.transformation.platform import Platform, loan
 
 NACH = "RAW_DMI_NACH_CSV"

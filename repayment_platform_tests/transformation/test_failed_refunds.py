@@ -171,7 +171,7 @@ def test_the_hold_for_a_refund_closes_when_the_refund_failed_and_the_payment_is_
 
     reconcile(platform, FAILED)
     [hold] = platform.table("CORE_HOLD")
-    assert (hold["decision"], hold["decided_by"]) == ("release", "CORE")
+    assert (hold["decision"], hold["decided_by"]) == ("gone", "CORE")
     assert "the refund failed" in hold["decided_why"]
     reconcile(platform)
     assert platform.ledger() == [("UGRO-LN-000123", "12500.50")]

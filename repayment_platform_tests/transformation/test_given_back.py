@@ -5,9 +5,14 @@ from typing import Any
 
 import pytest
 
-from repayment_platform.posting.holds import Decision, decide
-from repayment_platform.posting.ledger_proof import ledger_agrees
-from repayment_platform.posting.ledger_scope import LedgerScope
+from repayment_platform.exceptions.decisions import (
+    decide,
+)
+from repayment_platform.exceptions.kinds import (
+    Decision,
+)
+from repayment_platform.exceptions.ledger_proof import ledger_agrees
+from repayment_platform.ledger.scope import LedgerScope
 from repayment_platform.posting.model import Selection
 from repayment_platform.posting.runner import run_posting
 from repayment_platform_tests.transformation.platform import Platform, loan

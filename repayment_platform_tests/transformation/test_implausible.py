@@ -3,7 +3,12 @@
 from datetime import date
 from typing import Any
 
-from repayment_platform.posting.holds import Decision, decide
+from repayment_platform.exceptions.decisions import (
+    decide,
+)
+from repayment_platform.exceptions.kinds import (
+    Decision,
+)
 from repayment_platform_tests.databases import set_clock
 from repayment_platform_tests.transformation.platform import Platform, loan
 

@@ -6,6 +6,7 @@ released, ruled the same or has not judged, a payment on a link, a reference tha
 spoilt.
 """
 
+import asyncio
 import gzip
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,10 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
+from repayment_platform.posting.feed import READ_ANEW, refresh
+from repayment_platform.posting.model import Selection
+from repayment_platform.posting.runner import inspect_queue
+from repayment_platform.sources.registry import automated_lenders
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.dbt_once import run_dbt_here
@@ -23,13 +28,22 @@ DUMP = Path(__file__).parent / "dumps" / "revision_0012.sql.gz"
 KEPT = {
     "keys": """SELECT raw_id, batch, source_key, rule, occurrence, loan_external_id, amount,
         payment_date, reports FROM "CORE"."CORE_PAYMENT_KEY" ORDER BY raw_id, batch""",
-    "holds": 'SELECT * FROM "CORE"."CORE_HOLD" ORDER BY id',
-    "exceptions": 'SELECT * FROM "CORE"."CORE_EXCEPTION" ORDER BY id',
+    "holds": """SELECT source_key, reason_code, reason, facts, held_at, decision, decided_by,
+        decided_why, decided_at FROM "CORE"."CORE_HOLD" ORDER BY id""",
+    "exceptions": """SELECT id, source_key, kind, detail, raised_at, closed_at, closed_by,
+        closed_why FROM "CORE"."CORE_EXCEPTION" e
+        WHERE to_jsonb(e) ->> 'holds' IS DISTINCT FROM 'true' ORDER BY id""",
     "postings": """SELECT source_key, status, amount, fineract_transaction_id
         FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" ORDER BY source_key""",
     "payments": """SELECT source_key, loan_external_id, amount, payment_date, is_success, outcome,
         conflict FROM "CORE"."CORE_TRANSACTION_DATA" ORDER BY source_key""",
 }
+
+
+OF_OPERATORS = """
+CREATE VIEW held AS SELECT source_key, reason FROM "CORE"."CORE_HOLD" WHERE decision IS NULL;
+CREATE VIEW how_many_held AS SELECT count(*) AS n FROM held
+"""
 
 
 def restore(urls: DatabaseUrls) -> None:
@@ -53,6 +67,8 @@ def upgraded(
     """The database of the dump after an upgrade and a run of dbt; what was kept there before."""
     restore(empty_database)
     before = kept(empty_database)
+    with psycopg.connect(empty_database.psycopg, autocommit=True) as connection:
+        connection.execute(OF_OPERATORS)
     migrate(empty_database)
     assert run_dbt_here(empty_database, "run").success
     return empty_database, before
@@ -66,6 +82,45 @@ def test_an_upgrade_keeps_every_key_hold_exception_and_posting(
     assert {hold["decision"] for hold in before["holds"]} == {None, "release", "same_payment"}
     assert len(before["exceptions"]) == 1
     assert kept(urls) == before
+
+
+def test_an_upgrade_keeps_operators_views_of_holds(
+    upgraded: tuple[DatabaseUrls, dict[str, Any]],
+) -> None:
+    urls, before = upgraded
+    held = [hold for hold in before["holds"] if hold["decision"] is None]
+    with psycopg.connect(urls.psycopg) as connection:
+        row = connection.execute("SELECT n FROM how_many_held").fetchone()
+    assert row == (len(held),)
+
+
+def test_what_was_asked_and_decided_before_an_upgrade_is_not_asked_again(
+    upgraded: tuple[DatabaseUrls, dict[str, Any]],
+) -> None:
+    urls, before = upgraded
+    selection = Selection(automated_lenders())
+    with psycopg.connect(urls.psycopg, autocommit=True) as connection:
+        connection.execute(READ_ANEW)
+        asyncio.run(_refreshed(urls))
+        assert inspect_queue(urls.psycopg, selection, "run-1")
+        held = connection.execute(
+            'SELECT source_key, reason_code FROM "CORE"."CORE_HOLD" WHERE decision IS NULL'
+        ).fetchall()
+        asked = connection.execute(
+            """SELECT source_key, kind FROM "CORE"."CORE_EXCEPTION"
+               WHERE closed_at IS NULL AND NOT holds"""
+        ).fetchall()
+    open_before = [h for h in before["holds"] if h["decision"] is None]
+    assert sorted(held) == sorted((h["source_key"], h["reason_code"]) for h in open_before)
+    assert asked == [(e["source_key"], e["kind"]) for e in before["exceptions"]]
+
+
+async def _refreshed(urls: DatabaseUrls) -> None:
+    async with (
+        await psycopg.AsyncConnection.connect(urls.psycopg, autocommit=True) as connection,
+        connection.transaction(),
+    ):
+        await refresh(connection)
 
 
 def test_what_was_keyed_before_is_known_again_by_the_new_rules(

@@ -14,9 +14,9 @@ from typing import Any
 import psycopg
 from psycopg import Connection
 
+from repayment_platform.exceptions.ledger_proof import ledger_agrees
+from repayment_platform.ledger.scope import LedgerScope
 from repayment_platform.posting.feed import READ_ANEW
-from repayment_platform.posting.ledger_proof import ledger_agrees
-from repayment_platform.posting.ledger_scope import LedgerScope
 from repayment_platform.posting.model import Selection
 from repayment_platform.posting.runner import run_posting
 from repayment_platform.reconciliation import requests, running

@@ -10,9 +10,12 @@ from typing import Any
 
 from psycopg import Connection
 
-from repayment_platform.posting import exceptions, holds
-from repayment_platform.posting.holds import Decision
-from repayment_platform.posting.reposting import NotReposted, repost
+from repayment_platform.exceptions import decisions as holds
+from repayment_platform.exceptions import queue as exceptions
+from repayment_platform.exceptions.kinds import (
+    Decision,
+)
+from repayment_platform.exceptions.reposting import NotReposted, repost
 from repayment_platform.reconciliation.loans import NotMappable, map_loan
 from repayment_platform.settings import Settings
 from repayment_platform_tests.worlds.judge import is_right
@@ -24,7 +27,13 @@ from repayment_platform_tests.worlds.truth import Movement
 from repayment_platform_tests.worlds.world import World
 
 WHO, WHY = "asha", "as it was"
-_REFUSALS = (holds.NoSuchHold, holds.HoldChanged, holds.NeedsRepost, holds.RuledOut)
+_REFUSALS = (
+    holds.NoSuchHold,
+    holds.HoldChanged,
+    holds.NeedsRepost,
+    holds.NotOfItsKind,
+    holds.RuledOut,
+)
 
 
 @dataclass

@@ -3,7 +3,7 @@
     over the observations of a payment that stand (core_transaction_data).
 
     What belongs here: when two reports of one key cannot be of one payment. What does not: what
-    follows (posting/feed, posting/exceptions). A key is for ever, so a reference that a bank uses
+    follows (exceptions/called.sql). A key is for ever, so a reference that a bank uses
     again keeps its key, and the money of the second payment would be gone without a word.
 #}
 

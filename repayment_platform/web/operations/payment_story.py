@@ -10,7 +10,9 @@ from typing import Any
 from psycopg import sql
 from psycopg.sql import SQL
 
-from repayment_platform.posting.holds import UNDONE
+from repayment_platform.exceptions.kinds import (
+    UNDONE,
+)
 from repayment_platform.sources.registry import SOURCES, Kind
 from repayment_platform.web.operations import payment_events as told
 from repayment_platform.web.operations.admin import Visit
@@ -79,7 +81,9 @@ ORDER BY t.payment_date, c.source_key
 """  # noqa: S608 - a number of this module
 _HOLDS = 'SELECT * FROM "CORE"."CORE_HOLD" WHERE source_key = %(key)s ORDER BY id'
 _ATTEMPTS = 'SELECT * FROM "CORE"."CORE_POSTING_ATTEMPT" WHERE source_key = %(key)s ORDER BY id'
-_EXCEPTIONS = 'SELECT * FROM "CORE"."CORE_EXCEPTION" WHERE source_key = %(key)s ORDER BY id'
+_EXCEPTIONS = """
+SELECT * FROM "CORE"."CORE_EXCEPTION" WHERE source_key = %(key)s AND NOT holds ORDER BY id
+"""
 _AUDIT = """
 SELECT at, who, action, detail FROM "CORE"."CORE_AUDIT_LOG"
 WHERE subject = %(key)s OR subject = %(ref)s ORDER BY id

@@ -1,23 +1,23 @@
 """Exceptions: held payments, payments without a loan, posted payments that changed.
 
 What belongs here: the three lists and the acts on them. What does not: the acts' own rules
-(`posting.holds`, `posting.exceptions`, `reconciliation`).
+(`exceptions.decisions`, `exceptions.queue`, `reconciliation`).
 """
 
 from psycopg.sql import SQL
 from starlette.responses import Response
 
-from repayment_platform.posting.exceptions import NoSuchException, close
-from repayment_platform.posting.holds import (
+from repayment_platform.exceptions.decisions import (
     SEEN,
-    UNDONE,
-    Decision,
     HoldChanged,
     NeedsRepost,
     NoSuchHold,
+    NotOfItsKind,
     RuledOut,
     decide,
 )
+from repayment_platform.exceptions.kinds import Decision, Right, choices_of
+from repayment_platform.exceptions.queue import NoSuchException, close
 from repayment_platform.web.operations.admin import Screen, Visit, page
 from repayment_platform.web.operations.listing import (
     COUNT_TO,
@@ -29,14 +29,15 @@ from repayment_platform.web.operations.listing import (
 from repayment_platform.web.operations.users import Role
 
 _HOLDS = SQL(f"""
-SELECT h.id, h.source_key, h.reason_code, h.reason, h.held_at, h.facts ->> 'other_key' AS other_key,
+SELECT h.id, h.source_key, h.kind AS reason_code, h.words AS reason, h.raised_at AS held_at,
+       h.facts ->> 'other_key' AS other_key,
        {SEEN} AS seen,
        t.source_lender AS lender, t.loan_external_id AS loan, t.amount, t.payment_date,
        t.payment_ref, w.recon_source
-FROM "CORE"."CORE_HOLD" h
+FROM "CORE"."CORE_EXCEPTION" h
 LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
 LEFT JOIN "CORE"."CORE_OPEN_WORK" w USING (source_key)
-WHERE h.decision IS NULL AND h.id > %(after)s AND {{where}}
+WHERE h.holds AND h.decision IS NULL AND h.id > %(after)s AND {{where}}
 ORDER BY h.id LIMIT %(limit)s
 """)  # noqa: S608 (the part is a constant)
 _HOLDS_COUNT = SQL("""
@@ -44,21 +45,18 @@ SELECT count(*) AS n FROM (
     SELECT 1 FROM "CORE"."CORE_HOLD" h WHERE decision IS NULL AND {where} LIMIT %(most)s) c
 """)
 _POSTED = SQL("""
-SELECT e.id, e.source_key, e.kind, e.detail, e.raised_at, e.detail ->> 'what' AS what,
+SELECT e.id, e.source_key, e.kind, e.detail, e.raised_at, e.words AS what,
        coalesce(e.detail ->> 'lender', p.source_lender) AS lender, p.fineract_transaction_id
 FROM "CORE"."CORE_EXCEPTION" e
 LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
-WHERE e.closed_at IS NULL AND e.id > %(after)s AND {where} ORDER BY e.id LIMIT %(limit)s
+WHERE e.closed_at IS NULL AND NOT e.holds AND e.id > %(after)s AND {where}
+ORDER BY e.id LIMIT %(limit)s
 """)
 _POSTED_COUNT = SQL("""
 SELECT count(*) AS n FROM (
-    SELECT 1 FROM "CORE"."CORE_EXCEPTION" e WHERE closed_at IS NULL AND {where} LIMIT %(most)s) c
+    SELECT 1 FROM "CORE"."CORE_EXCEPTION" e
+    WHERE closed_at IS NULL AND NOT holds AND {where} LIMIT %(most)s) c
 """)
-DECISIONS = (
-    (Decision.RELEASE, "A payment of its own: post it"),
-    (Decision.SAME_PAYMENT, "The same payment as another: never post it"),
-    (Decision.NOT_A_REPAYMENT, "Not a repayment: never post it"),
-)
 
 
 class Exceptions(Screen):
@@ -72,9 +70,7 @@ class Exceptions(Screen):
     def index(self, visit: Visit) -> Response:
         """Held payments, the one that waits longest first."""
         listing = _list(visit, _HOLDS, _HOLDS_COUNT, "h.source_key = %(key)s")
-        return self.show(
-            visit, "exceptions_held.html", listing=listing, decisions=_decisions, undone=UNDONE
-        )
+        return self.show(visit, "exceptions_held.html", listing=listing, decisions=choices_of)
 
     @page("/posted", Role.VIEWER)
     def posted(self, visit: Visit) -> Response:
@@ -92,11 +88,13 @@ class Exceptions(Screen):
             return visit.go("/exceptions")
         who, seen = visit.user.username, visit.text("seen")
         try:
-            decide(visit.connection, number, Decision(given), who, why, seen)
+            decide(visit.connection, number, Decision(given), who, why, seen, right=_right(visit))
         except HoldChanged:
             visit.tell("Nothing was decided: the payment has changed. Look at it again.", "warning")
         except RuledOut as error:
             visit.tell(f"Nothing was decided: {error}, on the payment's own page.", "warning")
+        except NotOfItsKind as error:
+            visit.tell(f"Nothing was decided: {error}.", "warning")
         except NeedsRepost:
             visit.tell("Nothing was decided: post it again on the payment's own page.", "warning")
         except (NoSuchHold, OverflowError):
@@ -121,13 +119,8 @@ class Exceptions(Screen):
         return visit.go("/exceptions/posted")
 
 
-def _decisions(reason_code: str) -> list[tuple[Decision, str]]:
-    """What may be decided on a hold; what was undone in Fineract is not released but reposted."""
-    return [
-        (decision, text)
-        for decision, text in DECISIONS
-        if reason_code != UNDONE or decision is not Decision.RELEASE
-    ]
+def _right(visit: Visit) -> Right:
+    return Right.APPROVER if visit.may(Role.APPROVER) else Right.OPERATOR
 
 
 def _list(visit: Visit, query: SQL, count: SQL, of_key: str) -> Listing:

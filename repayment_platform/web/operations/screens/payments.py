@@ -2,7 +2,7 @@
 
 What belongs here: the pages, holding one payment, having one sent or posted again. What does not:
 their queries (`payment_list`, `payment_story`), when that may be (`posting.refusals`,
-`posting.reposting`, `posting.rejection`).
+`exceptions.reposting`, `exceptions.rejection`).
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from psycopg import Connection
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from repayment_platform.posting.holds import NotHeld, hold
-from repayment_platform.posting.ledger import WrongLedger
+from repayment_platform.exceptions.decisions import NotHeld, hold
+from repayment_platform.exceptions.rejection import rejected
+from repayment_platform.exceptions.reposting import NotReposted, repost
+from repayment_platform.ledger.identity import WrongLedger
 from repayment_platform.posting.refusals import send_again
-from repayment_platform.posting.rejection import rejected
-from repayment_platform.posting.reposting import NotReposted, repost
 from repayment_platform.settings import Settings
 from repayment_platform.web.operations.admin import Screen, Visit, page
 from repayment_platform.web.operations.listing import Listing, count_words, download

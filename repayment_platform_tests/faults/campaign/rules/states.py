@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from repayment_platform.posting.differences import REPORT_DAYS
+from repayment_platform.ledger.differences import REPORT_DAYS
 from repayment_platform_tests.faults.campaign.history import Attempt, History
 from repayment_platform_tests.faults.campaign.plan import LIMIT, Facts, Hold, MakeLoan, Pause
 

@@ -11,8 +11,16 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from repayment_platform.fineract.contract import LedgerTransaction, UnknownLoan
-from repayment_platform.posting.instead import named, standing_for, strays
+from repayment_platform.ledger.instead import named, standing_for, strays
 
+LEDGER_KINDS = (
+    "ledger_missing",
+    "ledger_reversed",
+    "ledger_amount",
+    "ledger_date",
+    "ledger_foreign",
+)
+"""Kinds of differences between the ledger and what we recorded as posted."""
 REPORT_DAYS = 5
 """How far apart the days of two reports of one payment may be, as `report_days` of dbt's macros."""
 _OUR_ID = re.compile("[0-9a-f]{32}")
@@ -31,6 +39,8 @@ class Posting:
     to_undo: bool
     """CORE has it otherwise now, and an exception asks or asked somebody to undo it."""
     read_at: datetime
+    posted_at: str = ""
+    """Names this posting of the payment, among those of reposts."""
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,13 @@ the contract itself (`fineract`).
 from collections.abc import Sequence
 from typing import Any
 
+from psycopg import AsyncConnection
+
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.trust import trusting
-from repayment_platform.posting.work import Connection
 from repayment_platform.settings import Settings
+
+Connection = AsyncConnection[Any]
 
 # A first run at a wrong address finds no connection: nothing ties the database to that address.
 _MAY_HAVE_ARRIVED = """EXISTS (

@@ -1,4 +1,4 @@
--- Holds the payments among the suspects whose day or amount cannot be right. For the transaction in
+-- The payments among the suspects whose day or amount cannot be right, as exceptions (called.sql). For the transaction in
 -- which the list was fed: what is new to it or has changed was updated in it.
 WITH suspect AS MATERIALIZED (
     SELECT
@@ -11,9 +11,9 @@ WITH suspect AS MATERIALIZED (
         (t.first_landed_at AT TIME ZONE 'Asia/Kolkata')::date AS first_heard,
         (t.last_landed_at AT TIME ZONE 'Asia/Kolkata')::date AS last_heard,
         jsonb_build_object('loan', w.loan_external_id, 'amount', w.amount, 'date', w.payment_date) AS facts
-    FROM unnest({{ suspects }}::text[]) key
-    INNER JOIN "CORE"."CORE_OPEN_WORK" w ON w.source_key = key
-    INNER JOIN "CORE"."CORE_TRANSACTION_DATA" t ON t.source_key = key
+    FROM asked
+    INNER JOIN "CORE"."CORE_OPEN_WORK" w ON w.source_key = asked.source_key
+    INNER JOIN "CORE"."CORE_TRANSACTION_DATA" t ON t.source_key = asked.source_key
     LEFT JOIN "CORE"."CORE_LENDER_SETTING" s ON s.source_lender = w.source_lender
     -- What was judged before, and may be claimed since, is not judged again; what belongs to the
     -- system before is, should it ever be ours.
@@ -33,7 +33,8 @@ news AS MATERIALIZED (
 doubtful AS MATERIALIZED (
     SELECT source_key FROM news
     UNION ALL
-    SELECT source_key FROM "CORE"."CORE_HOLD" WHERE decision IS NULL AND reason_code = 'implausible_amount'
+    SELECT source_key FROM "CORE"."CORE_EXCEPTION"
+    WHERE holds AND decision IS NULL AND kind = 'implausible_amount'
 ),
 
 of_loan AS MATERIALIZED (
@@ -52,7 +53,7 @@ of_loan AS MATERIALIZED (
 ),
 
 -- The sources of those whose loan does not tell.
-asked AS (
+of_which AS (
     SELECT source_lender, raw_table, max(first_heard) AS last_day
     FROM of_loan
     CROSS JOIN unnest(sources) raw_table
@@ -64,25 +65,25 @@ asked AS (
 -- is left out for the one in question, which is above the median.
 of_source AS MATERIALIZED (
     SELECT
-        asked.raw_table,
+        of_which.raw_table,
         CASE WHEN known.n >= 20 THEN known.n ELSE together.n - 1 END AS payments,
         CASE
             WHEN known.n >= 20 THEN (known.amounts[(known.n + 1) / 2] + known.amounts[(known.n + 2) / 2]) / 2
             ELSE (together.amounts[together.n / 2] + together.amounts[(together.n + 1) / 2]) / 2
         END AS usual
-    FROM asked
+    FROM of_which
     INNER JOIN LATERAL (
         SELECT array_agg(amount ORDER BY amount) AS amounts, count(*)::integer AS n
         FROM (
             SELECT source_key, sources, is_success, amount, payment_date
             FROM "CORE"."CORE_TRANSACTION_DATA"
-            WHERE source_lender = asked.source_lender
+            WHERE source_lender = of_which.source_lender
             ORDER BY coalesce(payment_date, '0001-01-01'::date) DESC, source_key DESC
-            LIMIT 200 + (SELECT count(*) FROM news WHERE news.source_lender = asked.source_lender)
+            LIMIT 200 + (SELECT count(*) FROM news WHERE news.source_lender = of_which.source_lender)
         ) newest
         WHERE
-            asked.raw_table = any(sources) AND is_success AND amount > 0
-            AND payment_date BETWEEN asked.last_day - 90 AND asked.last_day
+            of_which.raw_table = any(sources) AND is_success AND amount > 0
+            AND payment_date BETWEEN of_which.last_day - 90 AND of_which.last_day
             AND source_key NOT IN (SELECT source_key FROM doubtful)
     ) known ON true
     INNER JOIN LATERAL (
@@ -93,7 +94,7 @@ of_source AS MATERIALIZED (
             SELECT t.amount
             FROM news
             INNER JOIN "CORE"."CORE_TRANSACTION_DATA" t ON t.source_key = news.source_key
-            WHERE asked.raw_table = any(t.sources)
+            WHERE of_which.raw_table = any(t.sources)
         ) each
         WHERE known.n < 20
     ) together ON true
@@ -103,7 +104,7 @@ found AS (
     SELECT
         suspect.source_key,
         suspect.facts,
-        'implausible_day' AS reason_code,
+        'implausible_day' AS kind,
         CASE
             WHEN payment_date > last_heard
                 THEN
@@ -112,7 +113,7 @@ found AS (
             ELSE
                 format('paid on %s, %s days before it was reported', payment_date, first_heard - payment_date)
                 || format('; usual are at most %s', usual.days)
-        END AS reason
+        END AS words
     FROM suspect
     INNER JOIN LATERAL (
         SELECT coalesce(min(days), 90) AS days
@@ -124,9 +125,9 @@ found AS (
     SELECT
         of_loan.source_key,
         of_loan.facts,
-        'implausible_amount' AS reason_code,
+        'implausible_amount' AS kind,
         format('%s rupees are %s times what is usual: ', of_loan.amount, trunc(of_loan.amount / judging.usual))
-        || format('%s is the median of %s; paise taken for rupees?', round(judging.usual, 2), judging.whom) AS reason
+        || format('%s is the median of %s; paise taken for rupees?', round(judging.usual, 2), judging.whom) AS words
     FROM of_loan
     INNER JOIN LATERAL (
         SELECT of_loan.usual, format('the %s earlier payments of its loan', of_loan.payments) AS whom
@@ -140,16 +141,4 @@ found AS (
     WHERE of_loan.amount >= 50 * judging.usual
 )
 
--- A person's decision is good for the facts that it was given for.
-INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
-SELECT source_key, reason_code, reason, facts
-FROM found
-WHERE
-    NOT EXISTS (
-        SELECT FROM "CORE"."CORE_HOLD" h
-        WHERE
-            h.source_key = found.source_key AND h.reason_code = found.reason_code
-            AND h.decided_by <> 'CORE' AND h.facts @> found.facts
-    )
-ON CONFLICT (source_key, reason_code) WHERE decision IS NULL
-DO UPDATE SET reason = excluded.reason, facts = excluded.facts
+SELECT source_key, kind, true AS holds, facts, words, '{}'::jsonb AS detail FROM found

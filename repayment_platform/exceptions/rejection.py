@@ -20,20 +20,19 @@ from psycopg.rows import dict_row
 from repayment_platform.display import at
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import Absent, Found, LookupFailed, UnknownLoan
-from repayment_platform.posting.ledger import REMEMBERED, fineract_client, refuse_another
-from repayment_platform.posting.model import State
+from repayment_platform.ledger.identity import REMEMBERED, fineract_client, refuse_another
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse import audit
 
-_AWAITING = f"""
+_AWAITING = """
 SELECT a.id, a.source_key, coalesce(a.external_id, a.source_key) AS external_id,
        a.loan_external_id AS loan, a.amount, a.payment_date AS date, w.recon_source,
        a.intended_at + make_interval(secs => %(conclusive)s) AS ask_from,
        a.intended_at + make_interval(secs => %(conclusive)s) > clock_timestamp() AS is_young
 FROM "CORE"."CORE_POSTING_ATTEMPT" a LEFT JOIN "CORE"."CORE_OPEN_WORK" w USING (source_key)
 WHERE a.source_key = %(key)s AND a.settled_at IS NULL
-  AND a.error_code = '{State.AWAITING_APPROVAL}'
-"""  # noqa: S608 (the part is a constant)
+  AND a.error_code = 'awaiting_approval'
+"""
 _SETTLE = """
 UPDATE "CORE"."CORE_POSTING_ATTEMPT"
 SET outcome = 'not_applied', settled_by = 'lookup', settled_at = clock_timestamp(),

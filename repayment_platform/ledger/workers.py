@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from repayment_platform.fineract.client import FineractClient
-from repayment_platform.posting.ledger import fineract_client
+from repayment_platform.ledger.identity import fineract_client
 from repayment_platform.settings import Settings
 
 T = TypeVar("T")

@@ -15,6 +15,9 @@ import psycopg
 from psycopg.rows import dict_row
 
 from repayment_platform.display import at
+from repayment_platform.exceptions.decisions import NoSuchHold, decide, fold_again
+from repayment_platform.exceptions.kinds import UNDONE, Decision
+from repayment_platform.exceptions.queue import close_reposted
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import (
     Absent,
@@ -24,11 +27,9 @@ from repayment_platform.fineract.contract import (
     LookupFailed,
 )
 from repayment_platform.fineract.errors import BEFORE_LAST
-from repayment_platform.posting.exceptions import close_reposted
-from repayment_platform.posting.holds import UNDONE, Decision, NoSuchHold, decide, fold_again
-from repayment_platform.posting.instead import named, standing_for, strays
-from repayment_platform.posting.ledger import REMEMBERED, fineract_client, refuse_another
-from repayment_platform.posting.ledger_scope import SENT
+from repayment_platform.ledger.identity import REMEMBERED, fineract_client, refuse_another
+from repayment_platform.ledger.instead import named, standing_for, strays
+from repayment_platform.ledger.scope import SENT
 from repayment_platform.settings import Settings
 from repayment_platform.sources.keys import repost_id
 from repayment_platform.warehouse import audit

@@ -11,14 +11,14 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
+from repayment_platform.exceptions.queue import close_undone, keep_differences
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import InvalidRequestError, Listing, LookupFailed
-from repayment_platform.posting.differences import Difference, Posting, differences
-from repayment_platform.posting.exceptions import close_undone, keep_differences
-from repayment_platform.posting.ledger import check_ledger
-from repayment_platform.posting.ledger_scope import LedgerScope, postings_of, sent_to
-from repayment_platform.posting.proof import Proof
-from repayment_platform.posting.workers import StopSwitch, Workers
+from repayment_platform.ledger.differences import Difference, Posting, differences
+from repayment_platform.ledger.findings import Proof
+from repayment_platform.ledger.identity import check_ledger
+from repayment_platform.ledger.scope import LedgerScope, postings_of, sent_to
+from repayment_platform.ledger.workers import StopSwitch, Workers
 from repayment_platform.settings import Settings
 
 LOANS_AT_ONCE = 500

@@ -1,30 +1,25 @@
 """Held payments and a person's decisions on them.
 
 What belongs here: listing open holds, recording a decision, a person's own hold. What does not:
-holds that rules make (`feed`, `results`, the key rules), screens.
+what the facts call for (`called.sql`), what is asked about posted payments (`queue`), screens.
 """
 
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import Any, LiteralString
 
 from psycopg import Connection
 from psycopg.rows import class_row
 
+from repayment_platform.exceptions.kinds import (
+    KINDS,
+    UNDONE,
+    Decision,
+    Right,
+    choices_of,
+)
 from repayment_platform.warehouse.audit import record
-
-UNDONE = "reversed_in_ledger"
-"""Why a payment is held whose repayment was undone in Fineract; its release is a repost."""
-
-
-class Decision(StrEnum):
-    RELEASE = "release"
-    """A payment of its own: post it, with the facts it has now."""
-    SAME_PAYMENT = "same_payment"
-    """Another payment reports the same money: never post this one."""
-    NOT_A_REPAYMENT = "not_a_repayment"
 
 
 class NoSuchHold(LookupError):
@@ -37,6 +32,10 @@ class NeedsRepost(Exception):
 
 class NotHeld(Exception):
     """The payment was not held; the message says why."""
+
+
+class NotOfItsKind(Exception):
+    """The person cannot take this decision on this kind; it says which, or who."""
 
 
 class RuledOut(Exception):
@@ -67,23 +66,23 @@ class Hold:
 FACTS_OF_T: LiteralString = """jsonb_build_object(
     'loan', t.loan_external_id, 'amount', t.amount, 'date', t.payment_date)"""
 """What a decision is about, of a row `t` of CORE_TRANSACTION_DATA."""
-SEEN: LiteralString = f"md5(h.reason || {FACTS_OF_T}::text)"
+SEEN: LiteralString = f"md5(h.words || {FACTS_OF_T}::text)"
 """What a person sees of a hold `h` and its payment `t`, to be given back with the decision."""
 SEEN_DIGITS = 4
 """So many of it tell that what was seen is another now."""
 _OPEN = f"""
 SELECT h.id, h.source_key, t.source_lender AS lender, t.loan_external_id AS loan, t.amount,
-       h.reason_code, h.reason, h.held_at, {SEEN} AS seen
-FROM "CORE"."CORE_HOLD" h
+       h.kind AS reason_code, h.words AS reason, h.raised_at AS held_at, {SEEN} AS seen
+FROM "CORE"."CORE_EXCEPTION" h
 LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
-WHERE h.decision IS NULL ORDER BY h.id
+WHERE h.holds AND h.decision IS NULL ORDER BY h.id
 """  # noqa: S608 (the part is a constant)
 # The release is bound to the facts of this moment, which are what the person has seen.
 _DECIDE = f"""
 WITH stated AS (
     SELECT h.id, {FACTS_OF_T} AS facts, {SEEN} AS seen
-    FROM "CORE"."CORE_HOLD" h LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
-    WHERE h.id = %(id)s
+    FROM "CORE"."CORE_EXCEPTION" h LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
+    WHERE h.holds AND h.id = %(id)s
 )
 UPDATE "CORE"."CORE_HOLD" h
 SET decision = %(decision)s, decided_by = %(by)s, decided_why = %(why)s, decided_at = now(),
@@ -93,8 +92,8 @@ WHERE h.id = s.id AND h.decision IS NULL
   AND coalesce(starts_with(s.seen, %(seen)s) AND length(%(seen)s) >= {SEEN_DIGITS}, true)
 RETURNING h.source_key, h.facts ->> 'other_key'
 """  # noqa: S608 (the part is a constant)
-ASKS_ANEW = ("conflicting_reports", "ruled_out_before", "other_is_gone", "by_hand")
-"""Reasons to hold a payment even after a person has ruled it out: the release is the later word."""
+ASKS_ANEW = [kind.name for kind in KINDS.values() if kind.overrules]
+"""Kinds of which a release is the later word on a payment that a person ruled out before."""
 # A ruling on money that was given back is not made into its release, which has to be asked for.
 _OVERRULE = """
 UPDATE "CORE"."CORE_HOLD" ruling
@@ -166,6 +165,7 @@ def decide(
     why: str,
     seen: str | None = None,
     *,
+    right: Right = Right.APPROVER,
     reposting: bool = False,
 ) -> str:
     """Record a decision and its audit row; takes effect with the next run. Returns the key.
@@ -173,26 +173,27 @@ def decide(
     Args:
         seen: the hold's `seen` when the person looked at it, or its first digits; None where
             nobody has looked at it as it is listed.
+        right: what the person may do; whoever has the command line has an approver's right.
         reposting: the release is part of a repost.
 
     Raises:
         NoSuchHold: it does not exist or has been decided.
         HoldChanged: the reason or the facts are others now.
         NeedsRepost: it was undone in Fineract, which a release does not heal.
+        NotOfItsKind: another decision is to be taken on this kind.
         RuledOut: it was ruled out on another hold, later than this one was made.
     """
     with connection.transaction():
-        if decision is Decision.RELEASE and not reposting:
-            held = connection.execute(_IS_OPEN, (hold,)).fetchone()
-            if held is not None and held[0] == UNDONE:
-                raise NeedsRepost(f"it was undone in Fineract: ./run repost {held[1]}")
+        held = connection.execute(_IS_OPEN, (hold,)).fetchone()
+        if held is not None:
+            _refuse_another_kinds(held[0], held[1], decision, right, reposting=reposting)
         facts = {"id": hold, "decision": decision, "by": by, "why": why, "seen": seen}
         row = connection.execute(_DECIDE, facts).fetchone()
         if row is None:
             if connection.execute(_IS_OPEN, (hold,)).fetchone() is not None:
                 raise HoldChanged(f"the payment of hold {hold} has changed")
             raise NoSuchHold(f"there is no open hold {hold}")
-        connection.execute(_OVERRULE, {"id": hold, "asks_anew": list(ASKS_ANEW)})
+        connection.execute(_OVERRULE, {"id": hold, "asks_anew": ASKS_ANEW})
         if decision is Decision.RELEASE and not reposting:
             _refuse_if_ruled_out(connection, str(row[0]))
         fold_again(connection, row[0], f"hold {hold}: {decision}")
@@ -200,6 +201,20 @@ def decide(
             fold_again(connection, row[1], f"hold {hold}: another is the same")
         record(connection, by, f"hold.{decision}", row[0], why=why)
     return str(row[0])
+
+
+def _refuse_another_kinds(
+    kind: str, key: str, decision: Decision, right: Right, *, reposting: bool
+) -> None:
+    if kind == UNDONE and decision in (Decision.RELEASE, Decision.REPOST):
+        if reposting:
+            return
+        raise NeedsRepost(f"it was undone in Fineract: ./run repost {key}")
+    choices = {choice.decision: choice for choice in choices_of(kind)}
+    if decision not in choices:
+        raise NotOfItsKind(f"on {kind} one decides {' or '.join(choices)}")
+    if choices[decision].right is Right.APPROVER and right is Right.OPERATOR:
+        raise NotOfItsKind(f"on {kind} only an approver decides {decision}")
 
 
 def _refuse_if_ruled_out(connection: Connection[Any], key: str) -> None:

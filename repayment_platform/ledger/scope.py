@@ -12,8 +12,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import class_row
 
-from repayment_platform.posting.differences import Posting
-from repayment_platform.posting.exceptions import AFTER_POSTING, CORE_DIFFERS, LEDGER_KINDS
+from repayment_platform.ledger.differences import Posting
 
 UNCHECKED = 5000
 """How many postings that the ledger was never asked about a comparison takes, the oldest first;
@@ -34,7 +33,8 @@ UNION
 UNION
 (SELECT p.loan_external_id
  FROM "CORE"."CORE_EXCEPTION" e JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
- WHERE e.closed_at IS NULL AND e.kind = ANY (%(kinds)s) AND p.status = 'success'
+ WHERE e.closed_at IS NULL AND NOT e.holds AND e.kind ~ '^ledger_|_after_posting$'
+   AND p.status = 'success'
  ORDER BY e.looked_at NULLS FIRST, e.id LIMIT %(looked_up)s)
 """
 # Reads every outcome, as the other proof of the night does: an index on the time would be written
@@ -52,20 +52,22 @@ WHERE status = 'success'
 """
 # What was to be undone is excused only while CORE has it otherwise than it was posted, and not
 # where a person closed the exception: then the repayment was to stay.
-_POSTINGS = f"""
+_POSTINGS = """
 SELECT p.loan_external_id AS loan, p.source_key AS key,
        coalesce(p.external_id, p.source_key) AS external_id, p.amount, p.payment_date AS date,
-       now() AS read_at, coalesce((
-           SELECT (e.closed_by IS NULL OR e.closed_by = 'look-up') AND {CORE_DIFFERS}
+       extract(epoch FROM p.processed_at)::text AS posted_at, now() AS read_at, coalesce((
+           SELECT (e.decision IS NULL OR e.decision = 'undone') AND NOT (t.is_success
+               AND "CORE".is_as_posted(p.loan_external_id, p.amount, p.payment_date,
+                   t.loan_external_id, t.amount, t.payment_date, t.earliest_day, t.payment_ref))
            FROM "CORE"."CORE_EXCEPTION" e
            LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t
                   ON t.source_key = coalesce(e.detail ->> 'told_by', e.source_key)
-           WHERE e.source_key = p.source_key AND e.kind = ANY (%(after_posting)s)
+           WHERE e.source_key = p.source_key AND e.kind LIKE '%%_after_posting'
              AND e.detail ->> 'external_id' IS NOT DISTINCT FROM p.external_id
            ORDER BY e.id DESC LIMIT 1), false) AS to_undo
 FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
 WHERE p.status = 'success' AND p.loan_external_id = ANY (%(loans)s)
-"""  # noqa: S608 (the part is a constant)
+"""
 # Not what was posted again meanwhile. A time once set is renewed in turn only, so that a run does
 # not write all that a loan ever had.
 _CHECKED = """
@@ -101,7 +103,6 @@ class LedgerScope:
             "unchecked": UNCHECKED,
             "recent": RECENT,
             "looked_up": EXCEPTIONS_LOOKED_UP,
-            "kinds": [*AFTER_POSTING, *LEDGER_KINDS],
             "in_turn": LOANS_IN_TURN,
             "lender": self.lender,
             "first_day": self.first_day,
@@ -139,7 +140,7 @@ async def sent_to(connection: AsyncConnection[Any], loans: Sequence[str]) -> set
 
 async def postings_of(connection: AsyncConnection[Any], loans: Sequence[str]) -> list[Posting]:
     """All that is recorded as posted on these loans."""
-    parameters = {"loans": list(loans), "after_posting": list(AFTER_POSTING)}
+    parameters = {"loans": list(loans)}
     async with connection.cursor(row_factory=class_row(Posting)) as cursor:
         await cursor.execute(_POSTINGS, parameters)
         return await cursor.fetchall()

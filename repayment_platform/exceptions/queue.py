@@ -1,0 +1,179 @@
+"""The one queue: what is open, whatever its kind, and what is said of posted payments.
+
+What belongs here: listing rows of CORE_EXCEPTION, deciding one of any kind, keeping what the ledger
+was found to have otherwise. What does not: what the facts call for (`called.sql`), decisions on
+payments that are not posted (`decisions`), asking the ledger (`ledger_proof`), screens.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncConnection, Connection
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from repayment_platform.exceptions.comparison import OF_FOUND, of_found
+from repayment_platform.exceptions.decisions import (
+    SEEN,
+    SEEN_DIGITS,
+    HoldChanged,
+    NotOfItsKind,
+    decide,
+)
+from repayment_platform.exceptions.kinds import CLOSED_BY_UNDOING, Decision, Right, choices_of
+from repayment_platform.ledger.differences import Difference
+from repayment_platform.warehouse.audit import record
+
+_CLOSE_UNDONE = """
+UPDATE "CORE"."CORE_EXCEPTION"
+SET decision = 'undone', closed_by = 'look-up', closed_why = 'it was undone in Fineract'
+WHERE closed_at IS NULL AND source_key = ANY (%s) AND kind = ANY (%s)
+"""
+# What another transaction on the loan asks stays a question.
+_CLOSE_REPOSTED = """
+UPDATE "CORE"."CORE_EXCEPTION"
+SET decision = 'repost', closed_by = %(who)s, closed_why = 'to be posted again: ' || %(why)s
+WHERE closed_at IS NULL AND source_key = %(key)s AND NOT holds AND kind <> 'ledger_foreign'
+"""
+
+
+async def close_undone(connection: AsyncConnection[Any], keys: Collection[str]) -> None:
+    """Close what asked to undo the repayments of these keys: they are undone."""
+    await connection.execute(_CLOSE_UNDONE, (list(keys), list(CLOSED_BY_UNDOING)))
+
+
+async def keep_differences(
+    connection: AsyncConnection[Any], asked: Collection[str], found: Sequence[Difference]
+) -> list[Difference]:
+    """Have the open exceptions of the keys that were asked about be what was found; returns those
+    of them that no person has closed as they are."""
+    told = [_exception_of(difference) for difference in found]
+    parameters = of_found(keys=list(asked), found=Jsonb(told))
+    open_now = set(await (await connection.execute(OF_FOUND, parameters)).fetchall())
+    return [d for d in found if (d.posting.key, d.kind) in open_now]
+
+
+def _exception_of(difference: Difference) -> dict[str, Any]:
+    posting, detail = difference.posting, {"loan": difference.posting.loan, "what": difference.what}
+    return {
+        "source_key": posting.key,
+        "kind": difference.kind,
+        "holds": False,
+        "facts": detail | {"posted_at": posting.posted_at},
+        "words": difference.what,
+        "detail": detail,
+    }
+
+
+def close_reposted(connection: Connection[Any], key: str, who: str, why: str) -> None:
+    """Close what was to be looked at of a posting that stands no more: it is posted again."""
+    connection.execute(_CLOSE_REPOSTED, {"key": key, "who": who, "why": why})
+
+
+class NoSuchException(LookupError):
+    """There is no open exception of that number."""
+
+
+@dataclass(frozen=True)
+class OpenException:
+    """Something that a person must look at. `detail` says what to undo: loan, amount (rupees),
+    date (Asia/Kolkata), Fineract's transaction id, how much was refunded."""
+
+    id: int
+    source_key: str | None
+    kind: str
+    lender: str | None
+    what: str
+    detail: dict[str, Any]
+    raised_at: datetime
+    holds: bool
+    """The payment is not posted while this is open."""
+    seen: str
+    """A digest of what is shown, to be given back with the decision."""
+
+    @property
+    def name(self) -> str:
+        """Its number with the digits that tell what was seen, such as `17-a3f2`."""
+        return f"{self.id}-{self.seen[:SEEN_DIGITS]}"
+
+
+_OPEN = f"""
+SELECT h.id, h.source_key, h.kind, h.detail, h.raised_at, h.words AS what, h.holds,
+       coalesce(h.detail ->> 'lender', t.source_lender, p.source_lender) AS lender, {SEEN} AS seen
+FROM "CORE"."CORE_EXCEPTION" h
+LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
+LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
+WHERE h.closed_at IS NULL AND (%(all)s OR NOT h.holds)
+  AND (%(kind)s::text IS NULL OR h.kind = %(kind)s)
+  AND (%(lender)s::text IS NULL
+       OR coalesce(h.detail ->> 'lender', t.source_lender, p.source_lender) = %(lender)s)
+ORDER BY h.id
+"""  # noqa: S608 (the part is a constant)
+_CLOSE = """
+UPDATE "CORE"."CORE_EXCEPTION" SET decision = 'leave', closed_by = %(who)s, closed_why = %(why)s
+WHERE NOT holds AND id = %(id)s AND closed_at IS NULL RETURNING source_key, kind
+"""
+
+
+def open_questions(
+    connection: Connection[Any],
+    lender: str | None = None,
+    kind: str | None = None,
+    *,
+    with_holds: bool = True,
+) -> list[OpenException]:
+    """What nobody has closed, of that lender and kind if given, the oldest first."""
+    asked = {"lender": lender, "kind": kind, "all": with_holds}
+    with connection.cursor(row_factory=class_row(OpenException)) as cursor:
+        return cursor.execute(_OPEN, asked).fetchall()
+
+
+def open_exceptions(connection: Connection[Any]) -> list[OpenException]:
+    """The open ones that hold no payment."""
+    return open_questions(connection, with_holds=False)
+
+
+def close(connection: Connection[Any], exception: int, who: str, why: str) -> None:
+    """Close an exception, with a row of the audit log.
+
+    Raises:
+        NoSuchException: it does not exist or has been closed.
+    """
+    with connection.transaction():
+        parameters = {"id": exception, "who": who, "why": why}
+        row = connection.execute(_CLOSE, parameters).fetchone()
+        if row is None:
+            raise NoSuchException(f"there is no open exception {exception}")
+        record(
+            connection, who, "exception.close", row[0], exception=exception, kind=row[1], why=why
+        )
+
+
+_HOLDS = 'SELECT holds FROM "CORE"."CORE_EXCEPTION" WHERE id = %s AND closed_at IS NULL'
+
+
+def decide_any(
+    connection: Connection[Any],
+    exception: int,
+    decision: Decision,
+    by: str,
+    why: str,
+    seen: str,
+    *,
+    right: Right = Right.APPROVER,
+) -> None:
+    """Decide an exception of any kind as a person saw it; raises as `decide` and `close` do."""
+    row = connection.execute(_HOLDS, (exception,)).fetchone()
+    if row is None:
+        raise NoSuchException(f"there is no open exception {exception}")
+    if row[0]:
+        decide(connection, exception, decision, by, why, seen, right=right)
+        return
+    question = next(q for q in open_exceptions(connection) if q.id == exception)
+    if not question.seen.startswith(seen):
+        raise HoldChanged(f"exception {exception} has changed")
+    if decision not in {choice.decision for choice in choices_of(question.kind)}:
+        raise NotOfItsKind(f"on {question.kind} one decides {Decision.LEAVE}")
+    close(connection, exception, by, why)

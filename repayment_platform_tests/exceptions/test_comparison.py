@@ -1,0 +1,155 @@
+"""The comparison of what the facts call for with what is open."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from repayment_platform.exceptions.comparison import compare
+from repayment_platform.exceptions.decisions import Decision, NotOfItsKind, decide
+from repayment_platform.exceptions.kinds import Right
+from repayment_platform.exceptions.queue import OpenException, decide_any, open_questions
+from repayment_platform.posting.guards import set_guards
+from repayment_platform_tests.exceptions.conftest import Bench
+
+REFUND: dict[str, Any] = {
+    "is_success": False,
+    "outcome": "refund",
+    "refunded_amount": Decimal("40.00"),
+}
+UNKNOWN: dict[str, Any] = {
+    "is_success": False,
+    "outcome": "unknown_event",
+    "not_repayment_reason": "an event that is not known",
+}
+
+
+def asked(bench: Bench, *keys: str) -> list[OpenException]:
+    compare(bench.connection, keys)
+    return open_questions(bench.connection)
+
+
+@pytest.mark.parametrize(
+    ("facts", "kind", "holds"),
+    [
+        (REFUND, "refunded", True),
+        (REFUND | {"outcome": "late_return"}, "late_return", True),
+        ({"conflict": "on 2025-11-20 90.00 rupees for loan LN-1"}, "conflicting_reports", True),
+        (REFUND | {"key_rule": "provisional"}, "return_without_payment", False),
+        (UNKNOWN, "no_repayment", False),
+        (UNKNOWN | {"outcome": "success", "key_rule": "provisional",
+                    "not_repayment_reason": "its day is missing or unreadable"},
+         "unreadable_payment", False),
+    ],
+)  # fmt: skip
+def test_what_the_facts_of_a_payment_call_for_opens_once_and_closes_by_itself(
+    bench: Bench, facts: dict[str, Any], kind: str, *, holds: bool
+) -> None:
+    key = bench.payment("LN-1", **facts)
+
+    (question,) = asked(bench, key)
+    assert (question.kind, question.holds, question.source_key) == (kind, holds, key)
+    assert asked(bench, key) == [question]
+
+    bench.corrected(key, is_success=True, outcome="success", conflict=None, key_rule="new")
+    assert asked(bench, key) == []
+    assert bench.one('SELECT decision, closed_by FROM "CORE"."CORE_EXCEPTION"') == ("gone", "CORE")
+
+
+def test_a_ruling_stands_while_its_facts_do_and_is_asked_anew_with_both(bench: Bench) -> None:
+    key = bench.payment("LN-1", **REFUND)
+    (question,) = asked(bench, key)
+    decide(bench.connection, question.id, Decision.RELEASE, "asha", "a discount")
+    assert asked(bench, key) == []
+
+    bench.corrected(key, refunded_amount=Decimal("60.00"))
+    (again,) = asked(bench, key)
+    assert again.what.startswith("changed since it was released: 60.00")
+    assert again.detail["before"]["why"] == "a discount"
+    assert again.detail["before"]["facts"]["refunded"] == 40
+
+    bench.corrected(key, refunded_amount=Decimal("40.00"))
+    assert asked(bench, key) == []
+
+
+def test_a_limit_asks_and_a_higher_one_answers(bench: Bench) -> None:
+    key = bench.payment("LN-1", "100.00")
+    set_guards(bench.connection, "ARTHMATE", {"max_payment": Decimal(50)}, "asha")
+    assert [question.kind for question in asked(bench, key)] == ["over_limit"]
+    set_guards(bench.connection, "ARTHMATE", {"max_payment": Decimal(500)}, "asha")
+    assert asked(bench, key) == []
+
+
+def test_an_operator_does_not_release_what_was_given_back(bench: Bench) -> None:
+    key = bench.payment("LN-1", **REFUND)
+    (question,) = asked(bench, key)
+    decision = (question.id, Decision.RELEASE, "asha", "a discount", question.seen)
+    with pytest.raises(NotOfItsKind, match="only an approver"):
+        decide_any(bench.connection, *decision, right=Right.OPERATOR)
+    with pytest.raises(NotOfItsKind, match="one decides"):
+        decide_any(bench.connection, question.id, Decision.LEAVE, "asha", "so", question.seen)
+    assert asked(bench, key) == [question]
+    decide_any(bench.connection, *decision)
+    assert asked(bench, key) == []
+
+
+def test_sql_that_knows_the_former_tables_holds_and_releases(bench: Bench) -> None:
+    key = bench.payment("LN-1")
+    bench.connection.execute(
+        """INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
+           VALUES (%s, 'by_sql', 'look first', '{}')""",
+        (key,),
+    )
+    assert [(q.kind, q.holds) for q in asked(bench, key)] == [("by_sql", True)]
+    bench.connection.execute(
+        """UPDATE "CORE"."CORE_HOLD" SET decision = 'release', decided_by = 'asha'"""
+    )
+    assert open_questions(bench.connection) == []
+    bench.connection.execute(
+        """INSERT INTO "CORE"."CORE_EXCEPTION" (source_key, kind, detail)
+           VALUES (%s, 'of_theirs', '{"what": "look"}')""",
+        (key,),
+    )
+    assert [(q.kind, q.holds, q.what) for q in open_questions(bench.connection)] == [
+        ("of_theirs", False, "look")
+    ]
+    bench.connection.execute("""UPDATE "CORE"."CORE_EXCEPTION" SET closed_at = now()""")
+    assert open_questions(bench.connection) == []
+
+
+def test_what_fineract_refused_for_good_is_asked_until_it_is_posted(bench: Bench) -> None:
+    key = bench.payment("LN-NEW")
+    bench.post()
+    (question,) = open_questions(bench.connection)
+    assert (question.kind, question.holds, question.source_key) == ("refused", False, key)
+    bench.post()
+    assert open_questions(bench.connection) == [question]
+
+    bench.loans("LN-NEW")
+    bench.post()
+    assert bench.states() == {key: "success"}
+    assert open_questions(bench.connection) == []
+
+
+def test_what_awaits_approval_in_fineract_is_asked(bench: Bench) -> None:
+    bench.loans("LN-1")
+    key = bench.payment("LN-1")
+    bench.faults({"kind": "maker_checker", "loan": "LN-1"})
+    bench.post_stopped()
+    (question,) = open_questions(bench.connection)
+    assert (question.kind, question.source_key) == ("awaiting_approval", key)
+
+
+def test_a_doubt_of_two_hours_is_asked(bench: Bench) -> None:
+    bench.loans("LN-1")
+    key = bench.payment("LN-1")
+    bench.faults({"kind": "reset_after_commit"}, {"kind": "gateway", "on": "lookup"})
+    bench.post_stopped(
+        fineract_timeout_seconds=0.3, fineract_settle_seconds=0.4, fineract_patience_seconds=1
+    )
+    assert bench.states() == {key: "unknown"}
+    assert asked(bench, key) == []
+    bench.connection.execute(
+        """UPDATE "CORE"."CORE_POSTING_ATTEMPT" SET intended_at = now() - interval '3 hours'"""
+    )
+    assert [question.kind for question in asked(bench, key)] == ["in_doubt"]
