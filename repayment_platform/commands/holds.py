@@ -9,12 +9,7 @@ from typing import Annotated
 import psycopg
 import typer
 
-from repayment_platform.exceptions.decisions import (
-    SEEN_DIGITS,
-    NotHeld,
-    hold,
-    open_holds,
-)
+from repayment_platform.exceptions.decisions import SEEN_DIGITS, NotHeld, hold, open_holds
 from repayment_platform.settings import load_settings
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse

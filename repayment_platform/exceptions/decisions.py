@@ -12,13 +12,7 @@ from typing import Any, LiteralString
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from repayment_platform.exceptions.kinds import (
-    KINDS,
-    UNDONE,
-    Decision,
-    Right,
-    choices_of,
-)
+from repayment_platform.exceptions.kinds import KINDS, UNDONE, Decision, Right, choices_of
 from repayment_platform.warehouse.audit import record
 
 

@@ -2,7 +2,7 @@
 
 What belongs here: asking Fineract, and what follows from its answers: exceptions that a person
 sees, and exceptions that the ledger settles. What does not: which loans are asked about
-(`ledger_scope`), what counts as a difference (`differences`), mending one.
+(`ledger.scope`), what counts as a difference (`ledger.differences`), mending one.
 """
 
 from collections import defaultdict

@@ -1,7 +1,7 @@
 """How Fineract's transactions of one loan differ from what we recorded as posted there.
 
 What belongs here: comparing values. What does not: asking Fineract, keeping what is found
-(`ledger_proof`).
+(`exceptions.ledger_proof`).
 """
 
 import re

@@ -1,7 +1,8 @@
 """What stands in Fineract in the place of a repayment of ours that was reversed there.
 
 What belongs here: finding it in a loan's list, and naming it. What does not: what follows from it
-(`differences`, `verdicts`, `reposting`).
+(`differences`, `posting.verdicts`,
+`exceptions.reposting`).
 
 An adjustment in Fineract reverses ours and enters another, without our external id and without any
 relation between the two: the money is there all the same. So a live repayment that nobody here

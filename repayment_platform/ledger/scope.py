@@ -1,7 +1,7 @@
 """Which loans a comparison asks the ledger about, and what we recorded as posted on them.
 
 What belongs here: choosing loans, reading their postings, and noting that they were asked about.
-What does not: asking and comparing (`ledger_proof`, `differences`).
+What does not: asking and comparing (`exceptions.ledger_proof`, `differences`).
 """
 
 from collections.abc import Sequence

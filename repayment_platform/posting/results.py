@@ -36,7 +36,6 @@ class Result:
     code: str | None = None
     resource_id: int | None = None
     back_off_seconds: float | None = None
-    hold_code: str | None = None
 
 
 # The fence: only the run that the attempt belongs to may settle it, and only once. What asks for a
@@ -46,9 +45,9 @@ WITH result AS (
     SELECT * FROM unnest(
         %(attempt_ids)s::bigint[], %(outcomes)s::text[], %(states)s::text[], %(reasons)s::text[],
         %(bys)s::text[], %(http_statuses)s::int[], %(codes)s::text[], %(resource_ids)s::bigint[],
-        %(back_offs)s::float8[], %(hold_codes)s::text[])
+        %(back_offs)s::float8[])
         AS r (attempt_id, outcome, state, reason, settled_by, http_status, error_code, resource_id,
-              back_off, hold_code)
+              back_off)
 ), settled AS (
     UPDATE "CORE"."CORE_POSTING_ATTEMPT" a
     SET outcome = r.outcome, http_status = r.http_status, error_code = r.error_code,
@@ -59,7 +58,7 @@ WITH result AS (
     FROM result r
     -- IS TRUE: found by id alone, never through all that the run has attempted.
     WHERE a.id = r.attempt_id AND (a.run_id = %(run_id)s AND a.settled_at IS NULL) IS TRUE
-    RETURNING a.*, r.state, r.reason, r.back_off, r.hold_code
+    RETURNING a.*, r.state, r.reason, r.back_off
 ), recorded AS (
     INSERT INTO "CORE"."CORE_TRANSACTION_DATA_PROCESSED" AS p (source_key, source_lender, status,
         loan_external_id, payment_date, amount, payment_ref, recon_source,
@@ -130,7 +129,6 @@ class Results:
                 "codes": [r.code for r in results],
                 "resource_ids": [r.resource_id for r in results],
                 "back_offs": [r.back_off_seconds for r in results],
-                "hold_codes": [r.hold_code for r in results],
                 "run_id": self._run_id,
             },
         )

@@ -8,9 +8,7 @@ import random
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from repayment_platform.exceptions.kinds import (
-    UNDONE,
-)
+from repayment_platform.exceptions.kinds import UNDONE
 from repayment_platform.fineract import contract as fineract
 from repayment_platform.posting.claims import Attempt
 from repayment_platform.posting.model import State
@@ -212,8 +210,7 @@ def _of_found(attempt: Attempt, found: fineract.LedgerTransaction, undone: str |
     return Verdict(result, Then.NEXT)
 
 
-def _held(attempt: Attempt, hold_code: str, why: str) -> Verdict:
-    result = Result(
-        attempt.id, Settled.HELD, State.HELD, why, by="lookup", code=hold_code, hold_code=hold_code
-    )
+def _held(attempt: Attempt, kind: str, why: str) -> Verdict:
+    """A person is asked; the kind of the question is the attempt's code."""
+    result = Result(attempt.id, Settled.HELD, State.HELD, why, by="lookup", code=kind)
     return Verdict(result, Then.NEXT)

@@ -1,12 +1,7 @@
 """Reports of one payment that tell of other money: held before posting, an exception after."""
 
-from repayment_platform.exceptions.decisions import (
-    decide,
-    open_holds,
-)
-from repayment_platform.exceptions.kinds import (
-    Decision,
-)
+from repayment_platform.exceptions.decisions import decide, open_holds
+from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.exceptions.queue import open_exceptions
 from repayment_platform_tests.posting.conftest import Bench
 from repayment_platform_tests.posting.test_exceptions import RETURN, closed, only_exception

@@ -7,16 +7,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from repayment_platform.exceptions.decisions import (
-    HoldChanged,
-    RuledOut,
-    decide,
-    hold,
-    open_holds,
-)
-from repayment_platform.exceptions.kinds import (
-    Decision,
-)
+from repayment_platform.exceptions.decisions import HoldChanged, RuledOut, decide, hold, open_holds
+from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.posting.feed import refresh
 from repayment_platform_tests.command import Commands
 from repayment_platform_tests.posting.conftest import DAY, Bench

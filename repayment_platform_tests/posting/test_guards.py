@@ -5,14 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from repayment_platform.exceptions.decisions import (
-    NoSuchHold,
-    decide,
-    open_holds,
-)
-from repayment_platform.exceptions.kinds import (
-    Decision,
-)
+from repayment_platform.exceptions.decisions import NoSuchHold, decide, open_holds
+from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.posting.guards import Guards, set_guards
 from repayment_platform_tests.posting.conftest import DAY, Bench
 

@@ -7,14 +7,8 @@ from typing import Any
 
 import pytest
 
-from repayment_platform.exceptions.decisions import (
-    NeedsRepost,
-    decide,
-    open_holds,
-)
-from repayment_platform.exceptions.kinds import (
-    Decision,
-)
+from repayment_platform.exceptions.decisions import NeedsRepost, decide, open_holds
+from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.exceptions.queue import open_exceptions
 from repayment_platform.exceptions.reposting import NotReposted, Reposted
 from repayment_platform.fineract.lookups import read_listing

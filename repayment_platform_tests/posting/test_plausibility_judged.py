@@ -2,12 +2,8 @@
 
 from datetime import timedelta
 
-from repayment_platform.exceptions.decisions import (
-    decide,
-)
-from repayment_platform.exceptions.kinds import (
-    Decision,
-)
+from repayment_platform.exceptions.decisions import decide
+from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.posting.guards import set_guards
 from repayment_platform.posting.model import Selection
 from repayment_platform.reconciliation.preview import preview

@@ -6,14 +6,8 @@ from typing import Any
 
 import pytest
 
-from repayment_platform.exceptions.decisions import (
-    Hold,
-    decide,
-    open_holds,
-)
-from repayment_platform.exceptions.kinds import (
-    Decision,
-)
+from repayment_platform.exceptions.decisions import Hold, decide, open_holds
+from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.exceptions.ledger_proof import ledger_agrees
 from repayment_platform.exceptions.queue import open_exceptions
 from repayment_platform.ledger.scope import LedgerScope

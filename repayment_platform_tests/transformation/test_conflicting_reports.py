@@ -4,13 +4,8 @@ from typing import Any
 
 import pytest
 
-from repayment_platform.exceptions.decisions import (
-    decide,
-    open_holds,
-)
-from repayment_platform.exceptions.kinds import (
-    Decision,
-)
+from repayment_platform.exceptions.decisions import decide, open_holds
+from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.exceptions.queue import open_exceptions
 from repayment_platform_tests.transformation.platform import Platform, loan
 from repayment_platform_tests.transformation.test_recon_record import captured, records, settled

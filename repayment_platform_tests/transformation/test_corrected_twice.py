@@ -1,12 +1,7 @@
 """A row that is corrected more than once is a report of its last payment alone."""
 
-from repayment_platform.exceptions.decisions import (
-    decide,
-    open_holds,
-)
-from repayment_platform.exceptions.kinds import (
-    Decision,
-)
+from repayment_platform.exceptions.decisions import decide, open_holds
+from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.exceptions.queue import open_exceptions
 from repayment_platform_tests.transformation.platform import Platform, loan
 

@@ -4,13 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from repayment_platform.exceptions.decisions import (
-    decide,
-    open_holds,
-)
-from repayment_platform.exceptions.kinds import (
-    Decision,
-)
+from repayment_platform.exceptions.decisions import decide, open_holds
+from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.sources import registry
 from repayment_platform.sources.layouts import Column
 from repayment_platform_tests.sources.reading import NACH

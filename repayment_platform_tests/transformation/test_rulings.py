@@ -2,15 +2,8 @@
 
 import pytest
 
-from repayment_platform.exceptions.decisions import (
-    NotHeld,
-    decide,
-    hold,
-    open_holds,
-)
-from repayment_platform.exceptions.kinds import (
-    Decision,
-)
+from repayment_platform.exceptions.decisions import NotHeld, decide, hold, open_holds
+from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.exceptions.queue import open_exceptions
 from repayment_platform_tests.transformation.platform import Platform, loan
 from repayment_platform_tests.transformation.warehouse import START

@@ -12,9 +12,7 @@ from psycopg import Connection
 
 from repayment_platform.exceptions import decisions as holds
 from repayment_platform.exceptions import queue as exceptions
-from repayment_platform.exceptions.kinds import (
-    Decision,
-)
+from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.exceptions.reposting import NotReposted, repost
 from repayment_platform.reconciliation.loans import NotMappable, map_loan
 from repayment_platform.settings import Settings

@@ -10,9 +10,7 @@ from typing import Any
 from psycopg import sql
 from psycopg.sql import SQL
 
-from repayment_platform.exceptions.kinds import (
-    UNDONE,
-)
+from repayment_platform.exceptions.kinds import UNDONE
 from repayment_platform.sources.registry import SOURCES, Kind
 from repayment_platform.web.operations import payment_events as told
 from repayment_platform.web.operations.admin import Visit

@@ -9,9 +9,7 @@ import httpx
 import psycopg
 import pytest
 
-from repayment_platform.exceptions.kinds import (
-    UNDONE,
-)
+from repayment_platform.exceptions.kinds import UNDONE
 from repayment_platform.fineract.contract import Posted, Repayment
 from repayment_platform.ledger.identity import fineract_client
 from repayment_platform.settings import SANDBOX, Settings
