@@ -9,7 +9,7 @@ What belongs here: that course, and when to stop. What does not: SQL (`work`, `c
 """
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 from psycopg import AsyncConnection, OperationalError, errors
@@ -130,8 +130,7 @@ async def post(
             )
             await take_over_dead_runs(locked, run_id)
             await run.settle_and_post()
-        async with reading.transaction():
-            await judge(reading)
+        await _refresh(reading, judge)
         for lender, deferred in (await allowance.defer_refused(reading)).items():
             run.summary.of(lender).deferred += deferred
     run.summary.seconds = time.monotonic() - started
@@ -144,10 +143,12 @@ async def post(
     return run.summary
 
 
-async def _refresh(connection: Connection) -> None:
+async def _refresh(
+    connection: Connection, by: Callable[[Connection], Awaitable[None]] = refresh
+) -> None:
     try:
         async with connection.transaction():
-            await refresh(connection)
+            await by(connection)
     except errors.UndefinedTable:
         raise NoCore('"CORE"."CORE_TRANSACTION_DATA" is not built yet: run dbt first') from None
     except errors.IdleInTransactionSessionTimeout as error:
