@@ -41,7 +41,9 @@ SELECT source_key AS key, loan_external_id AS loan, payment_date AS day, amount,
 FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" ORDER BY 1
 """
 _HOLDS = 'SELECT DISTINCT source_key FROM "CORE"."CORE_HOLD" WHERE decision IS NULL'
-_EXCEPTIONS = 'SELECT DISTINCT source_key FROM "CORE"."CORE_EXCEPTION" WHERE closed_at IS NULL'
+_EXCEPTIONS = """
+SELECT DISTINCT source_key FROM "CORE"."CORE_EXCEPTION" WHERE closed_at IS NULL AND NOT holds
+"""
 
 
 def gather(play: Play, database: Database, *, restless: tuple[str, ...]) -> History:
