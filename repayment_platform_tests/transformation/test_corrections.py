@@ -116,7 +116,9 @@ def test_a_replay_that_reads_another_amount_corrects_what_waits_and_asks_about_w
     platform.run()
 
     assert platform.ledger() == [("DMI-APP-1", "500.00"), ("DMI-APP-99", "700.00")]
-    assert [each["kind"] for each in platform.table("CORE_EXCEPTION")] == ["changed_after_posting"]
+    assert [(each["kind"], each["closed_by"]) for each in platform.table("CORE_EXCEPTION")] == [
+        ("refused", "CORE"), ("changed_after_posting", None),
+    ]  # fmt: skip
 
 
 def test_a_replay_of_webhooks_has_core_look_at_them_again(platform: Platform) -> None:
