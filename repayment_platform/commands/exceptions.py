@@ -7,6 +7,7 @@ import dataclasses
 import getpass
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated, Any
 
 import psycopg
@@ -14,18 +15,19 @@ import typer
 
 from repayment_platform.exceptions.decisions import (
     SEEN_DIGITS,
-    HoldChanged,
+    HasChanged,
     NeedsRepost,
-    NoSuchHold,
+    NoSuchException,
     NotOfItsKind,
     RuledOut,
+    close,
+)
+from repayment_platform.exceptions.decisions import (
+    decide as take,
 )
 from repayment_platform.exceptions.kinds import RULINGS, Decision, Right, choices_of
 from repayment_platform.exceptions.queue import (
-    NoSuchException,
     OpenException,
-    close,
-    decide_any,
     open_questions,
 )
 from repayment_platform.settings import load_settings
@@ -81,6 +83,9 @@ def decide(
     decision: Annotated[str, typer.Argument(help="One of those listed for its kind.")],
     why: Annotated[str, typer.Option(help="The reason, for the audit log.")],
     by: Annotated[str, typer.Option(help="Who decides.")] = getpass.getuser(),
+    day: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="With post_on: the day.")
+    ] = None,
 ) -> None:
     """Decide an exception. It takes effect with the next run of the pipeline.
 
@@ -91,17 +96,18 @@ def decide(
     if not number.isdecimal() or len(seen) < SEEN_DIGITS:
         raise typer.BadParameter("name it as `./run exceptions` does, such as 17-a3f2")
     if decision not in list(Decision):
-        raise typer.BadParameter(f"{decision} is none of: {', '.join(RULINGS[:-1])}")
+        raise typer.BadParameter(f"{decision} is none of: {', '.join(RULINGS)}")
     with warehouse(load_settings()) as urls:
         migrate(urls)
         with psycopg.connect(urls.psycopg) as connection:
             try:
-                decide_any(connection, int(number), Decision(decision), by, why, seen)
-            except HoldChanged as error:
+                named = day and day.date()
+                take(connection, int(number), Decision(decision), by, why, seen, day=named)
+            except HasChanged as error:
                 raise SystemExit(
                     f"decide: {error}: look at it again with ./run exceptions"
                 ) from None
-            except (NoSuchException, NoSuchHold, NeedsRepost, NotOfItsKind, RuledOut) as error:
+            except (NoSuchException, NeedsRepost, NotOfItsKind, RuledOut) as error:
                 raise SystemExit(f"decide: {error}") from None
     typer.echo(f"{exception}: {decision}")
 

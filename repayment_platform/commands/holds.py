@@ -1,6 +1,6 @@
 """`./run holds` and `./run hold`: payments that wait for a person.
 
-What belongs here: the commands. What does not: holds themselves (`exceptions.decisions`).
+What belongs here: the commands. What does not: holds themselves (`exceptions`).
 """
 
 import getpass
@@ -9,7 +9,13 @@ from typing import Annotated
 import psycopg
 import typer
 
-from repayment_platform.exceptions.decisions import SEEN_DIGITS, NotHeld, hold, open_holds
+from repayment_platform.exceptions.decisions import (
+    NotHeld,
+    hold,
+)
+from repayment_platform.exceptions.queue import (
+    open_holds,
+)
 from repayment_platform.settings import load_settings
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
@@ -29,11 +35,11 @@ def holds() -> None:
     header = ("hold", "lender", "loan", "rupees", "reason", "source_key")
     rows = [
         (
-            f"{h.id}-{h.seen[:SEEN_DIGITS]}",
+            h.name,
             h.lender or "",
             h.loan or "",
             h.amount or "",
-            h.reason,
+            h.what,
             h.source_key,
         )
         for h in found

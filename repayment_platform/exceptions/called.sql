@@ -18,7 +18,7 @@ WITH payment AS MATERIALIZED (
         t.conflict,
         p.source_key IS NOT NULL AS is_posted,
         t.is_success AND "CORE".is_as_posted(
-            p.loan_external_id, p.amount, p.payment_date,
+            p.loan_external_id, p.amount, coalesce(p.paid_on, p.payment_date),
             t.loan_external_id, t.amount, t.payment_date, t.earliest_day, t.payment_ref
         ) AS is_as_posted,
         w.state,
@@ -68,13 +68,13 @@ refunded_or_returned AS (
         CASE told.outcome WHEN 'refund' THEN 'refunded' ELSE 'late_return' END AS kind,
         true AS holds,
         jsonb_build_object(
-            'loan', t.loan_external_id, 'amount', t.amount, 'date', t.payment_date,
+            'loan', t.loan_external_id, 'amount', t.amount + left_out.rupees, 'date', t.payment_date,
             'outcome', told.outcome, 'told_by', told.source_key, 'refunded', told.refunded_amount
         ) AS facts,
         CASE told.outcome
             WHEN 'refund'
                 THEN
-                    format('%s of %s rupees were refunded', told.refunded_amount, told.amount)
+                    format('%s of %s rupees were refunded', told.refunded_amount, told.amount + left_out.rupees)
                     || coalesce(': ' || teller.why, '')
             ELSE coalesce(teller.why, told.not_repayment_reason, told.outcome)
         END AS words,
@@ -90,6 +90,14 @@ refunded_or_returned AS (
     ) teller
     INNER JOIN "CORE"."CORE_TRANSACTION_DATA" t ON t.source_key = teller.of_key
     INNER JOIN "CORE"."CORE_TRANSACTION_DATA" told ON told.source_key = teller.told_by
+    -- CORE has what a person said is left of it; the question is about all that was paid.
+    CROSS JOIN LATERAL (
+        SELECT
+            CASE
+                WHEN t.outcome = 'refund' AND "CORE".posts_rest(t.source_key, t.refunded_amount) THEN t.refunded_amount
+                ELSE 0
+            END AS rupees
+    ) left_out
     ORDER BY t.source_key ASC, teller.why ASC NULLS FIRST
 ),
 
@@ -267,14 +275,17 @@ refused AS (
         t.source_key,
         'refused' AS kind,
         false AS holds,
-        t.facts || jsonb_build_object('code', p.error_code) AS facts,
+        t.facts || jsonb_strip_nulls(jsonb_build_object(
+            'code', p.error_code, 'refused_on', CASE WHEN p.paid_on IS NOT null THEN p.payment_date END
+        )) AS facts,
         'Fineract refused it: ' || coalesce(p.error_text, p.error_code) AS words,
         t.facts || jsonb_build_object('lender', t.source_lender, 'code', p.error_code) AS detail
     FROM payment t
     INNER JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
         ON
             p.source_key = t.source_key AND p.status = 'failed' AND p.run_id <> 'repost'
-            AND (p.loan_external_id, p.amount, p.payment_date) = (t.loan_external_id, t.amount, t.payment_date)
+            AND (p.loan_external_id, p.amount, coalesce(p.paid_on, p.payment_date))
+            = (t.loan_external_id, t.amount, t.payment_date)
     WHERE
         t.tries > 0 AND t.is_eligible AND NOT t.is_posted AND NOT t.is_in_flight
         AND p.error_code LIKE any({{ no_retry_mends }}::text[])

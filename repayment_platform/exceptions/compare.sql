@@ -34,6 +34,8 @@ judged AS MATERIALIZED (
         good.id IS NOT NULL AS is_judged,
         coalesce('changed since ' || CASE former.decision
             WHEN 'release' THEN 'it was released'
+            WHEN 'post_rest' THEN 'what is left was to be posted'
+            WHEN 'post_on' THEN 'a day was named for it'
             WHEN 'leave' THEN 'it was left as it was'
             WHEN 'undone' THEN 'it was undone'
             WHEN 'same_payment' THEN 'it was ruled the same as another'

@@ -22,6 +22,10 @@ class Decision(StrEnum):
 
     RELEASE = "release"
     """Post it, with the facts it has now."""
+    POST_REST = "post_rest"
+    """Post what is left of it after what was refunded so far."""
+    POST_ON = "post_on"
+    """Post it on a later day than its own, which the person names."""
     SAME_PAYMENT = "same_payment"
     """Another payment reports the same money: never post this one."""
     NOT_A_REPAYMENT = "not_a_repayment"
@@ -35,8 +39,11 @@ class Decision(StrEnum):
     """The facts call for it no more; nobody's word."""
 
 
+LETS_POST = (Decision.RELEASE, Decision.POST_REST)
+"""Decisions on a held payment after which it is posted."""
 RULINGS = (
-    Decision.RELEASE,
+    *LETS_POST,
+    Decision.POST_ON,
     Decision.SAME_PAYMENT,
     Decision.NOT_A_REPAYMENT,
     Decision.LEAVE,
@@ -102,13 +109,9 @@ class Kind:
         return next((choice for choice in self.choices if choice.decision is decision), None)
 
 
-NO_RETRY_MENDS = (
-    LOAN_UNKNOWN,
-    LOAN_STATE,
-    BEFORE_DISBURSEMENT,
-    BEFORE_LAST,
-    NOT_ACTIVE,
-)
+DAY_REFUSED = (BEFORE_DISBURSEMENT, BEFORE_LAST)
+"""Fineract's codes of refusals of the payment's day."""
+NO_RETRY_MENDS = (LOAN_UNKNOWN, LOAN_STATE, *DAY_REFUSED, NOT_ACTIVE)
 """Fineract's codes of refusals that are a person's; `*` stands for any text."""
 UNDONE = "reversed_in_ledger"
 """Why a payment is held whose repayment was undone in Fineract; its release is a repost."""
@@ -144,7 +147,15 @@ _BEFORE = (
     Kind(
         "refunded",
         "it was refunded, in part or whole, before it was posted",
-        _unposted("Post it although it was refunded", Right.APPROVER),
+        (
+            Choice(
+                Decision.POST_REST,
+                "Post what is left of it",
+                f"{_RUN}; should more be refunded, it is asked anew",
+                Right.APPROVER,
+            ),
+            *_unposted("Post all of it although it was refunded", Right.APPROVER),
+        ),
         gone="nothing is refunded any more: the refund failed, or its report was corrected",
     ),
     Kind(
@@ -242,6 +253,12 @@ _ON_THE_WAY = (
                 "It is known, and is put right in Fineract",
                 "a run asks about the loan and sends it once Fineract would take it;"
                 " ./run send-again does so at once",
+            ),
+            Choice(
+                Decision.POST_ON,
+                "Post it on a later day, where Fineract refused its own",
+                "the next run posts it on the day that is named; its own day stays in CORE",
+                Right.APPROVER,
             ),
         ),
         holds=False,

@@ -11,7 +11,10 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from repayment_platform.exceptions.queue import close_undone, keep_differences
+from repayment_platform.exceptions.queue import (
+    close_undone,
+    keep_differences,
+)
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import InvalidRequestError, Listing, LookupFailed
 from repayment_platform.ledger.differences import Difference, Posting, differences

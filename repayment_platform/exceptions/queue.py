@@ -1,13 +1,14 @@
 """The one queue: what is open, whatever its kind, and what is said of posted payments.
 
-What belongs here: listing rows of CORE_EXCEPTION, deciding one of any kind, keeping what the ledger
-was found to have otherwise. What does not: what the facts call for (`called.sql`), decisions on
-payments that are not posted (`decisions`), asking the ledger (`ledger_proof`), screens.
+What belongs here: listing rows of CORE_EXCEPTION, keeping what the ledger was found to have
+otherwise. What does not: what the facts call for (`called.sql`), decisions (`decisions`), asking
+the ledger (`ledger_proof`), screens.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from psycopg import AsyncConnection, Connection
@@ -15,16 +16,9 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from repayment_platform.exceptions.comparison import OF_FOUND, of_found
-from repayment_platform.exceptions.decisions import (
-    SEEN,
-    SEEN_DIGITS,
-    HoldChanged,
-    NotOfItsKind,
-    decide,
-)
-from repayment_platform.exceptions.kinds import CLOSED_BY_UNDOING, Decision, Right, choices_of
+from repayment_platform.exceptions.decisions import SEEN, SEEN_DIGITS
+from repayment_platform.exceptions.kinds import CLOSED_BY_UNDOING
 from repayment_platform.ledger.differences import Difference
-from repayment_platform.warehouse.audit import record
 
 _CLOSE_UNDONE = """
 UPDATE "CORE"."CORE_EXCEPTION"
@@ -72,19 +66,17 @@ def close_reposted(connection: Connection[Any], key: str, who: str, why: str) ->
     connection.execute(_CLOSE_REPOSTED, {"key": key, "who": who, "why": why})
 
 
-class NoSuchException(LookupError):
-    """There is no open exception of that number."""
-
-
 @dataclass(frozen=True)
 class OpenException:
-    """Something that a person must look at. `detail` says what to undo: loan, amount (rupees),
-    date (Asia/Kolkata), Fineract's transaction id, how much was refunded."""
+    """Something that a person must judge. Rupees; dates of Asia/Kolkata. `detail` says what to
+    undo: loan, amount, date, Fineract's transaction id, how much was refunded."""
 
     id: int
     source_key: str | None
     kind: str
     lender: str | None
+    loan: str | None
+    amount: Decimal | None
     what: str
     detail: dict[str, Any]
     raised_at: datetime
@@ -101,20 +93,17 @@ class OpenException:
 
 _OPEN = f"""
 SELECT h.id, h.source_key, h.kind, h.detail, h.raised_at, h.words AS what, h.holds,
-       coalesce(h.detail ->> 'lender', t.source_lender, p.source_lender) AS lender, {SEEN} AS seen
+       coalesce(h.detail ->> 'lender', t.source_lender, p.source_lender) AS lender,
+       t.loan_external_id AS loan, t.amount, {SEEN} AS seen
 FROM "CORE"."CORE_EXCEPTION" h
 LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
 LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
-WHERE h.closed_at IS NULL AND (%(all)s OR NOT h.holds)
+WHERE h.closed_at IS NULL AND (%(holds)s::boolean IS NULL OR h.holds = %(holds)s)
   AND (%(kind)s::text IS NULL OR h.kind = %(kind)s)
   AND (%(lender)s::text IS NULL
        OR coalesce(h.detail ->> 'lender', t.source_lender, p.source_lender) = %(lender)s)
 ORDER BY h.id
 """  # noqa: S608 (the part is a constant)
-_CLOSE = """
-UPDATE "CORE"."CORE_EXCEPTION" SET decision = 'leave', closed_by = %(who)s, closed_why = %(why)s
-WHERE NOT holds AND id = %(id)s AND closed_at IS NULL RETURNING source_key, kind
-"""
 
 
 def open_questions(
@@ -122,58 +111,20 @@ def open_questions(
     lender: str | None = None,
     kind: str | None = None,
     *,
-    with_holds: bool = True,
+    holds: bool | None = None,
 ) -> list[OpenException]:
-    """What nobody has closed, of that lender and kind if given, the oldest first."""
-    asked = {"lender": lender, "kind": kind, "all": with_holds}
+    """What nobody has closed, the oldest first: of that lender and kind, and what holds a payment
+    or what does not, as far as they are given."""
+    asked = {"lender": lender, "kind": kind, "holds": holds}
     with connection.cursor(row_factory=class_row(OpenException)) as cursor:
         return cursor.execute(_OPEN, asked).fetchall()
 
 
 def open_exceptions(connection: Connection[Any]) -> list[OpenException]:
     """The open ones that hold no payment."""
-    return open_questions(connection, with_holds=False)
+    return open_questions(connection, holds=False)
 
 
-def close(connection: Connection[Any], exception: int, who: str, why: str) -> None:
-    """Close an exception, with a row of the audit log.
-
-    Raises:
-        NoSuchException: it does not exist or has been closed.
-    """
-    with connection.transaction():
-        parameters = {"id": exception, "who": who, "why": why}
-        row = connection.execute(_CLOSE, parameters).fetchone()
-        if row is None:
-            raise NoSuchException(f"there is no open exception {exception}")
-        record(
-            connection, who, "exception.close", row[0], exception=exception, kind=row[1], why=why
-        )
-
-
-_HOLDS = 'SELECT holds FROM "CORE"."CORE_EXCEPTION" WHERE id = %s AND closed_at IS NULL'
-
-
-def decide_any(
-    connection: Connection[Any],
-    exception: int,
-    decision: Decision,
-    by: str,
-    why: str,
-    seen: str,
-    *,
-    right: Right = Right.APPROVER,
-) -> None:
-    """Decide an exception of any kind as a person saw it; raises as `decide` and `close` do."""
-    row = connection.execute(_HOLDS, (exception,)).fetchone()
-    if row is None:
-        raise NoSuchException(f"there is no open exception {exception}")
-    if row[0]:
-        decide(connection, exception, decision, by, why, seen, right=right)
-        return
-    question = next(q for q in open_exceptions(connection) if q.id == exception)
-    if not question.seen.startswith(seen):
-        raise HoldChanged(f"exception {exception} has changed")
-    if decision not in {choice.decision for choice in choices_of(question.kind)}:
-        raise NotOfItsKind(f"on {question.kind} one decides {Decision.LEAVE}")
-    close(connection, exception, by, why)
+def open_holds(connection: Connection[Any]) -> list[OpenException]:
+    """The open ones that hold a payment."""
+    return open_questions(connection, holds=True)

@@ -15,7 +15,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from repayment_platform.display import at
-from repayment_platform.exceptions.decisions import NoSuchHold, decide, fold_again
+from repayment_platform.exceptions.decisions import NoSuchException, decide, fold_again
 from repayment_platform.exceptions.kinds import UNDONE, Decision
 from repayment_platform.exceptions.queue import close_reposted
 from repayment_platform.fineract.client import FineractClient
@@ -313,7 +313,7 @@ def _put_back(
         if payment["hold"]:
             try:
                 decide(connection, payment["hold"], Decision.RELEASE, who, why, reposting=True)
-            except NoSuchHold:
+            except NoSuchException:
                 raise NotReposted("its hold was decided just now") from None
         audit.record(connection, who, "payment.repost", key, **told)
     is_recon, is_held = payment["recon_source"] is not None, not payment["is_repayment"]

@@ -57,7 +57,8 @@ SELECT p.loan_external_id AS loan, p.source_key AS key,
        coalesce(p.external_id, p.source_key) AS external_id, p.amount, p.payment_date AS date,
        extract(epoch FROM p.processed_at)::text AS posted_at, now() AS read_at, coalesce((
            SELECT (e.decision IS NULL OR e.decision = 'undone') AND NOT (t.is_success
-               AND "CORE".is_as_posted(p.loan_external_id, p.amount, p.payment_date,
+               AND "CORE".is_as_posted(p.loan_external_id, p.amount,
+                   coalesce(p.paid_on, p.payment_date),
                    t.loan_external_id, t.amount, t.payment_date, t.earliest_day, t.payment_ref))
            FROM "CORE"."CORE_EXCEPTION" e
            LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t

@@ -25,14 +25,15 @@ WITH asked AS (
                          %(amounts)s::numeric[], %(workers)s::int[], %(idempotency_keys)s::text[])
            AS a (source_key, loan_external_id, payment_date, amount, worker, idempotency_key)
 ), open AS (
-    SELECT w.source_key, w.source_lender, w.loan_external_id, w.payment_date, w.amount,
+    SELECT w.source_key, w.source_lender, w.loan_external_id, a.payment_date, w.amount,
            w.payment_ref, a.worker, a.idempotency_key,
            (SELECT p.external_id FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
             WHERE p.source_key = w.source_key) AS external_id
     FROM "CORE"."CORE_OPEN_WORK" w
-    JOIN asked a USING (source_key, loan_external_id, payment_date, amount)
-    JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key, loan_external_id, payment_date, amount)
-    WHERE w.state IN ('waiting', 'failed') AND t.is_success
+    JOIN asked a USING (source_key, loan_external_id, amount)
+    JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key, loan_external_id, amount)
+    WHERE a.payment_date = coalesce(w.post_on, w.payment_date) AND t.payment_date = w.payment_date
+      AND w.state IN ('waiting', 'failed') AND t.is_success
       AND (t.recon_source IS NOT NULL) = %(is_recon)s AND t.source_lender = ANY (%(lenders)s)
       AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
                       WHERE p.status = 'success' AND p.source_key = w.source_key)

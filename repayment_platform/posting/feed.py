@@ -44,7 +44,7 @@ WITH changed AS MATERIALIZED (
     SELECT t.*, p.source_key IS NOT NULL AS posted,
            t.is_success AND t.loan_external_id IS NOT NULL AND t.amount > 0 AS eligible,
            p.source_key IS NULL OR "CORE".is_as_posted(
-               p.loan_external_id, p.amount, p.payment_date,
+               p.loan_external_id, p.amount, coalesce(p.paid_on, p.payment_date),
                t.loan_external_id, t.amount, t.payment_date, t.earliest_day, t.payment_ref)
                AS as_posted
     FROM (
@@ -84,6 +84,8 @@ WITH changed AS MATERIALIZED (
         loan_external_id = EXCLUDED.loan_external_id, payment_date = EXCLUDED.payment_date,
         amount = EXCLUDED.amount, payment_ref = EXCLUDED.payment_ref,
         recon_source = EXCLUDED.recon_source, not_before = NULL, updated_at = now(),
+        -- A day was named for the payment as it was.
+        post_on = NULL,
         -- What Fineract refused of the former facts says nothing of these.
         state = CASE w.state WHEN 'failed' THEN EXCLUDED.state ELSE w.state END,
         reason = CASE w.state WHEN 'failed' THEN EXCLUDED.reason ELSE w.reason END
@@ -131,7 +133,7 @@ _AWAITING_APPROVAL = """FROM "CORE"."CORE_POSTING_ATTEMPT"
 _REFUSED = """(SELECT p.error_text FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
               WHERE p.source_key = w.source_key AND p.status = 'failed' AND p.run_id <> 'repost'
                 AND (p.loan_external_id, p.payment_date, p.amount)
-                    = (w.loan_external_id, w.payment_date, w.amount))"""
+                    = (w.loan_external_id, coalesce(w.post_on, w.payment_date), w.amount))"""
 # What an open payment `w` should wait as, by what keeps it back and what Fineract has not approved
 # yet, which is read once for all. One that failed and was deferred has failed as before; one that a
 # person released is to be sent.

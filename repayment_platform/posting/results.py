@@ -61,17 +61,17 @@ WITH result AS (
     RETURNING a.*, r.state, r.reason, r.back_off
 ), recorded AS (
     INSERT INTO "CORE"."CORE_TRANSACTION_DATA_PROCESSED" AS p (source_key, source_lender, status,
-        loan_external_id, payment_date, amount, payment_ref, recon_source,
+        loan_external_id, payment_date, paid_on, amount, payment_ref, recon_source,
         external_id, fineract_transaction_id, error_code, error_text, run_id)
-    SELECT s.source_key, s.source_lender, s.outcome, s.loan_external_id, s.payment_date, s.amount,
-           s.payment_ref, w.recon_source, s.external_id, s.resource_id, s.error_code,
-           s.error_text, s.run_id
+    SELECT s.source_key, s.source_lender, s.outcome, s.loan_external_id, s.payment_date,
+           CASE WHEN w.post_on = s.payment_date THEN w.payment_date END, s.amount, s.payment_ref,
+           w.recon_source, s.external_id, s.resource_id, s.error_code, s.error_text, s.run_id
     FROM settled s LEFT JOIN "CORE"."CORE_OPEN_WORK" w USING (source_key)
     WHERE s.outcome IN ('success', 'failed')
     ORDER BY s.source_key
     ON CONFLICT (source_key) DO UPDATE SET
         status = EXCLUDED.status, loan_external_id = EXCLUDED.loan_external_id,
-        payment_date = EXCLUDED.payment_date, amount = EXCLUDED.amount,
+        payment_date = EXCLUDED.payment_date, paid_on = EXCLUDED.paid_on, amount = EXCLUDED.amount,
         payment_ref = EXCLUDED.payment_ref, external_id = EXCLUDED.external_id,
         fineract_transaction_id = EXCLUDED.fineract_transaction_id,
         error_code = EXCLUDED.error_code, error_text = EXCLUDED.error_text,

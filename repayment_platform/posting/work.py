@@ -76,14 +76,14 @@ ORDER BY max(updated_at), 1 LIMIT {LOANS_PER_PAGE}
 _PAGE = f"""
 WITH loans AS ({{loans}})
 SELECT w.source_key, w.source_lender AS lender, w.loan_external_id AS loan,
-       w.payment_date AS date, w.amount, w.tries, loans.tried,
+       coalesce(w.post_on, w.payment_date) AS date, w.amount, w.tries, loans.tried,
        CASE WHEN w.state = 'failed'
             THEN (SELECT p.error_code FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
                   WHERE p.source_key = w.source_key) END AS refusal
 FROM loans
 CROSS JOIN LATERAL (SELECT * FROM "CORE"."CORE_OPEN_WORK" w
                     WHERE w.loan_external_id = loans.loan_external_id AND {_DUE} OFFSET 0) w
-ORDER BY loans.tried::timestamptz, 3, w.payment_date, w.source_key
+ORDER BY loans.tried::timestamptz, 3, 4, w.source_key
 """  # noqa: S608
 POST_NEW = _PAGE.format(loans=_LOANS_WITH_NEW)
 RETRY_FAILED = _PAGE.format(loans=_LOANS_TO_RETRY)

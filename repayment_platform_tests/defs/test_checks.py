@@ -8,7 +8,9 @@ import pytest
 
 from repayment_platform.definitions import defs
 from repayment_platform.defs.run_errors import errors_of
-from repayment_platform.exceptions.queue import open_exceptions
+from repayment_platform.exceptions.queue import (
+    open_exceptions,
+)
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.conftest import Sandbox
 from repayment_platform_tests.defs.test_reconciliation import environ

@@ -6,9 +6,16 @@ from typing import Any
 import pytest
 
 from repayment_platform.exceptions.comparison import compare
-from repayment_platform.exceptions.decisions import Decision, NotOfItsKind, decide
+from repayment_platform.exceptions.decisions import (
+    Decision,
+    NotOfItsKind,
+    decide,
+)
 from repayment_platform.exceptions.kinds import Right
-from repayment_platform.exceptions.queue import OpenException, decide_any, open_questions
+from repayment_platform.exceptions.queue import (
+    OpenException,
+    open_questions,
+)
 from repayment_platform.posting.guards import set_guards
 from repayment_platform_tests.exceptions.conftest import Bench
 
@@ -85,11 +92,11 @@ def test_an_operator_does_not_release_what_was_given_back(bench: Bench) -> None:
     (question,) = asked(bench, key)
     decision = (question.id, Decision.RELEASE, "asha", "a discount", question.seen)
     with pytest.raises(NotOfItsKind, match="only an approver"):
-        decide_any(bench.connection, *decision, right=Right.OPERATOR)
+        decide(bench.connection, *decision, right=Right.OPERATOR)
     with pytest.raises(NotOfItsKind, match="one decides"):
-        decide_any(bench.connection, question.id, Decision.LEAVE, "asha", "so", question.seen)
+        decide(bench.connection, question.id, Decision.LEAVE, "asha", "so", question.seen)
     assert asked(bench, key) == [question]
-    decide_any(bench.connection, *decision)
+    decide(bench.connection, *decision)
     assert asked(bench, key) == []
 
 

@@ -1,8 +1,13 @@
 """Reports of one payment that tell of other money: held before posting, an exception after."""
 
-from repayment_platform.exceptions.decisions import decide, open_holds
+from repayment_platform.exceptions.decisions import (
+    decide,
+)
 from repayment_platform.exceptions.kinds import Decision
-from repayment_platform.exceptions.queue import open_exceptions
+from repayment_platform.exceptions.queue import (
+    open_exceptions,
+    open_holds,
+)
 from repayment_platform_tests.posting.conftest import Bench
 from repayment_platform_tests.posting.test_exceptions import RETURN, closed, only_exception
 from repayment_platform_tests.posting.test_same_payment import SAME, ruled_same
@@ -17,14 +22,14 @@ def test_conflicting_reports_hold_a_payment_until_a_person_has_judged_all_of_the
     key = bench.payment("LN-1", conflict=TWO)
     bench.post()
     (hold,) = open_holds(bench.connection)
-    assert (hold.source_key, hold.reason_code) == (key, "conflicting_reports")
-    assert TWO in hold.reason
+    assert (hold.source_key, hold.kind) == (key, "conflicting_reports")
+    assert TWO in hold.what
     decide(bench.connection, hold.id, Decision.RELEASE, "asha", "the first is right")
 
     bench.payment("LN-1", conflict=THREE)
     bench.post()
     (hold,) = open_holds(bench.connection)
-    assert (THREE in hold.reason, bench.ledger()) == (True, [])
+    assert (THREE in hold.what, bench.ledger()) == (True, [])
     decide(bench.connection, hold.id, Decision.RELEASE, "asha", "the others come again")
     bench.post()
     bench.payment("LN-1", conflict=THREE)
@@ -45,7 +50,7 @@ def test_conflicting_reports_of_what_was_ruled_out_or_given_back_are_told_all_th
         bench.payment("LN-1", **RETURN, conflict=TWO)
         bench.post()
     (hold,) = open_holds(bench.connection)
-    assert hold.reason_code == "conflicting_reports"
+    assert hold.kind == "conflicting_reports"
     decide(bench.connection, hold.id, Decision.NOT_A_REPAYMENT, "asha", "of another reference")
     bench.payment("LN-1", **RETURN, conflict=TWO)
     bench.post()

@@ -7,8 +7,16 @@ from typing import Any
 import psycopg
 import pytest
 
-from repayment_platform.exceptions.decisions import HoldChanged, RuledOut, decide, hold, open_holds
+from repayment_platform.exceptions.decisions import (
+    HasChanged,
+    RuledOut,
+    decide,
+    hold,
+)
 from repayment_platform.exceptions.kinds import Decision
+from repayment_platform.exceptions.queue import (
+    open_holds,
+)
 from repayment_platform.posting.feed import refresh
 from repayment_platform_tests.command import Commands
 from repayment_platform_tests.posting.conftest import DAY, Bench
@@ -29,8 +37,8 @@ def test_a_release_is_for_the_reason_that_the_person_saw(
     bench.payment("LN-1", **now)
     bench.post()
     [changed] = open_holds(bench.connection)
-    assert (changed.id, changed.reason == hold.reason) == (hold.id, False)
-    with pytest.raises(HoldChanged):
+    assert (changed.id, changed.what == hold.what) == (hold.id, False)
+    with pytest.raises(HasChanged):
         decide(bench.connection, hold.id, Decision.RELEASE, "asha", "paid", hold.seen)
     decide(bench.connection, hold.id, Decision.RELEASE, "asha", "paid", changed.seen)
     assert open_holds(bench.connection) == []

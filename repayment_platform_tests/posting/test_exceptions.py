@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 
-from repayment_platform.exceptions.decisions import decide, open_holds
+from repayment_platform.exceptions.decisions import (
+    NoSuchException,
+    close,
+    decide,
+)
 from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.exceptions.ledger_proof import ledger_agrees
 from repayment_platform.exceptions.queue import (
-    NoSuchException,
     OpenException,
-    close,
     open_exceptions,
+    open_holds,
 )
 from repayment_platform.ledger.scope import LedgerScope
 from repayment_platform.posting import proof
@@ -69,7 +72,7 @@ def test_money_given_back_before_posting_is_held_and_not_posted(
     bench.post()
 
     (hold,) = open_holds(bench.connection)
-    assert (hold.source_key, hold.reason_code, hold.reason) == (key, code, reason)
+    assert (hold.source_key, hold.kind, hold.what) == (key, code, reason)
     assert (bench.states(), bench.ledger()) == ({}, [])
 
 
@@ -80,7 +83,7 @@ def test_a_further_refund_is_told_on_the_hold(bench: Bench) -> None:
     bench.post()
 
     (hold,) = open_holds(bench.connection)
-    assert hold.reason == "60.00 of 100.00 rupees were refunded"
+    assert hold.what == "60.00 of 100.00 rupees were refunded"
 
 
 def test_what_a_person_ruled_out_is_not_held_again(bench: Bench) -> None:

@@ -5,8 +5,14 @@ from decimal import Decimal
 
 import pytest
 
-from repayment_platform.exceptions.decisions import NoSuchHold, decide, open_holds
+from repayment_platform.exceptions.decisions import (
+    NoSuchException,
+    decide,
+)
 from repayment_platform.exceptions.kinds import Decision
+from repayment_platform.exceptions.queue import (
+    open_holds,
+)
 from repayment_platform.posting.guards import Guards, set_guards
 from repayment_platform_tests.posting.conftest import DAY, Bench
 
@@ -116,7 +122,7 @@ def test_a_hold_keeps_a_payment_from_being_posted_and_is_decided_once(bench: Ben
     hold = only_hold(bench)
     decide(bench.connection, hold, Decision.SAME_PAYMENT, "asha", "same UTR")
 
-    with pytest.raises(NoSuchHold):
+    with pytest.raises(NoSuchException):
         decide(bench.connection, hold, Decision.RELEASE, "ravi", "no, post it")
     assert bench.one('SELECT source_key, batch FROM "CORE"."CORE_REFOLD"') == (key, 0)
 

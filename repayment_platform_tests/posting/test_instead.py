@@ -7,9 +7,15 @@ from typing import Any
 
 import pytest
 
-from repayment_platform.exceptions.decisions import NeedsRepost, decide, open_holds
+from repayment_platform.exceptions.decisions import (
+    NeedsRepost,
+    decide,
+)
 from repayment_platform.exceptions.kinds import Decision
-from repayment_platform.exceptions.queue import open_exceptions
+from repayment_platform.exceptions.queue import (
+    open_exceptions,
+    open_holds,
+)
 from repayment_platform.exceptions.reposting import NotReposted, Reposted
 from repayment_platform.fineract.lookups import read_listing
 from repayment_platform.fineract.wire import Answer
@@ -190,7 +196,7 @@ def test_what_was_in_doubt_and_was_changed_is_held_with_what_stands(
 
     (hold,) = open_holds(bench.connection)
     changed = f"changed in Fineract to 4,249.50 (transaction {number})"
-    assert hold.reason == f"it was posted, and {changed}"
+    assert hold.what == f"it was posted, and {changed}"
     assert bench.states() == {in_doubt: "held"}
     with pytest.raises(NeedsRepost):
         decide(bench.connection, hold.id, Decision.RELEASE, "asha", "post it")
@@ -210,7 +216,7 @@ def test_what_was_in_doubt_and_undone_is_held_though_its_loans_list_cannot_be_re
     bench.post()
 
     (hold,) = open_holds(bench.connection)
-    assert "what stands instead could not be read" in hold.reason
+    assert "what stands instead could not be read" in hold.what
     assert bench.states() == {in_doubt: "held"}
 
 

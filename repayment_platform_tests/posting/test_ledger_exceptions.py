@@ -5,7 +5,12 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from repayment_platform.exceptions.queue import close, open_exceptions
+from repayment_platform.exceptions.decisions import (
+    close,
+)
+from repayment_platform.exceptions.queue import (
+    open_exceptions,
+)
 from repayment_platform.monitoring.findings import ledger_differences
 from repayment_platform.monitoring.incidents import keep
 from repayment_platform_tests.posting.conftest import DAY, Bench

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from repayment_platform.exceptions.queue import open_exceptions
+from repayment_platform.exceptions.queue import (
+    open_exceptions,
+)
 from repayment_platform.ledger.identity import WrongLedger
 from repayment_platform_tests.posting.conftest import Bench
 from repayment_platform_tests.posting.test_proof import agrees

@@ -2,7 +2,9 @@
 
 from datetime import timedelta
 
-from repayment_platform.exceptions.decisions import decide
+from repayment_platform.exceptions.decisions import (
+    decide,
+)
 from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.posting.guards import set_guards
 from repayment_platform.posting.model import Selection
@@ -137,4 +139,4 @@ def test_a_preview_of_reconciliation_leaves_it_out(bench: Bench) -> None:
     )
     bench.post(Selection(("DMI",)))  # a run of others
     seen = preview(bench.connection, Chosen(lender="UGRO", first_day=DAY, last_day=DAY))
-    assert [each.reason for each in seen.excluded] == ["held: implausible day"]
+    assert [each.what for each in seen.excluded] == ["held: implausible day"]

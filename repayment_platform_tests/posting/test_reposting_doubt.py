@@ -6,8 +6,14 @@ from decimal import Decimal
 import pytest
 
 from repayment_platform.display import at
-from repayment_platform.exceptions.decisions import NeedsRepost, decide, open_holds
+from repayment_platform.exceptions.decisions import (
+    NeedsRepost,
+    decide,
+)
 from repayment_platform.exceptions.kinds import Decision
+from repayment_platform.exceptions.queue import (
+    open_holds,
+)
 from repayment_platform.exceptions.reposting import Reposted
 from repayment_platform_tests.posting.conftest import DAY, Bench
 from repayment_platform_tests.posting.test_kill import kill_amid_requests

@@ -9,7 +9,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from repayment_platform.exceptions.queue import open_exceptions
+from repayment_platform.exceptions.queue import (
+    open_exceptions,
+)
 from repayment_platform.exceptions.reposting import Reposted, repost
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.ledger.identity import WrongLedger

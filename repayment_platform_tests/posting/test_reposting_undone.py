@@ -4,9 +4,14 @@ from datetime import timedelta
 from decimal import Decimal
 
 from repayment_platform.display import at
-from repayment_platform.exceptions.decisions import decide, open_holds
+from repayment_platform.exceptions.decisions import (
+    decide,
+)
 from repayment_platform.exceptions.kinds import Decision
-from repayment_platform.exceptions.queue import open_exceptions
+from repayment_platform.exceptions.queue import (
+    open_exceptions,
+    open_holds,
+)
 from repayment_platform.exceptions.reposting import Reposted
 from repayment_platform.posting.model import Selection
 from repayment_platform_tests.command import Commands
@@ -234,7 +239,7 @@ def test_given_back_undone_and_ours_again_it_is_held_and_its_release_posts_it(be
     bench.post()
     assert bench.ledger() == []
     [hold] = open_holds(bench.connection)
-    assert hold.reason_code == "late_return"
+    assert hold.kind == "late_return"
     decide(bench.connection, hold.id, Decision.RELEASE, "asha", "the dispute was won")
     bench.payment("LN-1", is_success=True, outcome="late_return")  # and once more
     bench.post()

@@ -6,10 +6,16 @@ from typing import Any
 
 import pytest
 
-from repayment_platform.exceptions.decisions import Hold, decide, open_holds
+from repayment_platform.exceptions.decisions import (
+    decide,
+)
 from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.exceptions.ledger_proof import ledger_agrees
-from repayment_platform.exceptions.queue import open_exceptions
+from repayment_platform.exceptions.queue import (
+    OpenException,
+    open_exceptions,
+    open_holds,
+)
 from repayment_platform.ledger.scope import LedgerScope
 from repayment_platform.posting.guards import set_guards
 from repayment_platform_tests.posting.conftest import DAY, Bench
@@ -33,7 +39,7 @@ def ruled_same(bench: Bench, n: int, other: str | None) -> str:
     return bench.payment("LN-1", n=f"#{n}", **SAME)
 
 
-def only_hold(bench: Bench) -> Hold:
+def only_hold(bench: Bench) -> OpenException:
     (hold,) = open_holds(bench.connection)
     return hold
 
@@ -87,7 +93,7 @@ def test_a_payment_not_posted_yet_is_held_and_posted_only_when_released(
 
     hold = only_hold(bench)
     assert hold.source_key == key
-    assert f"the same payment {same} had a " in hold.reason
+    assert f"the same payment {same} had a " in hold.what
     assert (bench.states(), bench.ledger()) == ({key: "held"}, [])
     decide(bench.connection, hold.id, Decision.RELEASE, "asha", "paid once more by hand")
     bench.payment("LN-1", n="#1", **given_back)
@@ -142,7 +148,7 @@ def test_a_payment_of_which_several_reports_tell_at_once_is_told_of_once(
     bench.post()
 
     found = [(each.source_key, each.kind) for each in open_exceptions(bench.connection)]
-    held = [(each.source_key, each.reason_code) for each in open_holds(bench.connection)]
+    held = [(each.source_key, each.kind) for each in open_holds(bench.connection)]
     assert (found, held) == (
         ([(key, "refunded_after_posting")], []) if is_posted else ([], [(key, "refunded")])
     )

@@ -8,9 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from repayment_platform.exceptions.decisions import open_holds
 from repayment_platform.exceptions.ledger_proof import ledger_agrees
-from repayment_platform.exceptions.queue import open_exceptions
+from repayment_platform.exceptions.queue import (
+    open_exceptions,
+    open_holds,
+)
 from repayment_platform.exceptions.reposting import NotReposted, Reposted, repost
 from repayment_platform.ledger.scope import LedgerScope
 from repayment_platform.posting.proof import nothing_recorded_twice, nothing_unaccounted

@@ -4,9 +4,14 @@ from typing import Any
 
 import pytest
 
-from repayment_platform.exceptions.decisions import decide, open_holds
+from repayment_platform.exceptions.decisions import (
+    decide,
+)
 from repayment_platform.exceptions.kinds import Decision
-from repayment_platform.exceptions.queue import open_exceptions
+from repayment_platform.exceptions.queue import (
+    open_exceptions,
+    open_holds,
+)
 from repayment_platform_tests.transformation.platform import Platform, loan
 from repayment_platform_tests.transformation.test_recon_record import captured, records, settled
 from repayment_platform_tests.transformation.warehouse import Row, Warehouse
@@ -31,10 +36,10 @@ def test_a_reference_used_again_is_asked_about_and_pays_the_debit_of_another_loa
 
     assert platform.ledger() == [("DMI-APP-1", "5000.00"), ("DMI-APP-9", "900.00")]
     [hold] = open_holds(platform.models.connection)
-    assert (hold.reason_code, hold.loan, str(hold.amount)) == (
+    assert (hold.kind, hold.loan, str(hold.amount)) == (
         "possible_duplicate", "DMI-APP-1", "5000.00",
     )  # fmt: skip
-    assert "equal reference" in hold.reason
+    assert "equal reference" in hold.what
     decide(platform.models.connection, hold.id, Decision.RELEASE, "asha", "December's", hold.seen)
     platform.run()
     assert [amount for _, amount in platform.ledger()] == ["5000.00", "5000.00", "900.00"]
@@ -53,7 +58,7 @@ def test_the_same_debits_sent_again_under_other_references_are_asked_about(
 
     assert platform.ledger() == before
     holds = open_holds(platform.models.connection)
-    assert sorted((hold.reason_code, hold.loan) for hold in holds) == [
+    assert sorted((hold.kind, hold.loan) for hold in holds) == [
         ("possible_duplicate", "DMI-APP-1"), ("possible_duplicate", "DMI-APP-9"),
     ]  # fmt: skip
 
@@ -69,8 +74,8 @@ def test_a_posted_payments_row_under_another_loan_is_asked_about_and_corrected_i
     posted = [("DMI-APP-1", "5000.00"), ("DMI-APP-2", "500.00")]
     assert platform.ledger() == posted
     [hold] = open_holds(platform.models.connection)
-    assert (hold.reason_code, hold.loan) == ("possible_duplicate", "DMI-APP-9")
-    assert "another loan" in hold.reason
+    assert (hold.kind, hold.loan) == ("possible_duplicate", "DMI-APP-9")
+    assert "another loan" in hold.what
     platform.land(loan(1, "EMI-1", **NOVEMBER), loan(2, "B"), supersedes=wrong.file_id)
     core = platform.run()
     assert platform.ledger() == posted
@@ -88,7 +93,7 @@ def test_corrected_to_references_of_their_own_the_others_are_paid_once_released(
     platform.run()
     assert platform.ledger() == [("DMI-APP-1", "5000.00"), ("DMI-APP-9", "900.00")]
     [hold] = open_holds(platform.models.connection)
-    assert hold.reason_code == "possible_duplicate"
+    assert hold.kind == "possible_duplicate"
     decide(platform.models.connection, hold.id, Decision.RELEASE, "asha", "December's")
     platform.run()
 

@@ -8,8 +8,13 @@ from typing import Any
 
 import pytest
 
-from repayment_platform.exceptions.decisions import decide, open_holds
+from repayment_platform.exceptions.decisions import (
+    decide,
+)
 from repayment_platform.exceptions.kinds import Decision
+from repayment_platform.exceptions.queue import (
+    open_holds,
+)
 from repayment_platform_tests.dbt_once import run_dbt_here
 from repayment_platform_tests.transformation.warehouse import START, Row, Warehouse
 

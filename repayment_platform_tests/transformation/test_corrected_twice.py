@@ -1,8 +1,13 @@
 """A row that is corrected more than once is a report of its last payment alone."""
 
-from repayment_platform.exceptions.decisions import decide, open_holds
+from repayment_platform.exceptions.decisions import (
+    decide,
+)
 from repayment_platform.exceptions.kinds import Decision
-from repayment_platform.exceptions.queue import open_exceptions
+from repayment_platform.exceptions.queue import (
+    open_exceptions,
+    open_holds,
+)
 from repayment_platform_tests.transformation.platform import Platform, loan
 
 NACH = "RAW_DMI_NACH_CSV"
@@ -60,7 +65,7 @@ def test_a_reference_that_was_corrected_away_swallows_no_payment_of_its_own(
     platform.run()
     assert len(platform.ledger()) == 1
     [hold] = open_holds(platform.models.connection)
-    assert hold.reason_code == "possible_duplicate"
+    assert hold.kind == "possible_duplicate"
     decide(platform.models.connection, hold.id, Decision.RELEASE, "asha", "another", hold.seen)
     platform.run()
     assert len(platform.ledger()) == 2

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from repayment_platform.exceptions.decisions import NotOfItsKind, decide
+from repayment_platform.exceptions.kinds import Decision
+from repayment_platform.exceptions.queue import open_questions
 from repayment_platform.posting.model import Selection
 from repayment_platform.posting.runner import run_posting
 from repayment_platform_tests.transformation.platform import Platform
@@ -201,3 +204,42 @@ def test_a_posted_payment_whose_refund_failed_is_as_it_was_posted(platform: Plat
     [raised] = platform.table("CORE_EXCEPTION")
     assert raised["closed_why"] == "it is again as it was posted"
     assert platform.ledger() == [("UGRO-LN-000123", "12500.50")]
+
+
+def test_what_is_left_of_a_payment_is_posted_and_asked_about_when_more_is_refunded(
+    platform: Platform,
+) -> None:
+    row = reconcile(platform, razorpay(), FIRST)
+    decide_open(platform, Decision.POST_REST)
+    row = reconcile(platform)
+    assert (row["is_success"], str(row["amount"])) == (True, "8500.50")
+    assert platform.ledger() == [("UGRO-LN-000123", "8500.50")]
+
+    reconcile(platform)
+    assert open_questions(platform.models.connection) == []
+    reconcile(platform, BOTH)
+    (question,) = open_questions(platform.models.connection)
+    assert question.kind == "refunded_after_posting"
+    assert question.detail["amount"] == 8500.5
+    assert question.detail["refunded"] == 7000
+
+
+def test_more_that_is_refunded_before_the_rest_is_posted_is_asked_anew(platform: Platform) -> None:
+    reconcile(platform, razorpay(), FIRST)
+    decide_open(platform, Decision.POST_REST)
+    reconcile(platform, BOTH)
+    (question,) = open_questions(platform.models.connection)
+    assert "7000.00 of 12500.50 rupees were refunded" in question.what
+    assert platform.ledger() == []
+
+
+def test_of_what_was_refunded_in_whole_nothing_is_left_to_post(platform: Platform) -> None:
+    reconcile(platform, razorpay(), CREATED)
+    with pytest.raises(NotOfItsKind, match="nothing of it is left"):
+        decide_open(platform, Decision.POST_REST)
+
+
+def decide_open(platform: Platform, decision: Decision) -> None:
+    """Decide the one open question, having looked at it."""
+    (question,) = open_questions(platform.models.connection)
+    decide(platform.models.connection, question.id, decision, "asha", "agreed", question.seen)

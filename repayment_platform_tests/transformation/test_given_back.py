@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from repayment_platform.exceptions.decisions import decide
+from repayment_platform.exceptions.decisions import (
+    decide,
+)
 from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.exceptions.ledger_proof import ledger_agrees
 from repayment_platform.ledger.scope import LedgerScope

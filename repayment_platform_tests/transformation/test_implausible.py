@@ -3,7 +3,9 @@
 from datetime import date
 from typing import Any
 
-from repayment_platform.exceptions.decisions import decide
+from repayment_platform.exceptions.decisions import (
+    decide,
+)
 from repayment_platform.exceptions.kinds import Decision
 from repayment_platform_tests.databases import set_clock
 from repayment_platform_tests.transformation.platform import Platform, loan

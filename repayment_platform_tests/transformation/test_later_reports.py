@@ -4,8 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from repayment_platform.exceptions.decisions import decide, open_holds
+from repayment_platform.exceptions.decisions import (
+    decide,
+)
 from repayment_platform.exceptions.kinds import Decision
+from repayment_platform.exceptions.queue import (
+    open_holds,
+)
 from repayment_platform.sources import registry
 from repayment_platform.sources.layouts import Column
 from repayment_platform_tests.sources.reading import NACH
@@ -18,7 +23,7 @@ SHIV_HEADER = ("Loan Account No", "Paid Amount", "Payment Date", "Payment Status
 
 
 def held(platform: Platform) -> list[tuple[str, str | None]]:
-    return [(each.reason_code, each.loan) for each in open_holds(platform.models.connection)]
+    return [(each.kind, each.loan) for each in open_holds(platform.models.connection)]
 
 
 @pytest.mark.parametrize("utr", ["ICIC1", ""])
@@ -71,9 +76,7 @@ def test_what_is_paid_in_place_of_a_returned_debit_is_held_and_not_taken_for_the
     platform.land(paid, source=PAYMENT, header=COLLECTION)
     platform.run()
     [hold] = [
-        each
-        for each in open_holds(platform.models.connection)
-        if each.reason_code == "possible_duplicate"
+        each for each in open_holds(platform.models.connection) if each.kind == "possible_duplicate"
     ]
     decide(platform.models.connection, hold.id, Decision.RELEASE, "asha", "paid by UPI", hold.seen)
     platform.run()

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from repayment_platform.exceptions.decisions import decide
+from repayment_platform.exceptions.decisions import (
+    decide,
+)
 from repayment_platform.exceptions.kinds import Decision
 from repayment_platform_tests.transformation.test_observations import razorpay, sample
 from repayment_platform_tests.transformation.warehouse import Row, Warehouse

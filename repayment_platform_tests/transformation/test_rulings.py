@@ -2,9 +2,16 @@
 
 import pytest
 
-from repayment_platform.exceptions.decisions import NotHeld, decide, hold, open_holds
+from repayment_platform.exceptions.decisions import (
+    NotHeld,
+    decide,
+    hold,
+)
 from repayment_platform.exceptions.kinds import Decision
-from repayment_platform.exceptions.queue import open_exceptions
+from repayment_platform.exceptions.queue import (
+    open_exceptions,
+    open_holds,
+)
 from repayment_platform_tests.transformation.platform import Platform, loan
 from repayment_platform_tests.transformation.warehouse import START
 
@@ -20,7 +27,7 @@ def rule(platform: Platform, decision: Decision, why: str) -> None:
 
 
 def asked(platform: Platform) -> list[str]:
-    return [hold.reason_code for hold in open_holds(platform.models.connection)]
+    return [hold.kind for hold in open_holds(platform.models.connection)]
 
 
 def test_ruled_the_same_and_corrected_to_other_money_it_is_posted_once_released(
@@ -84,8 +91,8 @@ def test_where_the_other_was_posted_the_question_says_to_undo_it_first(platform:
     platform.land(loan(2, "Z"), supersedes=first.file_id)
     platform.run()
     [hold] = open_holds(platform.models.connection)
-    assert hold.reason_code == "other_is_gone"
-    assert hold.reason.endswith("and is to be undone in Fineract first")
+    assert hold.kind == "other_is_gone"
+    assert hold.what.endswith("and is to be undone in Fineract first")
     [exception] = open_exceptions(platform.models.connection)
     assert exception.kind == "withdrawn_after_posting"
 
@@ -137,7 +144,7 @@ def test_the_release_of_a_further_conflict_posts_what_it_says(platform: Platform
     models.file_row(NACH, amount="1002.00", ref="nach-dmi:1", replaces_id=debit)
     platform.run()
     [hold] = open_holds(models.connection)
-    assert "a release posts 1000.00 rupees of 2025-11-05 for loan DMI-APP-1" in hold.reason
+    assert "a release posts 1000.00 rupees of 2025-11-05 for loan DMI-APP-1" in hold.what
     platform.pause(paused=False)
     rule(platform, Decision.RELEASE, "the lender is right")
     assert (platform.ledger(), asked(platform)) == ([("DMI-APP-1", "1000.00")], [])

@@ -2,7 +2,10 @@
 
 import pytest
 
-from repayment_platform.exceptions.decisions import NotHeld, hold
+from repayment_platform.exceptions.decisions import (
+    NotHeld,
+    hold,
+)
 from repayment_platform.exceptions.kinds import Decision
 from repayment_platform_tests.transformation.platform import Platform, loan
 from repayment_platform_tests.transformation.test_rulings import NACH, PAYMENT, asked, rule

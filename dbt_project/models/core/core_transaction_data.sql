@@ -227,9 +227,10 @@ judged AS (
         was_success AND EXISTS (
             SELECT FROM {{ source('CORE', 'CORE_HOLD') }} hold
             WHERE
-                hold.source_key = folded.source_key AND hold.decision = 'release'
+                hold.source_key = folded.source_key AND hold.decision IN ('release', 'post_rest')
                 AND hold.facts @> jsonb_build_object('outcome', outcome, 'refunded', refunded_amount)
-        ) AS is_released
+        ) AS is_released,
+        outcome = 'refund' AND "CORE".posts_rest(source_key, refunded_amount) AS is_rest
     FROM folded
 )
 
@@ -240,7 +241,8 @@ SELECT
     -- proper key can be posted.
     CASE WHEN NOT (key_rule = 'provisional' AND was_success) THEN loan END AS loan_external_id,
     payment_date,
-    amount::numeric(19, 2) AS amount,
+    -- What is to be posted of it: all that was paid, or what a person said is left of it.
+    (amount - CASE WHEN is_rest THEN refunded_amount ELSE 0 END)::numeric(19, 2) AS amount,
     (is_success OR is_released) AND verdict IS NULL AS is_success,
     recon_source,
     payment_ref,

@@ -17,12 +17,12 @@ def operator(site: Site) -> Browser:
 
 def test_a_hold_is_decided_once_with_a_reason(site: Site, operator: Browser) -> None:
     key = site.payment("held", reason="held")
-    path = f"/exceptions/holds/{site.hold(key)}"
+    path = f"/exceptions/{site.hold(key)}"
     before = site.state()
     seen = _seen(operator)
     for bad in ({}, {"decision": "release"}, {"decision": "post it", "why": "because"}):
         operator.post(path, bad | {"seen": seen})
-    operator.post("/exceptions/holds/999", {"decision": "release", "why": "because", "seen": seen})
+    operator.post("/exceptions/999", {"decision": "release", "why": "because", "seen": seen})
     assert site.state() == before
     for _ in range(2):
         about = {"decision": "release", "why": "the bank says so", "seen": seen}
@@ -36,7 +36,7 @@ def test_a_hold_of_a_payment_that_changed_since_the_page_was_shown_is_not_decide
     site: Site, operator: Browser
 ) -> None:
     key = site.payment("held", reason="held")
-    path = f"/exceptions/holds/{site.hold(key)}"
+    path = f"/exceptions/{site.hold(key)}"
     seen = _seen(operator)
     site.connection.execute('UPDATE "CORE"."CORE_TRANSACTION_DATA" SET amount = amount + 1')
     before = site.state()
@@ -50,11 +50,13 @@ def test_a_hold_of_a_payment_that_changed_since_the_page_was_shown_is_not_decide
 
 def test_an_exception_is_closed_once_with_a_reason(site: Site, operator: Browser) -> None:
     key = site.payment("success")
-    path = f"/exceptions/posted/{site.exception(key)}"
-    operator.post(path, {"why": ""})
+    path = f"/exceptions/{site.exception(key)}"
+    about = {"decision": "leave", "seen": _seen(operator, "/exceptions/posted"), "list": "posted"}
+    for bad in ({"why": ""}, {"why": "so", "decision": "release"}):
+        operator.post(path, about | bad)
     assert site.one('SELECT closed_at FROM "CORE"."CORE_EXCEPTION"') is None
     for _ in range(2):
-        operator.post(path, {"why": "undone in Fineract"})
+        operator.post(path, about | {"why": "undone in Fineract"})
     assert site.audited() == [("operator", "exception.close", key)]
     assert "Nothing was changed" in operator.told()
 
@@ -252,9 +254,9 @@ def test_a_payment_is_held_on_its_page_and_once(site: Site, operator: Browser) -
     assert "it is posted" in operator.told()
 
 
-def _seen(browser: Browser) -> str:
-    """What the page of held payments says that its first form is about."""
-    return browser.get("/exceptions").text.split('name="seen" value="')[1][:32]
+def _seen(browser: Browser, page: str = "/exceptions") -> str:
+    """What a page of exceptions says that its first form is about."""
+    return browser.get(page).text.split('name="seen" value="')[1][:32]
 
 
 def _sample() -> bytes:

@@ -39,14 +39,14 @@ def test_an_address_with_a_character_that_no_text_has_is_refused(
 def test_an_endless_number_is_no_page(operator: Browser) -> None:
     for path in (f"/requests/{LONG}", f"/log/files/{LONG}", f"/requests/{LONG}/live"):
         assert operator.get(path).status_code == 404
-    assert operator.post(f"/exceptions/holds/{LONG}", {"why": "because"}).status_code == 404
+    assert operator.post(f"/exceptions/{LONG}", {"why": "because"}).status_code == 404
 
 
 def test_a_form_with_a_character_that_no_text_has_changes_nothing(
     site: Site, operator: Browser
 ) -> None:
     before = site.state()
-    for path in ("/lenders/DMI/pause", "/exceptions/holds/1", "/reconciliation/request"):
+    for path in ("/lenders/DMI/pause", "/exceptions/1", "/reconciliation/request"):
         assert operator.post(path, {"why": "be\0cause"}).status_code == 400
     form = (
         f'--x\r\nContent-Disposition: form-data; name="csrftoken"\r\n\r\n{_token(operator)}\r\n'

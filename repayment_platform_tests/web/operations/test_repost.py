@@ -156,7 +156,7 @@ def test_a_hold_of_an_undone_payment_is_released_by_posting_it_again(
     assert 'value="release"' not in approver.get("/exceptions").text
     seen = site.one('SELECT md5(facts::text) FROM "CORE"."CORE_HOLD"')
     form = {"decision": "release", "why": "post it", "seen": seen}
-    approver.post(f"/exceptions/holds/{hold}", form)
+    approver.post(f"/exceptions/{hold}", form)
     assert "post it again on the payment" in approver.told()
     assert "Post again" in approver.get(f"/payments/{key}").text
 

@@ -6,6 +6,8 @@ ADD COLUMN words text,                    -- the question, for people
 ADD COLUMN facts jsonb,                   -- what the judgement depends on
 ADD COLUMN decision text CHECK (decision IN (
     'release', 'same_payment', 'not_a_repayment', -- of a payment that is not posted yet
+    'post_rest',                                  -- what is left of it after a refund is to be posted
+    'post_on',                                    -- it is to be posted on a day that a person named
     'leave',                                      -- it may stay as it is
     'undone',                                     -- the repayment was undone in Fineract, as was asked
     'repost',                                     -- it is to be posted again
@@ -150,6 +152,18 @@ CREATE INDEX core_hold_waiting ON "CORE"."CORE_EXCEPTION" (id) WHERE holds AND d
 -- Each run asks of every payment that changed whether another was ruled the same.
 CREATE INDEX core_exception_same_as ON "CORE"."CORE_EXCEPTION" ((facts ->> 'other_key'))
 WHERE decision = 'same_payment';
+
+-- A payment that Fineract refuses on its own day is posted on a later one that a person names. CORE keeps
+-- the day of payment, and so does the outcome beside the day that was posted.
+ALTER TABLE "CORE"."CORE_OPEN_WORK" ADD COLUMN post_on date;
+ALTER TABLE "CORE"."CORE_TRANSACTION_DATA_PROCESSED" ADD COLUMN paid_on date; -- where another day was posted
+
+-- Whether a person said that what is left of a payment is to be posted, when as much was refunded of it.
+CREATE FUNCTION "CORE".posts_rest(key text, refunded numeric) RETURNS boolean LANGUAGE sql STABLE
+RETURN EXISTS (
+    SELECT FROM "CORE"."CORE_EXCEPTION"
+    WHERE source_key = key AND decision = 'post_rest' AND facts @> jsonb_build_object('refunded', refunded)
+);
 
 -- Payments of which something became known that may call for a question, or answer one, beside what CORE
 -- tells: what came of a posting. The next comparison takes them.

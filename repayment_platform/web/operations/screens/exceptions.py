@@ -1,23 +1,24 @@
 """Exceptions: held payments, payments without a loan, posted payments that changed.
 
 What belongs here: the three lists and the acts on them. What does not: the acts' own rules
-(`exceptions.decisions`, `exceptions.queue`, `reconciliation`).
+(`exceptions.decisions`, `reconciliation`).
 """
+
+from datetime import date
 
 from psycopg.sql import SQL
 from starlette.responses import Response
 
 from repayment_platform.exceptions.decisions import (
     SEEN,
-    HoldChanged,
+    HasChanged,
     NeedsRepost,
-    NoSuchHold,
+    NoSuchException,
     NotOfItsKind,
     RuledOut,
     decide,
 )
 from repayment_platform.exceptions.kinds import Decision, Right, choices_of
-from repayment_platform.exceptions.queue import NoSuchException, close
 from repayment_platform.web.operations.admin import Screen, Visit, page
 from repayment_platform.web.operations.listing import (
     COUNT_TO,
@@ -44,17 +45,19 @@ _HOLDS_COUNT = SQL("""
 SELECT count(*) AS n FROM (
     SELECT 1 FROM "CORE"."CORE_HOLD" h WHERE decision IS NULL AND {where} LIMIT %(most)s) c
 """)
-_POSTED = SQL("""
-SELECT e.id, e.source_key, e.kind, e.detail, e.raised_at, e.words AS what,
-       coalesce(e.detail ->> 'lender', p.source_lender) AS lender, p.fineract_transaction_id
-FROM "CORE"."CORE_EXCEPTION" e
+_POSTED = SQL(f"""
+SELECT h.id, h.source_key, h.kind, h.detail, h.raised_at, h.words AS what,
+       coalesce(h.detail ->> 'lender', p.source_lender) AS lender, p.fineract_transaction_id,
+       {SEEN} AS seen
+FROM "CORE"."CORE_EXCEPTION" h
 LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
-WHERE e.closed_at IS NULL AND NOT e.holds AND e.id > %(after)s AND {where}
-ORDER BY e.id LIMIT %(limit)s
-""")
+LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
+WHERE h.closed_at IS NULL AND NOT h.holds AND h.id > %(after)s AND {{where}}
+ORDER BY h.id LIMIT %(limit)s
+""")  # noqa: S608 (the part is a constant)
 _POSTED_COUNT = SQL("""
 SELECT count(*) AS n FROM (
-    SELECT 1 FROM "CORE"."CORE_EXCEPTION" e
+    SELECT 1 FROM "CORE"."CORE_EXCEPTION" h
     WHERE closed_at IS NULL AND NOT holds AND {where} LIMIT %(most)s) c
 """)
 
@@ -75,21 +78,25 @@ class Exceptions(Screen):
     @page("/posted", Role.VIEWER)
     def posted(self, visit: Visit) -> Response:
         """Posted payments that changed since, and differences of the ledger."""
-        listing = _list(visit, _POSTED, _POSTED_COUNT, "e.source_key = %(key)s")
-        return self.show(visit, "exceptions_posted.html", listing=listing)
+        listing = _list(visit, _POSTED, _POSTED_COUNT, "h.source_key = %(key)s")
+        return self.show(visit, "exceptions_posted.html", listing=listing, decisions=choices_of)
 
-    @page("/holds/{number:int}", Role.OPERATOR, "POST")
+    @page("/{number:int}", Role.OPERATOR, "POST")
     def decide(self, visit: Visit) -> Response:
-        """Decide a hold; takes effect with the next run."""
+        """Decide one, of whatever kind; takes effect with the next run."""
         number, why = visit.request.path_params["number"], visit.text("why")
-        given = visit.text("decision")
-        if len(why) < 3 or given not in list(Decision):
-            visit.tell("Nothing was decided: choose what it is, and say why.", "warning")
-            return visit.go("/exceptions")
-        who, seen = visit.user.username, visit.text("seen")
+        back = "/exceptions/posted" if visit.text("list") == "posted" else "/exceptions"
         try:
-            decide(visit.connection, number, Decision(given), who, why, seen, right=_right(visit))
-        except HoldChanged:
+            decision, day = Decision(visit.text("decision")), _day(visit.text("day"))
+        except ValueError:
+            decision = None
+        if decision is None or len(why) < 3:
+            visit.tell("Nothing was decided: choose what it is, and say why.", "warning")
+            return visit.go(back)
+        who, seen, right = visit.user.username, visit.text("seen"), _right(visit)
+        try:
+            decide(visit.connection, number, decision, who, why, seen, right=right, day=day)
+        except HasChanged:
             visit.tell("Nothing was decided: the payment has changed. Look at it again.", "warning")
         except RuledOut as error:
             visit.tell(f"Nothing was decided: {error}, on the payment's own page.", "warning")
@@ -97,26 +104,15 @@ class Exceptions(Screen):
             visit.tell(f"Nothing was decided: {error}.", "warning")
         except NeedsRepost:
             visit.tell("Nothing was decided: post it again on the payment's own page.", "warning")
-        except (NoSuchHold, OverflowError):
-            visit.tell("Nothing was changed: this hold is decided already.", "warning")
+        except (NoSuchException, OverflowError):
+            visit.tell("Nothing was changed: this is decided already.", "warning")
         else:
             visit.tell("Decided. It takes effect with the next run.")
-        return visit.go("/exceptions")
+        return visit.go(back)
 
-    @page("/posted/{number:int}", Role.OPERATOR, "POST")
-    def close(self, visit: Visit) -> Response:
-        """Close an exception that is dealt with."""
-        number, why = visit.request.path_params["number"], visit.text("why")
-        if len(why) < 3:
-            visit.tell("Nothing was closed: say what was done.", "warning")
-            return visit.go("/exceptions/posted")
-        try:
-            close(visit.connection, number, visit.user.username, why)
-        except NoSuchException:
-            visit.tell("Nothing was changed: this exception is closed already.", "warning")
-        else:
-            visit.tell("Closed.")
-        return visit.go("/exceptions/posted")
+
+def _day(given: str) -> date | None:
+    return date.fromisoformat(given) if given else None
 
 
 def _right(visit: Visit) -> Right:

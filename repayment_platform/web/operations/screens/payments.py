@@ -15,7 +15,10 @@ from psycopg import Connection
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from repayment_platform.exceptions.decisions import NotHeld, hold
+from repayment_platform.exceptions.decisions import (
+    NotHeld,
+    hold,
+)
 from repayment_platform.exceptions.rejection import rejected
 from repayment_platform.exceptions.reposting import NotReposted, repost
 from repayment_platform.ledger.identity import WrongLedger
