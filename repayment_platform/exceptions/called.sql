@@ -91,13 +91,14 @@ refunded_or_returned AS (
     INNER JOIN "CORE"."CORE_TRANSACTION_DATA" t ON t.source_key = teller.of_key
     INNER JOIN "CORE"."CORE_TRANSACTION_DATA" told ON told.source_key = teller.told_by
     -- CORE has what a person said is left of it; the question is about all that was paid.
-    CROSS JOIN LATERAL (
-        SELECT
-            CASE
-                WHEN t.outcome = 'refund' AND "CORE".posts_rest(t.source_key, t.refunded_amount) THEN t.refunded_amount
-                ELSE 0
-            END AS rupees
-    ) left_out
+    CROSS JOIN
+        LATERAL (
+            SELECT
+                CASE
+                    WHEN t.outcome = 'refund' AND "CORE".posts_rest(t.source_key, t.refunded_amount) THEN t.refunded_amount
+                    ELSE 0
+                END AS rupees
+        ) left_out
     ORDER BY t.source_key ASC, teller.why ASC NULLS FIRST
 ),
 
