@@ -179,6 +179,12 @@ _BEFORE = (
         overrules=True,
     ),
     Kind(
+        "loan_corrected",
+        "a person corrected its loan, and no run has given it the key of that loan yet",
+        (_NONE,),
+        gone="the run has done it",
+    ),
+    Kind(
         "over_limit",
         "its amount is over its lender's limit for one payment",
         _unposted("Its amount is right: post it"),

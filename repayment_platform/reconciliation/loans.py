@@ -8,10 +8,11 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import Connection, sql
 
+from repayment_platform.exceptions.comparison import compare
 from repayment_platform.exceptions.decisions import fold_again
 from repayment_platform.sources.registry import LENDERS
 from repayment_platform.warehouse import audit
@@ -51,16 +52,29 @@ SELECT loan_external_id, ARRAY['text'], count(*)::integer FROM "CORE"."CORE_TRAN
 WHERE source_lender = %s AND loan_external_id = ANY (%s) GROUP BY 1
 """
 _PAYMENT = """
-SELECT source_lender, payment_ref, loan_external_id FROM "CORE"."CORE_TRANSACTION_DATA"
-WHERE source_key = %s
+SELECT source_lender, payment_ref, loan_external_id, first_raw_id
+FROM "CORE"."CORE_TRANSACTION_DATA" WHERE source_key = %s
+"""
+# Whether its reports name a loan themselves.
+_IS_STATED = """
+SELECT coalesce(bool_or(o.loan_external_id IS NOT NULL), false)
+FROM "CORE"."CORE_PAYMENT_KEY" k
+JOIN "CORE"."CORE_OBSERVATION" o ON o.raw_table = k.raw_table AND o.raw_id = k.raw_id
+WHERE k.source_key = %s
+"""
+# Locked, so that no run claims it meanwhile. What was ever sent keeps its key.
+_ON_THE_WAY = """
+SELECT state IN ('sending', 'unknown', 'awaiting_approval') FROM "CORE"."CORE_OPEN_WORK"
+WHERE source_key = %s FOR UPDATE
 """
 _RAW_ROWS = 'SELECT raw_table, raw_id FROM "CORE"."CORE_PAYMENT_KEY" WHERE source_key = %s'
+_FORGET = """
+DELETE FROM "CORE"."CORE_LOAN_MAPPING" WHERE payment_ref = %(ref)s OR raw_id = %(row)s
+"""
 _MAP = """
-INSERT INTO "CORE"."CORE_LOAN_MAPPING" (payment_ref, loan_external_id, mapped_by, mapped_why)
-VALUES (%(ref)s, %(loan)s, %(who)s, %(why)s)
-ON CONFLICT (payment_ref) DO UPDATE
-SET loan_external_id = EXCLUDED.loan_external_id, mapped_by = EXCLUDED.mapped_by,
-    mapped_why = EXCLUDED.mapped_why, mapped_at = now()
+INSERT INTO "CORE"."CORE_LOAN_MAPPING"
+    (payment_ref, raw_id, loan_external_id, mapped_by, mapped_why)
+VALUES (%(ref)s, %(row)s, %(loan)s, %(who)s, %(why)s)
 """
 # Where people write a loan's number; amounts, ids and phone numbers stand under other names.
 _TELLING = re.compile(
@@ -91,7 +105,7 @@ def candidates(connection: Connection[Any], source_key: str) -> list[Candidate]:
     Raises:
         NotMappable: there is no such payment.
     """
-    lender, _, _ = _payment(connection, source_key)
+    lender, *_ = _payment(connection, source_key)
     numbers = sorted(set(_spellings(lender, _texts(connection, source_key))))
     found: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for query, parameters in (
@@ -115,29 +129,42 @@ def candidates(connection: Connection[Any], source_key: str) -> list[Candidate]:
 def map_loan(connection: Connection[Any], source_key: str, loan: str, who: str, why: str) -> None:
     """Say which loan a payment belongs to; it can be posted after the next dbt run.
 
-    Saying it again before that replaces the former word.
+    As long as nobody but a person has named one, it can be said anew: a payment that was never sent
+    gets the key of that loan; what was posted becomes an exception that asks to undo it.
 
     Raises:
         NotMappable: the payment or its loan allows none, or the loan's id is no id of its lender.
     """
-    lender, payment_ref, known = _payment(connection, source_key)
-    if known is not None:
+    lender, payment_ref, known, row = _payment(connection, source_key)
+    if known is not None and _one(connection, _IS_STATED, source_key):
         raise NotMappable(f"the loan of this payment is known: {known}")
-    if payment_ref is None:
-        raise NotMappable("the payment bears no reference of its own to map")
     loan = loan.strip().upper()
     if len(loan) > LONGEST_LOAN or not re.fullmatch(
         LENDERS[lender].loan_id_pattern, loan, re.ASCII
     ):
         raise NotMappable(f"{loan!r} is no loan id of {lender}")
+    if loan == known:
+        raise NotMappable(f"it is of loan {loan} already")
+    named = {"ref": payment_ref, "row": None if payment_ref else row, "loan": loan}
     with connection.transaction():
-        connection.execute(_MAP, {"ref": payment_ref, "loan": loan, "who": who, "why": why})
-        fold_again(connection, source_key, "loan mapped")
-        facts = {"payment_ref": payment_ref, "loan": loan, "why": why}
+        if _one(connection, _ON_THE_WAY, source_key):
+            raise NotMappable("it is on its way to Fineract: look again in a few minutes")
+        connection.execute(_FORGET, named)
+        connection.execute(_MAP, named | {"who": who, "why": why})
+        fold_again(connection, source_key, "its loan was named")
+        compare(connection, [source_key])
+        facts = {"payment_ref": payment_ref, "loan": loan, "why": why, "before": known}
         audit.record(connection, who, "loan.map", source_key, **facts)
 
 
-def _payment(connection: Connection[Any], source_key: str) -> tuple[str, str | None, str | None]:
+def _one(connection: Connection[Any], query: LiteralString, source_key: str) -> bool:
+    row = connection.execute(query, (source_key,)).fetchone()
+    return bool(row and row[0])
+
+
+def _payment(
+    connection: Connection[Any], source_key: str
+) -> tuple[str, str | None, str | None, int]:
     row = connection.execute(_PAYMENT, (source_key,)).fetchone()
     if row is None:
         raise NotMappable(f"there is no payment {source_key}")

@@ -39,7 +39,7 @@
         LEFT JOIN "CORE"."CORE_FILE_LOG" f ON f.id = a.file_id
         LEFT JOIN LATERAL (
             SELECT m.loan_external_id, m.mapped_at FROM "CORE"."CORE_LOAN_MAPPING" m
-            WHERE m.payment_ref IN (a.payment_ref, a.order_ref)
+            WHERE m.payment_ref IN (a.payment_ref, a.order_ref) OR m.raw_id = {{ chain('a') }}
             ORDER BY m.mapped_at LIMIT 1
         ) named ON true
         LEFT JOIN LATERAL (

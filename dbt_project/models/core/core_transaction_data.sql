@@ -47,7 +47,7 @@ observed AS (
     LEFT JOIN LATERAL (
         SELECT min(mapping.loan_external_id) AS loan
         FROM {{ source('CORE', 'CORE_LOAN_MAPPING') }} mapping
-        WHERE mapping.payment_ref IN (observation.payment_ref, observation.order_ref)
+        WHERE mapping.payment_ref IN (observation.payment_ref, observation.order_ref) OR mapping.raw_id = {{ chain('k') }}
     ) named ON true
     WHERE {{ is_current('k') }}
 ),

@@ -158,6 +158,14 @@ WHERE decision = 'same_payment';
 ALTER TABLE "CORE"."CORE_OPEN_WORK" ADD COLUMN post_on date;
 ALTER TABLE "CORE"."CORE_TRANSACTION_DATA_PROCESSED" ADD COLUMN paid_on date; -- where another day was posted
 
+-- A person names the loan of a payment by its reference, or where it has none by the row that tells of it.
+ALTER TABLE "CORE"."CORE_LOAN_MAPPING"
+DROP CONSTRAINT "CORE_LOAN_MAPPING_pkey",
+ALTER COLUMN payment_ref DROP NOT NULL,
+ADD UNIQUE (payment_ref),
+ADD COLUMN raw_id bigint UNIQUE,
+ADD CHECK ((payment_ref IS NULL) <> (raw_id IS NULL));
+
 -- Whether a person said that what is left of a payment is to be posted, when as much was refunded of it.
 CREATE FUNCTION "CORE".posts_rest(key text, refunded numeric) RETURNS boolean LANGUAGE sql STABLE
 RETURN EXISTS (

@@ -14,7 +14,9 @@ from repayment_platform.web.operations.users import Role
 
 _PAYMENT = """
 SELECT t.*, m.loan_external_id AS mapped_loan, m.mapped_by, m.mapped_at
-FROM "CORE"."CORE_TRANSACTION_DATA" t LEFT JOIN "CORE"."CORE_LOAN_MAPPING" m USING (payment_ref)
+FROM "CORE"."CORE_TRANSACTION_DATA" t
+LEFT JOIN "CORE"."CORE_LOAN_MAPPING" m
+       ON m.payment_ref = t.payment_ref OR m.raw_id = t.first_raw_id
 WHERE t.source_key = %(key)s
 """
 
