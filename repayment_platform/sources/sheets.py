@@ -24,6 +24,9 @@ _DAMAGED = (
     "the workbook is damaged, not complete, or of a kind that cannot be read; open it in Excel, "
     "save it as XLSX or CSV, and send that"
 )
+_PASSWORD = "the file has a password; take it off and send it again"  # noqa: S105
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+"""Where an XLSX has a password, it stands in a container of the old kind under this name."""
 
 
 class Sheets(Protocol):
@@ -55,7 +58,7 @@ def _check_parts(path: Path) -> None:
         raise FileRefused(FileReason.NOT_A_TABLE, _DAMAGED) from error
     names = {part.filename.lower() for part in parts}
     if any(part.flag_bits & 1 for part in parts):
-        raise FileRefused(FileReason.PASSWORD, "the file has a password; send it without one")
+        raise FileRefused(FileReason.PASSWORD, _PASSWORD)
     if (size := sum(part.file_size for part in parts)) > MOST_UNPACKED:
         raise FileRefused(
             FileReason.TOO_LARGE,
@@ -94,9 +97,8 @@ class _in_words:  # noqa: N801 - used like the functions of contextlib
         own = (FileRefused, MemoryError, OSError, GeneratorExit, KeyboardInterrupt, SystemExit)
         if kind is None or issubclass(kind, own):
             return
-        if "password" in str(error).lower():
-            words = "the file has a password; take it off and send it again"
-            raise FileRefused(FileReason.PASSWORD, words) from error
+        if "encrypted" in str(error).lower():
+            raise FileRefused(FileReason.PASSWORD, _PASSWORD) from error
         raise FileRefused(FileReason.NOT_A_TABLE, _DAMAGED) from error
 
 
@@ -105,14 +107,15 @@ class _OldWorkbook:
 
     def __init__(self, path: Path) -> None:
         import pandas  # half a second, which whoever reads no such workbook need not wait
-        from python_calamine import CalamineWorkbook
 
-        CalamineWorkbook.from_path(path).close()  # says of one with a password that it has one
-        self._book = pandas.ExcelFile(path, engine="calamine")
+        if _ENCRYPTED in path.read_bytes():
+            raise FileRefused(FileReason.PASSWORD, _PASSWORD)
+        self._read = pandas.read_excel
+        self._book = pandas.ExcelFile(path, engine="xlrd")
         self.sheets = [str(name) for name in self._book.sheet_names]
 
     def rows(self, sheet: str) -> Iterator[Row]:
-        frame = self._book.parse(sheet, header=None, dtype=object, na_filter=False)
+        frame = self._read(self._book, sheet, header=None, dtype=object, na_filter=False)
         for number, row in enumerate(frame.itertuples(index=False), start=1):
             texts = [_text(value) for value in row]
             if any(map(str.strip, texts)):
@@ -128,6 +131,8 @@ def _text(value: Any) -> str:
         return value
     if isinstance(value, bool):
         return str(value).upper()
+    if value != value:
+        return "#ERROR!"
     if isinstance(value, int | float):
         return f"{value:.15G}"
     if isinstance(value, datetime):

@@ -19,8 +19,10 @@ from repayment_platform_tests.sources.workbooks import write_workbook
 
 HOSTILE = Path(__file__).parents[1] / "cases" / "hostile"
 SMALL = Limits(memory_mb=256, seconds=60)
-FOREIGN = re.compile(r"Traceback|Error\(|codec|calamine|expat|zipfile|errno|0x|\bline \d+, column",
-                     re.IGNORECASE)  # fmt: skip
+FOREIGN = re.compile(
+    r"Traceback|Error\(|codec|xlrd|pandas|OLE2|expat|zipfile|errno|0x|\bline \d+, column",
+    re.IGNORECASE,
+)
 
 
 def workbook(folder: Path, *rows: list[str]) -> Path:
