@@ -7,7 +7,9 @@ An empty text stands for null: no value that a file's row has is an empty one.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from types import NoneType
+from typing import Any
 
 from repayment_platform.sources.file_rows import Landed, Refused
 
@@ -26,43 +28,58 @@ _SPECIAL = re.compile(r"[\\\t\n\r]")
 _ESCAPED = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
-def landed_lines(file_id: int, rows: Iterable[Landed]) -> bytes:
-    """The lines of rows that could be read."""
-    lines = []
-    for number, cells, payment in rows:
-        loan, ref, day, presented, amount, outcome, code, reason, umrn, utr, method = payment
-        # One text at once: this is done for every row of every file.
-        line = (
-            f"{file_id}\t{number}\t{cells}\t{loan or ''}\t{ref or ''}\t{day!s}\t{presented or ''!s}"
-            f"\t{amount!s}\t{outcome!s}\t{code or ''}\t{reason or ''}\t{umrn or ''}\t{utr or ''}"
-            f"\t{method or ''}"
+def landed_lines(file_id: int, rows: Sequence[Landed]) -> bytes:
+    """The lines of rows that could be read; there is at least one."""
+    numbers, cells, payments = zip(*rows, strict=True)
+    # A column at once: this is done for every row of every file.
+    columns = [
+        (str(file_id),) * len(rows),
+        tuple(map(str, numbers)),
+        cells,
+        *map(_texts, zip(*payments, strict=True)),
+    ]
+    text = "\n".join(map("\t".join, zip(*columns, strict=True)))
+    # Nearly every line is as it must be.
+    if (
+        "\\" in text
+        or "\r" in text
+        or (text.count("\n"), text.count("\t"))
+        != (
+            len(rows) - 1,
+            len(rows) * _TABS,
         )
-        # Nearly every line is as it must be.
-        if "\\" in line or "\n" in line or "\r" in line or line.count("\t") != _TABS:
-            values = ("" if value is None else str(value) for value in payment)
-            line = "\t".join(map(_escaped, (str(file_id), str(number), cells, *values)))
-        lines.append(line)
-    return _encoded(lines)
+    ):
+        lines = zip(*(map(_escaped, column) for column in columns), strict=True)
+        text = "\n".join(map("\t".join, lines))
+    return _encoded(text)
+
+
+def _texts(column: tuple[Any, ...]) -> Sequence[str]:
+    """The values of a column as texts, an empty one for none."""
+    kinds = set(map(type, column))
+    if kinds <= {str, NoneType}:
+        return [text or "" for text in column]
+    if NoneType in kinds:
+        return ["" if value is None else str(value) for value in column]
+    return list(map(str, column))
 
 
 def refused_lines(raw_table: str, file_id: int, rows: Iterable[Refused]) -> bytes:
     """The lines of rows that could not."""
-    return _encoded(
-        [
-            "\t".join(
-                map(_escaped, (raw_table, str(file_id), str(row.row_number), row.code.value,
-                               row.reason, row.original or " ", row.cells or ""))
-            )
-            for row in rows
-        ]
-    )  # fmt: skip
+    lines = [
+        "\t".join(
+            map(_escaped, (raw_table, str(file_id), str(row.row_number), row.code.value,
+                           row.reason, row.original or " ", row.cells or ""))
+        )
+        for row in rows
+    ]  # fmt: skip
+    return _encoded("\n".join(lines))
 
 
 def _escaped(text: str) -> str:
     return _SPECIAL.sub(lambda found: _ESCAPED[found[0]], text)
 
 
-def _encoded(lines: list[str]) -> bytes:
+def _encoded(text: str) -> bytes:
     """What neither UTF-8 nor PostgreSQL can hold, half a character or a zero byte, is lost."""
-    text = "\n".join([*lines, ""])
-    return text.replace("\0", "").encode("utf-8", "replace")
+    return f"{text}\n".replace("\0", "").encode("utf-8", "replace")

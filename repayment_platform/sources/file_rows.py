@@ -8,10 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from json.encoder import encode_basestring
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
 
-from repayment_platform.sources.formats import Line, Table
+from repayment_platform.sources.formats import Block, Line, Table
 from repayment_platform.sources.headers import Header, find_header
 from repayment_platform.sources.ids import loans_in
 from repayment_platform.sources.refusals import BadValue, FileReason, FileRefused, RowReason
@@ -49,6 +51,20 @@ class Refused(NamedTuple):
 class Batch(NamedTuple):
     landed: list[Landed]
     refused: list[Refused]
+
+
+class _Some(NamedTuple):
+    """Rows of full width that are yet to be read, and lines that are none."""
+
+    numbers: Any
+    texts: Any
+    rows: Any
+    refused: list[Refused]
+
+
+_LANDED: Callable[[Any], Landed] = partial(tuple.__new__, Landed)
+"""As `Landed._make`, without a call of Python's own for each row."""
+_OUTCOME = attrgetter("payment.outcome")
 
 
 class FileRows:
@@ -89,73 +105,73 @@ class FileRows:
         self.columns |= dict.fromkeys(header.several())
 
     def __iter__(self) -> Iterator[Batch]:
-        lines: list[Line] = []
-        rows: list[list[str]] = []
-        refused: list[Refused] = []
-        for line in self._lines:
-            cells = line.cells
-            if cells is None or not self._is_plain(line.text, cells):
-                try:
-                    special = self._special(line)
-                    if special is not None:
-                        yield self._batch(lines, rows, refused)
-                        lines, rows, refused = [], [], []
-                        special()
-                        continue
-                    cells = _whole(line, self._header)
-                    if cells is None:
-                        continue
-                except BadValue as bad:
-                    refused.append(_refused(line, bad))
-                    self.totals.add_unread()
-                    continue
-            lines.append(line)
-            rows.append(cells)
-            if len(rows) == BATCH_ROWS:
-                yield self._batch(lines, rows, refused)
-                lines, rows, refused = [], [], []
-        yield self._batch(lines, rows, refused)
+        some = _Some([], [], [], [])
+        for part in self._lines:
+            if isinstance(part, Block) and self._is_plain(part.rows):
+                numbers = range(part.first, part.first + len(part.rows))
+                yield self._batch(_Some(numbers, part.texts, part.rows, []))
+                continue
+            for line in part.lines() if isinstance(part, Block) else (part,):
+                special = self._add(line, some)
+                if special or len(some.rows) == BATCH_ROWS:
+                    yield self._batch(some)
+                    some = _Some([], [], [], [])
+                if special:
+                    special()
+        yield self._batch(some)
         self._reader.days.check()
         if not self.totals.unreadable:
             self._settlements.check()
 
-    def _batch(
-        self, lines: Sequence[Line], rows: Sequence[Sequence[str]], refused: list[Refused]
-    ) -> Batch:
-        """Read rows of full width and sum them up; `refused` are those that are not."""
+    def _add(self, line: Line, some: "_Some") -> Callable[[], None] | None:
+        """Put a line among some rows; what to do instead with one that is no row."""
+        try:
+            cells = line.cells
+            if cells is None or not self._is_plain([cells]) or "\0" in line.text:
+                if special := self._special(line):
+                    return special
+                cells = _whole(line, self._header)
+        except BadValue as bad:
+            some.refused.append(_refused(line.number, line.text, bad))
+            self.totals.add_unread()
+            return None
+        if cells is not None:
+            some.numbers.append(line.number)
+            some.texts.append(line.text)
+            some.rows.append(cells)
+        return None
+
+    def _batch(self, some: "_Some") -> Batch:
+        """Read rows of full width and sum them up."""
+        numbers, texts, rows, refused = some
         if not rows:
             return Batch([], refused)
         read = self._reader.read(rows)
-        landed = [
-            Landed(line.number, self._json(line.text, cells), payment)
-            for index, (line, cells, payment) in enumerate(
-                zip(lines, rows, read.payments, strict=True)
-            )
-            if index not in read.faults
-        ]
+        json = self._json(rows)
+        landed = list(map(_LANDED, zip(numbers, json, read.payments, strict=True)))
+        if read.faults:
+            landed = [row for index, row in enumerate(landed) if index not in read.faults]
         for index, fault in read.faults.items():
-            json = self._json(lines[index].text, rows[index])
-            refused.append(_refused(lines[index], fault, json))
+            refused.append(_refused(numbers[index], texts[index], fault, json[index]))
         self.totals.add(read)
         self.totals.rounded_ids += self._reader.take_rounded_ids()
-        self.outcomes.update(row.payment.outcome for row in landed)
+        self.outcomes.update(map(_OUTCOME, landed))
         self._settlements.add(read.settled)
         return Batch(landed, refused)
 
-    def _json(self, text: str, cells: Sequence[str]) -> str:
-        """Header text to cell text as a JSON object, in a fraction of the time of `json.dumps`."""
+    def _json(self, rows: Sequence[Sequence[str]]) -> list[str]:
+        """Header text to cell text as JSON objects, in a fraction of the time of `json.dumps`."""
+        text = "".join(chain.from_iterable(rows))
         if '"' in text or "\\" in text or not text.isprintable():
-            return self._quoted % tuple(map(encode_basestring, cells))
-        return self._plain % tuple(cells)
+            return [self._quoted % tuple(map(encode_basestring, cells)) for cells in rows]
+        return list(map(self._plain.__mod__, map(tuple, rows)))
 
-    def _is_plain(self, text: str, cells: Sequence[str]) -> bool:
-        """Whether a line is a row beyond doubt, as nearly all are: whole, with an amount and a
+    def _is_plain(self, rows: Sequence[Sequence[str]]) -> bool:
+        """Whether lines are rows beyond doubt, as nearly all are: whole, with an amount and a
         day, so no total and no header."""
-        return (
-            len(cells) == len(self._header.names)
-            and cells[self._amounts[0]][:1].isdigit()
-            and cells[self._days[0]][:1].isdigit()
-            and "\0" not in text
+        amount, day = self._amounts[0], self._days[0]
+        return set(map(len, rows)) == {len(self._header.names)} and all(
+            cells[amount][:1].isdigit() and cells[day][:1].isdigit() for cells in rows
         )
 
     def _special(self, line: Line) -> Callable[[], None] | None:
@@ -221,9 +237,9 @@ class FileRows:
         self._begin(header)
 
 
-def _refused(line: Line, bad: BadValue, cells: str | None = None) -> Refused:
-    original = line.text.replace("\0", "\N{SYMBOL FOR NULL}")
-    return Refused(line.number, bad.code, bad.reason, original, cells)
+def _refused(number: int, text: str, bad: BadValue, cells: str | None = None) -> Refused:
+    original = text.replace("\0", "\N{SYMBOL FOR NULL}")
+    return Refused(number, bad.code, bad.reason, original, cells)
 
 
 def _whole(line: Line, header: Header) -> list[str] | None:

@@ -14,7 +14,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice, product
+from itertools import count, islice, product
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -35,6 +35,8 @@ _PIECE = 1 << 20
 """Characters of one line down to the header; the rest of a longer one is read as lines more."""
 MOST_DELIMITERS = 8
 """Unusual ones that are tried."""
+_BLOCK = 1 << 15
+"""Characters that are read at once; few enough to stay in the processor's cache."""
 _CELL_LINES = 20
 """Lines that one quoted cell may span."""
 
@@ -50,6 +52,18 @@ class Line(NamedTuple):
     """Why there are no cells."""
 
 
+class Block(NamedTuple):
+    """Lines that follow each other, each a record, without a zero byte or what is no text. Nearly
+    all lines come so."""
+
+    first: int
+    texts: Sequence[str]
+    rows: Sequence[list[str]]
+
+    def lines(self) -> Iterator[Line]:
+        return map(Line, count(self.first), self.texts, self.rows)
+
+
 @dataclass(frozen=True)
 class Table:
     """A file whose header has been found; `lines` reads what stands below it, once."""
@@ -59,7 +73,7 @@ class Table:
     header: Header
     above: list[list[str]]
     """The rows above the header, in a workbook those of the sheets before it too."""
-    lines: Iterator[Line]
+    lines: Iterator[Line | Block]
     position: Callable[[], int]
     """Bytes of the file that `lines` has taken so far."""
 
@@ -209,28 +223,55 @@ def _split(text: str, delimiter: str) -> list[str] | None:
 
 def _text_lines(
     stream: TextIO, delimiter: str, header: Header, pieces: int, is_doubtful: bool
-) -> Iterator[Line]:
+) -> Iterator[Line | Block]:
     """The lines below the header, which ends with so many pieces; in a file of which some bytes
     may be no text, those with such bytes are damaged."""
     with stream:
         passed = (stream.readline(_PIECE) for _ in range(pieces))
         number = 1 + sum(piece.endswith("\n") for piece in passed)
-        waiting: deque[str] = deque()
-        while line := (waiting.popleft() if waiting else stream.readline()):
-            text = line.rstrip("\n")
-            if is_doubtful and _REPLACED in text:
-                yield Line(number, text, None, "the line holds a byte that is no text")
-                number += 1
+        while block := stream.readlines(_BLOCK):
+            text = "".join(block)
+            texts = text.removesuffix("\n").split("\n")
+            is_odd = "\0" in text or (is_doubtful and _REPLACED in text)
+            if not is_odd and (rows := _split_all(texts, delimiter, quoted='"' in text)):
+                yield Block(number, texts, rows)
+                number += len(texts)
                 continue
-            cells = text.split(delimiter) if '"' not in text else _split(text, delimiter)
-            if cells is None:
-                waiting.extend(islice(stream, _CELL_LINES - len(waiting)))
-                text, cells = _joined(line, waiting, delimiter, header)
-                yield Line(number, text, cells)
-                number += 1 + text.count("\n")
-                continue
-            yield Line(number, text, cells)
+            for line in _odd_lines(number, block, stream, delimiter, header, is_doubtful):
+                yield line
+                number = line.number + 1 + line.text.count("\n")
+
+
+def _split_all(texts: list[str], delimiter: str, *, quoted: bool) -> list[list[str]] | None:
+    """The cells of lines each of which is a record; None where one is not."""
+    if not quoted:
+        return [text.split(delimiter) for text in texts]
+    try:
+        rows = list(csv.reader(texts, delimiter=delimiter, strict=True))
+    except csv.Error:
+        return None
+    return rows if len(rows) == len(texts) else None
+
+
+def _odd_lines(
+    number: int, block: list[str], stream: TextIO, delimiter: str, header: Header,
+    is_doubtful: bool,
+) -> Iterator[Line]:  # fmt: skip
+    """The lines of a block, one by one, and those of the stream that belong to its last one."""
+    waiting = deque(block)
+    while waiting:
+        line = waiting.popleft()
+        text = line.rstrip("\n")
+        if is_doubtful and _REPLACED in text:
+            yield Line(number, text, None, "the line holds a byte that is no text")
             number += 1
+            continue
+        cells = _split(text, delimiter)
+        if cells is None:
+            waiting.extend(islice(stream, max(0, _CELL_LINES - len(waiting))))
+            text, cells = _joined(line, waiting, delimiter, header)
+        yield Line(number, text, cells)
+        number += 1 + text.count("\n")
 
 
 def _joined(
@@ -243,7 +284,7 @@ def _joined(
     """
     width = len(header.names)
     text = first
-    for taken, line in enumerate(waiting, start=1):
+    for taken, line in enumerate(islice(waiting, _CELL_LINES), start=1):
         text += line
         cells = _split(text, delimiter)
         if cells is None:

@@ -88,10 +88,10 @@ class Totals:
         refused = refused_success = Decimal(0)
         amounts = [each for each in read.amounts if not isinstance(each, BadValue)]
         self.unreadable += len(read.amounts) - len(amounts)
-        for index, (amount, payment) in enumerate(zip(read.amounts, read.payments, strict=True)):
+        for index, payment in enumerate(read.payments):
             if index not in read.faults:
                 landed[payment.outcome] += payment.amount  # type: ignore[assignment]  # sums of money
-            elif not isinstance(amount, BadValue):
+            elif not isinstance(amount := read.amounts[index], BadValue):
                 refused += amount
                 refused_success += amount if payment.outcome is Outcome.SUCCESS else 0
         self.whole = Sums(
