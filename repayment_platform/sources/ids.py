@@ -17,6 +17,7 @@ _EXCEL_DIGITS = 15
 """Significant digits that Excel keeps of a number; it writes zeros for the others."""
 _UMRN = re.compile(r"[A-Za-z]{4}[0-9]{16}")
 _UMRN_LENGTH = 20
+_FURTHER = re.compile(r"(?:[^A-Z0-9\n]{1,3}|\s+AND\s+)([0-9]+)(?![A-Z0-9])")
 LONGEST = 200
 """Characters of an id. No bank's comes near, an index takes no text of thousands, and BASE would
 take a longer one for none."""
@@ -63,11 +64,19 @@ def within_limit(
 
 
 def loans_in(pattern: str, text: str | BadValue | None) -> set[str]:
-    """The loan ids in a text of any case; BASE cuts them out by the same rule."""
-    whole = rf"(?<![A-Z0-9])(?:{pattern})(?![A-Z0-9])"
-    return (
-        {found[0] for found in re.finditer(whole, text.upper())} if isinstance(text, str) else set()
-    )
+    """The loan ids in a text of any case; BASE cuts them out by the same rule. A further number
+    of as many digits, as in `IKF-LN-5511/5512`, is another one."""
+    if not isinstance(text, str):
+        return set()
+    loans = set()
+    for found in re.finditer(rf"(?<![A-Z0-9])(?:{pattern})(?![A-Z0-9])", text.upper()):
+        loan = found[0]
+        loans.add(loan)
+        further = _FURTHER.match(found.string, found.end())
+        digits = len(loan) - len(loan.rstrip("0123456789"))
+        if further and len(further[1]) == digits:
+            loans.add(loan[:-digits] + further[1])
+    return loans
 
 
 def is_like(pattern: str, value: str | BadValue | None) -> bool:

@@ -105,6 +105,18 @@ def test_who_pays_never_contradicts_what_is_paid(models: Warehouse, text: str) -
         ("DMI-APP-1 DMI-APP-1 DMI-APP-2", None),
         ("DMI-APP-1 IKF-LN-2", "DMI-APP-1"),
         ("DMI-APP-1 XDMI-APP-2", "DMI-APP-1"),
+        ("DMI-APP-5511/5512", None),
+        ("dmi-app-5511 & 5512", None),
+        ("DMI-APP-5511, 5512 and 5513", None),
+        ("DMI-APP-5511 and 5512", None),
+        ("EMI of DMI-APP-5511-5512", None),
+        ("DMI-APP-5511/5511", "DMI-APP-5511"),
+        ("DMI-APP-5511/12", "DMI-APP-5511"),
+        ("DMI-APP-5511/EMI5512", "DMI-APP-5511"),
+        ("DMI-APP-5511/5512X", "DMI-APP-5511"),
+        ("DMI-APP-5511 for 5512", "DMI-APP-5511"),
+        ("DMI-APP-5511 06/11/2025", "DMI-APP-5511"),
+        ("5512/DMI-APP-5511", "DMI-APP-5511"),
         ("DMI-APP-1 " * 5000, "DMI-APP-1"),
         (" ".join(f"DMI-APP-{n}" for n in range(5000)), None),
     ],
@@ -125,5 +137,6 @@ def test_a_note_that_names_two_loans_is_a_payment_without_a_loan(models: Warehou
     models.event(
         RAZORPAY, razorpay(id="pay_3", notes='{"loan_id": "UGRO-LN-1", "loanId": "UGRO-LN-2"}')
     )
+    models.event(RAZORPAY, razorpay(id="pay_4", notes={"loan_id": "UGRO-LN-5511/5512"}))
     rows = models.build()
-    assert [(row["loan_external_id"], row["is_success"]) for row in rows] == [(None, True)] * 3
+    assert [(row["loan_external_id"], row["is_success"]) for row in rows] == [(None, True)] * 4

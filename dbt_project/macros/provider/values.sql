@@ -72,16 +72,40 @@
 
 {#
     The loan that a text such as `ugro-ln-000123/EMI5` names, in Fineract's spelling; null where it
-    names none, or two: which of them was meant is for a person to say.
+    names none, or two: which of them was meant is for a person to say. Two it names, too, where a
+    further number of as many digits follows, as in `IKF-LN-5511/5512` (the loader's ids.py says the
+    same).
 #}
 {% macro loan_external_id(pattern, text) -%}
     CASE
+        WHEN upper({{ text }}) ~ {{ literal('(?<![A-Z0-9])(' ~ pattern ~ ')' ~ further_number()) }} THEN (
+            SELECT one.id
+            FROM (
+                SELECT substring(upper({{ text }}) FROM {{ whole_loan_id(pattern) }}) AS id OFFSET 0
+            ) one
+            CROSS JOIN LATERAL (
+                SELECT substring(
+                    substr(upper({{ text }}), strpos(upper({{ text }}), one.id) + length(one.id))
+                    FROM {{ literal('^' ~ further_number()) }}
+                ) AS number
+                OFFSET 0
+            ) further
+            WHERE {{ loans_named(pattern, text) }} = 1 AND (
+                further.number IS NULL OR one.id LIKE '%' || further.number
+                OR length(further.number) IS DISTINCT FROM length(substring(one.id FROM '\d+$'))
+            )
+        )
         WHEN {{ loans_named(pattern, text) }} > 1 THEN (
             SELECT min(id[1]) FROM regexp_matches(upper({{ text }}), {{ whole_loan_id(pattern) }}, 'g') named (id)
             HAVING min(id[1]) = max(id[1])
         )
         ELSE substring(upper({{ text }}) FROM {{ whole_loan_id(pattern) }})
     END
+{%- endmacro %}
+
+{# A number that stands behind an id in one line. #}
+{% macro further_number() -%}
+    (?:[^A-Z0-9\n]{1,3}|\s+AND\s+)(\d+)(?![A-Z0-9])
 {%- endmacro %}
 
 {# How many loan ids a text has, the same one again counted again. #}
