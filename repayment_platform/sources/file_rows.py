@@ -27,6 +27,12 @@ BATCH_ROWS = 100
 _LIKE_A_HEADER = 2
 """Required columns whose names in one row make it the header of another table."""
 
+_FEWEST_COLUMNS, _NAMED = 3, 0.6
+"""A line with fewer words than these, or than this part of the columns, is no unknown header. Those
+who have signed stand in one line, too."""
+_SHOWN = 200
+"""Characters of an unknown header."""
+
 
 class Landed(NamedTuple):
     """A row that could be read."""
@@ -230,7 +236,27 @@ class FileRows:
                 f"line {line.number} begins another table, which cannot be read ({found.missing}); "
                 "send each table as a file of its own",
             )
+        if self._names_columns(cells):
+            shown = ", ".join(repr(each) for cell in cells if (each := cell.strip()))
+            raise FileRefused(
+                FileReason.SECOND_TABLE,
+                f"line {line.number} looks like the header of another table, whose columns are not "
+                f"known ({shown[:_SHOWN]}); send each table as a file of its own",
+            )
         return None
+
+    def _names_columns(self, cells: Sequence[str]) -> bool:
+        """Whether a line is words throughout, as a header is: as many as the table has columns,
+        but for a few, all different, with hardly a digit, and no loan, amount or day."""
+        words = [text for cell in cells if (text := cell.strip())]
+        if len(words) < max(_FEWEST_COLUMNS, len(self._header.names) * _NAMED):
+            return False
+        return (
+            len({text.casefold() for text in words}) == len(words)
+            and sum(any(map(str.isdigit, text)) for text in words) * 4 <= len(words)
+            and all(any(map(str.isalpha, text)) for text in words)
+            and self._states_no_payment(cells)
+        )
 
     def _change(self, header: Header) -> None:
         self._reader.days.check()

@@ -128,3 +128,37 @@ def test_the_cells_of_a_second_table_are_kept_under_its_own_names(tmp_path: Path
     good = [GOOD[name] for name in swapped]
     seen = read_text(tmp_path, text_of(row(), swapped, good))
     assert seen.cells(1) == {name: GOOD[name] for name in swapped}
+
+
+UNKNOWN = ("Konto", "Kunde", "Eingang am", "Vorgelegt am", "Betrag", "Ergebnis", "Grund", "Bank",
+           "Mandat", "Verweis", "खाता", "राशि", "दिनांक", "स्थिति", "Zweigstelle",
+           "Kuerzel 2")  # fmt: skip
+
+
+@any_layout
+@given(layouts(), layouts(), st.data())
+def test_a_second_table_under_unknown_names_is_never_read_by_the_first_header(
+    tmp_path: Path, first: MadeUp, second: MadeUp, data: st.DataObject
+) -> None:
+    width = len(first.header)
+    names = data.draw(st.permutations(UNKNOWN))[:width]
+    names += [f"Feld {chr(65 + n)}" for n in range(width - len(names))]
+    known = data.draw(st.sampled_from(["", "UTR", "Loan Number", "Remarks"]))
+    if known:
+        names[data.draw(st.integers(0, width - 1))] = known
+    rows = [row[:width] + [""] * (width - len(row)) for row in second.rows]
+    with pytest.raises(FileRefused) as refusal:
+        read_text(tmp_path, text_of(*first.rows, [], names, *rows, header=first.header))
+    assert refusal.value.code is FileReason.SECOND_TABLE
+
+
+@pytest.mark.parametrize(
+    "line",
+    [["Prepared by", "Checked by", "Approved by"], ["This is a computer generated statement"],
+     [*row(Amount="five hundred", Settlement_Date="yesterday")],
+     [*row(Amount="", Settlement_Date="", Loan_Account_Number="", UMRN="", UTR="")]],
+)  # fmt: skip
+def test_those_who_signed_and_damaged_rows_are_no_header(tmp_path: Path, line: list[str]) -> None:
+    padded = line + [""] * (len(HEADER) - len(line))
+    seen = read_text(tmp_path, text_of(row(), padded))
+    assert (len(seen.landed), len(seen.refused)) == (1, 1)
