@@ -8,6 +8,7 @@ which column is which field (`headers`).
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 
 from repayment_platform.sources.dates import parse_date
 from repayment_platform.sources.ids import loans_in
@@ -23,8 +24,9 @@ Fields = Mapping[str, tuple[int, ...]]
 
 AMOUNTS = frozenset({"amount", "refunded", "settled", "fee", "tax", "credit", "debit"})
 _ERROR = re.compile(r"#(?:N/A|GETTING_DATA|[A-Z][A-Z0-9/_]*[!?])|#{2,}|Err:[0-9]{3}", re.IGNORECASE)
-_MARKS = ("\n'", "\n#", "\n=", "\nErr:")
-"""With which a text begins that is not what it means."""
+_MARKS = {"'": "|'", "#": "|#", "=": "|=", ":": "|Err:", " ": "| "}
+"""How cells between bars begin that are not what they mean, under a sign that must be there then:
+one sign is found ten times as fast as two."""
 _TEXT_FORMULA = re.compile(r'="([^"]*)"')
 
 
@@ -58,15 +60,16 @@ class Evidence:
 
     def of(self, rows: Sequence[Sequence[str]]) -> "Said":
         """What rows say that all have as many cells as the header."""
-        return Said(self, list(zip(*rows, strict=True)), len(rows))
+        return Said(self, list(zip(*rows, strict=True)), len(rows), are_plain=_are_plain(rows))
 
-    def column(self, cells: Sequence[str]) -> Sequence[str | BadValue | None]:
-        """The texts of one column, damaged ones refused."""
-        values = list(map(str.strip, cells))
-        if min(map(len, values), default=0) > self._longest_null:  # none is a word for nothing
-            joined = "\n".join(["", *values])
-            if not any(mark in joined for mark in _MARKS):
-                return values
+    def column(
+        self, cells: Sequence[str], *, are_plain: bool = False
+    ) -> Sequence[str | BadValue | None]:
+        """The texts of one column, damaged ones refused; plain cells are what they mean, unless
+        that is nothing."""
+        values = cells if are_plain else list(map(str.strip, cells))
+        if are_plain and min(map(len, values), default=0) > self._longest_null:
+            return values
         return self._cleaned.all(values)
 
     def agreed(self, field: str, columns: Sequence[Texts]) -> Sequence[str | BadValue | None]:
@@ -132,11 +135,13 @@ class Evidence:
 class Said:
     """What the rows of a batch say. `faults` grows while fields are asked for."""
 
-    def __init__(self, evidence: Evidence, cells: Sequence[Sequence[str]], rows: int) -> None:
+    def __init__(
+        self, evidence: Evidence, cells: Sequence[Sequence[str]], rows: int, *, are_plain: bool
+    ) -> None:
         self.faults: dict[int, BadValue] = {}
         """By row: a damaged cell, or columns that do not agree."""
         self._evidence = evidence
-        self._cells = cells
+        self._columns = [partial(evidence.column, each, are_plain=are_plain) for each in cells]
         self._nothing: list[None] = [None] * rows
         self._known: dict[str, Texts] = {}
 
@@ -151,7 +156,7 @@ class Said:
         told: Texts = self._nothing
         for name in ("reason_else", "status_else"):
             if places := self._evidence.fields.get(name):
-                columns = [self._sound(self._evidence.column(self._cells[at])) for at in places]
+                columns = [self._sound(self._columns[at]()) for at in places]
                 found = self._sound(self._evidence.denials(name, columns))
                 told = [one or other for one, other in zip(told, found, strict=True)]
         return told
@@ -160,7 +165,7 @@ class Said:
         places = self._evidence.fields.get(field)
         if not places:
             return self._nothing
-        columns = [self._sound(self._evidence.column(self._cells[at])) for at in places]
+        columns = [self._sound(self._columns[at]()) for at in places]
         if len(columns) == 1:
             return columns[0]
         return self._sound(self._evidence.agreed(field, columns))
@@ -173,6 +178,14 @@ class Said:
             if isinstance(text, BadValue):
                 self.faults.setdefault(row, text)
         return [None if isinstance(text, BadValue) else text for text in texts]
+
+
+def _are_plain(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether no cell of some rows has a mark, or space around it. All are looked at at once; a bar
+    in a cell may only make plain cells look otherwise."""
+    text = "|".join(chain([""], chain.from_iterable(rows), [""]))
+    odd = any(sign in text and mark in text for sign, mark in _MARKS.items())
+    return text.isprintable() and not odd and " |" not in text
 
 
 def _telling(texts: Sequence[str]) -> str:
