@@ -81,14 +81,15 @@
         WHEN upper({{ text }}) ~ {{ literal('(?<![A-Z0-9])(' ~ pattern ~ ')' ~ further_number()) }} THEN (
             SELECT one.id
             FROM (
-                SELECT substring(upper({{ text }}) FROM {{ whole_loan_id(pattern) }}) AS id OFFSET 0
+                SELECT substring(upper({{ text }}) FROM {{ whole_loan_id(pattern) }}) AS id
+                FROM (VALUES (0)) once (n) OFFSET 0
             ) one
             CROSS JOIN LATERAL (
                 SELECT substring(
                     substr(upper({{ text }}), strpos(upper({{ text }}), one.id) + length(one.id))
                     FROM {{ literal('^' ~ further_number()) }}
                 ) AS number
-                OFFSET 0
+                FROM (VALUES (0)) once (n) OFFSET 0
             ) further
             WHERE {{ loans_named(pattern, text) }} = 1 AND (
                 further.number IS NULL OR one.id LIKE '%' || further.number
