@@ -10,8 +10,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from repayment_platform.exceptions import decisions as holds
-from repayment_platform.exceptions import queue as exceptions
+from repayment_platform.exceptions import decisions
 from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.exceptions.reposting import NotReposted, repost
 from repayment_platform.reconciliation.loans import NotMappable, map_loan
@@ -26,11 +25,11 @@ from repayment_platform_tests.worlds.world import World
 
 WHO, WHY = "asha", "as it was"
 _REFUSALS = (
-    holds.NoSuchHold,
-    holds.HoldChanged,
-    holds.NeedsRepost,
-    holds.NotOfItsKind,
-    holds.RuledOut,
+    decisions.NoSuchException,
+    decisions.HasChanged,
+    decisions.NeedsRepost,
+    decisions.NotOfItsKind,
+    decisions.RuledOut,
 )
 
 
@@ -138,14 +137,14 @@ class Person:
         about = f"{question.where} {question.id} {question.kind} of {question.key}"
         if question.where == "exception":
             self._say(f"closes {about}: {question.words}")
-            exceptions.close(self.connection, question.id, WHO, WHY)
+            decisions.close(self.connection, question.id, WHO, WHY)
             return
         try:
-            holds.decide(self.connection, question.id, decision, WHO, WHY)
+            decisions.decide(self.connection, question.id, decision, WHO, WHY)
             self._say(f"{decision}: {about}: {question.words}")
         except _REFUSALS as why:
             self._say(f"{decision}: {about}: refused, {why}")
-            if isinstance(why, holds.NeedsRepost):
+            if isinstance(why, decisions.NeedsRepost):
                 self.to_repost.add(question.key)
 
     def _undo(self, posted: Posted) -> None:
