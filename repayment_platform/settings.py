@@ -6,7 +6,9 @@ deriving URLs from them (`warehouse.urls`).
 
 import os
 import sys
+from collections.abc import Iterator
 from functools import cached_property
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,26 +18,34 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from repayment_platform.fineract.trust import UnusableCaFileError, needs_tls, trusting
+from repayment_platform.setting_names import (
+    known_names,
+    likely_file,
+    unknown_names,
+    webhook_secrets_name,
+)
 
 SANDBOX = "sandbox"
 """The value of FINERACT_BASE_URL that asks for the sandbox by name."""
 API_PATH = "/fineract-provider/api/v1"
 ROOT = Path(__file__).resolve().parent.parent
+ENV_FILE = "REPAYMENT_ENV_FILE"
+"""Names the file of settings; one that is named must be there."""
 
 
 def env_file() -> Path:
     """The file that settings are read from besides the environment: `.env` unless
     REPAYMENT_ENV_FILE names another."""
-    return Path(os.environ.get("REPAYMENT_ENV_FILE") or ROOT / ".env")
+    return Path(os.environ.get(ENV_FILE) or ROOT / ".env")
 
 
 class BadSettings(SystemExit):
-    """A setting is missing or wrong; ends the command with one line on standard error."""
+    """A setting is missing or wrong; ends the command with a line for each on standard error."""
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, *messages: str) -> None:
         super().__init__(2)
-        self.message = message
-        sys.stderr.write(f"settings: {message}\n")
+        self.message = "; ".join(messages)
+        sys.stderr.writelines(f"settings: {message}\n" for message in messages)
 
     def __str__(self) -> str:
         return self.message
@@ -195,7 +205,7 @@ class Settings(BaseSettings):
 
     def webhook_secrets(self, provider: str, lender: str) -> tuple[SecretStr, ...]:
         """Active secrets, newest first, of `<PROVIDER>_WEBHOOK_SECRETS_<LENDER>`."""
-        name = f"{provider}_WEBHOOK_SECRETS_{lender}".upper()
+        name = webhook_secrets_name(provider, lender)
         raw = os.environ.get(name) or dotenv_values(env_file()).get(name) or ""
         return tuple(SecretStr(s) for s in map(str.strip, raw.split(",")) if s)
 
@@ -204,12 +214,31 @@ def load_settings(**overrides: Any) -> Settings:
     """Read the environment, with some settings replaced.
 
     Raises:
-        BadSettings: with one line that says what to set.
+        BadSettings: with a line for each thing that is to be put right.
     """
+    file = env_file()
+    wrong = tuple(_wrong_names(file))
+    if wrong:
+        raise BadSettings(*wrong)
     try:
-        return Settings(_env_file=env_file(), **overrides)
+        return Settings(_env_file=file, **overrides)
     except ValidationError as error:
         first = error.errors()[0]
         name = "_".join(str(part) for part in first["loc"]).upper()
         message = first["msg"].removeprefix("Value error, ")
         raise BadSettings(f"{name}: {message}" if name else message) from None
+
+
+def _wrong_names(file: Path) -> Iterator[str]:
+    """A line for a named file that is not there, and for each name that is no setting."""
+    known = known_names(Settings.model_fields)
+    yield from unknown_names(os.environ, known, "in the environment")
+    try:
+        yield from unknown_names(dotenv_values(stream=StringIO(file.read_text())), known, str(file))
+    except FileNotFoundError:
+        if os.environ.get(ENV_FILE):
+            likely = likely_file(file)
+            hint = f"; did you mean {likely}?" if likely else ""
+            yield f"{ENV_FILE}: there is no file {file}{hint}"
+    except (OSError, UnicodeDecodeError) as error:
+        yield f"{file} cannot be read: {getattr(error, 'strerror', None) or 'it is no text'}"

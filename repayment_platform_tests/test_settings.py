@@ -1,10 +1,12 @@
 """Settings: what a missing or wrong value says, and what stays secret."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from repayment_platform.settings import API_PATH, BadSettings, Settings, load_settings
+from repayment_platform.setting_names import known_names
+from repayment_platform.settings import API_PATH, ROOT, BadSettings, Settings, load_settings
 from repayment_platform_tests.certificates import Certificates
 
 LEDGER = f"https://ledger.example.com{API_PATH}"
@@ -147,3 +149,87 @@ def test_the_default_home_stands_beside_the_code_wherever_one_stands(
     monkeypatch.chdir(tmp_path)
     assert load_settings().home == before
     assert (before.parent / "run").is_file()
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("DATABSE_URL", "DATABASE_URL"),
+        ("DATABASEURL", "DATABASE_URL"),
+        ("DATABASE_URI", "DATABASE_URL"),
+        ("FINERACT_BASEURL", "FINERACT_BASE_URL"),
+        ("REPAYMNET_HOME", "REPAYMENT_HOME"),
+        ("RAZORPAY_WEBHOOK_SECRET_UGRO", "RAZORPAY_WEBHOOK_SECRETS_UGRO"),
+    ],
+)
+def test_a_misspelt_name_stops_the_start_and_the_likely_one_is_named(
+    given: str,
+    meant: str,
+    env_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    env_file.write_text(f"{given}=x\n")
+    with pytest.raises(BadSettings):
+        load_settings()
+    said = f"settings: {given} ({env_file}) is no setting; did you mean {meant}?\n"
+    assert capsys.readouterr().err == said
+    env_file.write_text("")
+    monkeypatch.setenv(given, "x")
+    with pytest.raises(BadSettings, match=rf"{given} \(in the environment\) .* mean {meant}\?"):
+        load_settings()
+
+
+@pytest.mark.parametrize("given", ["FINERACT_COLOUR", "CASHFREE_WEBHOOK_SECRETS_IKF"])
+def test_a_name_that_begins_like_ours_and_is_none_stops_the_start(
+    given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(given, "x")
+    with pytest.raises(BadSettings, match=f"{given} .* is no setting; README.md lists"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "given", ["POSTGRES_HOST", "DAGSTER_HOME", "DAGSTER_HOST", "APP_PORT", "LISTEN_FDS", "PGPORT"]
+)
+def test_a_name_of_somebody_else_is_none_of_our_business(
+    given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(given, "x")
+    assert load_settings().uses_sandbox
+
+
+def test_every_wrong_name_has_its_line(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env_file.write_text("OPS_PROT=1\n")
+    monkeypatch.setenv("FINERACT_USERNMAE", "x")
+    with pytest.raises(BadSettings):
+        load_settings()
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[1] for line in lines] == ["FINERACT_USERNMAE", "OPS_PROT"]
+
+
+def test_a_named_file_that_is_not_there_stops_the_start(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = env_file.with_name(".evn")
+    monkeypatch.setenv("REPAYMENT_ENV_FILE", str(missing))
+    with pytest.raises(BadSettings, match=f"there is no file {missing}; did you mean {env_file}?"):
+        load_settings()
+
+
+def test_nobody_need_have_an_env_file(env_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REPAYMENT_ENV_FILE")
+    monkeypatch.setattr("repayment_platform.settings.ROOT", env_file.parent / "empty")
+    assert load_settings().uses_sandbox
+
+
+def test_every_name_that_the_readme_lists_is_a_setting() -> None:
+    readme = (ROOT / "README.md").read_text()
+    table = readme.split("## Settings")[1].split("\n## ")[0]
+    first_cells = "".join(line.split("|")[1] for line in table.splitlines() if line.startswith("|"))
+    listed = set(re.findall(r"`([A-Z]{2}[A-Z_]+)`", first_cells))
+    known = known_names(Settings.model_fields)
+    assert listed <= known
+    assert {name for name in known if "WEBHOOK_SECRETS" not in name} <= listed

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from repayment_platform.commands.platform import platform
+from repayment_platform.commands.platform import platform, say_where
 from repayment_platform.settings import ROOT, SANDBOX, Settings, load_settings
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def demo(
     """
     started = time.monotonic()
     settings = _own_settings()
+    say_where(settings)
     with platform(settings) as urls:
         from repayment_platform.sandbox.process import running_sandbox
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from repayment_platform.commands.platform import platform
+from repayment_platform.commands.platform import platform, say_where
 from repayment_platform.settings import load_settings
 
 
@@ -43,7 +43,9 @@ def _show_queue(lenders: Sequence[str]) -> None:
     from repayment_platform.posting.model import Selection
     from repayment_platform.posting.runner import inspect_queue
 
-    with platform(load_settings()) as urls:
+    settings = load_settings()
+    say_where(settings)
+    with platform(settings) as urls:
         try:
             lines = inspect_queue(urls.psycopg, Selection(tuple(lenders)), str(uuid.uuid4()))
         except NoCore as error:
@@ -59,6 +61,7 @@ def _run(skip_dbt: bool, lenders: Sequence[str], limit: int | None) -> int:
 
     started = time.monotonic()
     settings = load_settings()
+    say_where(settings)
     doing = "posting" if skip_dbt else "dbt, then posting"
     with platform(settings) as urls:
         with showing(urls.psycopg, doing, settings.home / "logs" / "pipeline.log"):

@@ -10,12 +10,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import typer
+
 from repayment_platform.settings import ROOT, Settings
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 DAGSTER_YAML = ROOT / "deploy" / "dagster.yaml"
+
+
+def say_where(settings: Settings) -> None:
+    """Tell whoever starts what may post which database and which ledger it uses, before anything
+    is done there; the address of a database that is none is told by whoever opens it."""
+    database = f"the embedded one in {settings.home}"
+    if settings.database_url is not None:
+        try:
+            urls = DatabaseUrls.parse(settings.database_url.get_secret_value())
+        except ValueError:
+            return
+        database = f"{urls.dbname} on {urls.host}, port {urls.port}"
+    ledger = "the built-in SANDBOX" if settings.uses_sandbox else settings.base_url
+    typer.echo(f"Database: {database}. Ledger: {ledger}.", err=True)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from repayment_platform.commands.platform import platform
+from repayment_platform.commands.platform import platform, say_where
 from repayment_platform.reconciliation.selection import RECON_LENDERS
 from repayment_platform.settings import load_settings
 
@@ -42,7 +42,9 @@ def _preview(config: dict[str, Any]) -> int:
     from repayment_platform.commands.tables import table
     from repayment_platform.defs.reconciliation import REFUSALS, ReconcileConfig, seen
 
-    with platform(load_settings()) as urls, psycopg.connect(urls.psycopg) as connection:
+    settings = load_settings()
+    say_where(settings)
+    with platform(settings) as urls, psycopg.connect(urls.psycopg) as connection:
         try:
             shown = seen(connection, ReconcileConfig(**config))
         except REFUSALS as refusal:
@@ -63,6 +65,7 @@ def _run(config: dict[str, Any]) -> int:
     from repayment_platform.posting.report import run_report
 
     settings = load_settings()
+    say_where(settings)
     with platform(settings) as urls:
         with showing(urls.psycopg, "reconciling", settings.home / "logs" / "reconcile.log"):
             from repayment_platform.defs.in_process import run_reconcile

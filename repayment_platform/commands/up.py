@@ -17,7 +17,7 @@ import typer
 
 from repayment_platform.commands.leaving import asked_to_leave
 from repayment_platform.commands.operations import first_user
-from repayment_platform.commands.platform import platform
+from repayment_platform.commands.platform import platform, say_where
 from repayment_platform.commands.services import HOST, Service, running_services
 from repayment_platform.commands.stream import gateway_secrets
 from repayment_platform.settings import ROOT, Settings, load_settings
@@ -37,6 +37,7 @@ def up() -> None:
     # A shell has its background processes ignore it; whoever sends it means it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     settings = load_settings()
+    say_where(settings)
     with ExitStack() as stack:
         urls = stack.enter_context(platform(settings))
         if settings.uses_sandbox:

@@ -52,7 +52,7 @@ def dagster_url(installation: Installation) -> Iterator[str]:
 
 
 def screenshot(page: Page, name: str) -> None:
-    """Keep a picture where REPAYMENT_SCREENSHOTS names a folder, for the documentation."""
-    folder = os.environ.get("REPAYMENT_SCREENSHOTS")
+    """Keep a picture where REPAYMENT_TEST_SCREENSHOTS names a folder, for the documentation."""
+    folder = os.environ.get("REPAYMENT_TEST_SCREENSHOTS")
     if folder:
         page.screenshot(path=Path(folder) / f"{name}.png")
