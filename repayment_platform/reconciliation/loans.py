@@ -203,7 +203,7 @@ def _telling(value: Any, *, told: bool) -> Iterator[str]:
 
 def _spellings(lender: str, texts: Iterator[str]) -> Iterator[str]:
     """Loan ids of the lender with a number of the texts, with any zeros before it."""
-    prefix = LENDERS[lender].loan_id_pattern.removesuffix(r"\d+")
+    prefix = LENDERS[lender].loan_id_pattern.removesuffix("[0-9]+")
     for text in texts:
         for number in _NUMBER.findall(text):
             digits = number.lstrip("0")

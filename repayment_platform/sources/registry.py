@@ -130,13 +130,13 @@ class Source:
 LENDERS: dict[str, Lender] = {
     lender.code: lender
     for lender in (
-        Lender("ARTHMATE", "Arthmate", PostingMode.AUTOMATED, r"ARTH-LN-\d+"),
-        Lender("DMI", "DMI", PostingMode.AUTOMATED, r"DMI-APP-\d+"),
-        Lender("GB", "GB", PostingMode.RECON, r"GB-LN-\d+"),
-        Lender("IKF", "IKF", PostingMode.AUTOMATED, r"IKF-LN-\d+"),
-        Lender("SHIVALIK", "Shivalik", PostingMode.AUTOMATED, r"SHIV-LN-\d+"),
-        Lender("UGRO", "UGRO", PostingMode.RECON, r"UGRO-LN-\d+"),
-        Lender("VIVRITI", "Vivriti", PostingMode.RECON, r"VIV-LN-\d+"),
+        Lender("ARTHMATE", "Arthmate", PostingMode.AUTOMATED, "ARTH-LN-[0-9]+"),
+        Lender("DMI", "DMI", PostingMode.AUTOMATED, "DMI-APP-[0-9]+"),
+        Lender("GB", "GB", PostingMode.RECON, "GB-LN-[0-9]+"),
+        Lender("IKF", "IKF", PostingMode.AUTOMATED, "IKF-LN-[0-9]+"),
+        Lender("SHIVALIK", "Shivalik", PostingMode.AUTOMATED, "SHIV-LN-[0-9]+"),
+        Lender("UGRO", "UGRO", PostingMode.RECON, "UGRO-LN-[0-9]+"),
+        Lender("VIVRITI", "Vivriti", PostingMode.RECON, "VIV-LN-[0-9]+"),
     )
 }
 

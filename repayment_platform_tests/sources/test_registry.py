@@ -55,7 +55,7 @@ def test_every_file_source_knows_what_it_needs_and_reads_its_dates(source: Sourc
 
 @pytest.mark.parametrize("lender", LENDERS.values(), ids=lambda lender: lender.code)
 def test_a_lenders_loan_ids_are_its_own(lender: Lender) -> None:
-    prefix = lender.loan_id_pattern.removesuffix(r"\d+")
+    prefix = lender.loan_id_pattern.removesuffix("[0-9]+")
     assert re.fullmatch(lender.loan_id_pattern, f"{prefix}000123")
     others = [each for each in LENDERS.values() if each is not lender]
     assert not any(re.search(each.loan_id_pattern, f"{prefix}000123") for each in others)

@@ -82,7 +82,7 @@ FROM (
 
 {# An id as ids are compared: without the `.0` that a spreadsheet or a JSON number put behind its digits. #}
 {% macro canonical_id(text) -%}
-    regexp_replace({{ text }}, '^(.*:)?(\d+)\.0+$', '\1\2')
+    regexp_replace({{ text }}, '^(.*:)?([0-9]+)\.0+$', '\1\2')
 {%- endmacro %}
 
 {# Whether the words for how it was paid name a mandate's debit, or another rail; null where they name none. #}

@@ -77,11 +77,11 @@ SELECT
     max(settled_on) FILTER (WHERE stands) AS settled_on,
     (count(*) FILTER (WHERE stands))::integer AS lines,
     (count(*) FILTER (WHERE stands AND net IS NULL))::integer AS unread_lines,
-    coalesce(sum(amount) FILTER (WHERE stands AND outcome = 'success'), 0)::numeric(19, 2) AS gross,
-    coalesce(sum(amount) FILTER (WHERE stands AND outcome IN ('refund', 'late_return')), 0)::numeric(19, 2)
+    {{ within_rupees("coalesce(sum(amount) FILTER (WHERE stands AND outcome = 'success'), 0)") }} AS gross,
+    {{ within_rupees("coalesce(sum(amount) FILTER (WHERE stands AND outcome IN ('refund', 'late_return')), 0)") }}
         AS refunds,
-    coalesce(sum(amount - net) FILTER (WHERE stands AND outcome = 'success'), 0)::numeric(19, 2) AS fees,
-    coalesce(sum(net) FILTER (WHERE stands), 0)::numeric(19, 2) AS net,
+    {{ within_rupees("coalesce(sum(amount - net) FILTER (WHERE stands AND outcome = 'success'), 0)") }} AS fees,
+    {{ within_rupees("coalesce(sum(net) FILTER (WHERE stands), 0)") }} AS net,
     max(batch) AS batch
 FROM line
 GROUP BY source_lender, utr

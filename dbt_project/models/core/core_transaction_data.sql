@@ -248,7 +248,7 @@ SELECT
     payment_ref,
     outcome,
     coalesce(verdict, CASE WHEN NOT is_released THEN not_repayment_reason END) AS not_repayment_reason,
-    refunded_amount::numeric(19, 2) AS refunded_amount,
+    {{ within_rupees('refunded_amount') }} AS refunded_amount,
     method,
     utr,
     umrn,
