@@ -86,8 +86,11 @@ class Settings(BaseSettings):
     and Prometheus reach them over a network of their own."""
     ops_port: int = Field(8082, ge=1, le=65535)
     dagster_port: int = Field(3000, ge=1, le=65535)
+    ops_url: str | None = Field(None, pattern=r"^https?://")
+    """Where people open the screens, and log in; http://127.0.0.1:OPS_PORT."""
     dagster_url: str | None = Field(None, pattern=r"^https?://")
-    """Where people open Dagster, for the links to its runs; http://127.0.0.1:DAGSTER_PORT."""
+    """Where people open Dagster; http://127.0.0.1:DAGSTER_PORT. On the host of OPS_URL, whose log-in
+    counts there; a path, such as `/dagster`, tells the two apart."""
     code_server_port: int = Field(3030, ge=1, le=65535)
     """Where `./run up` has Dagster's code server, for the webserver and the daemon."""
     sandbox_port: int = Field(8099, ge=1, le=65535)
@@ -197,6 +200,22 @@ class Settings(BaseSettings):
     def ledger_url(self) -> str:
         """What the database remembers as the ledger it posts to."""
         return SANDBOX if self.uses_sandbox else self.base_url.rstrip("/")
+
+    @property
+    def ops_address(self) -> str:
+        """Where people open the screens, without a slash at the end."""
+        return (self.ops_url or f"http://127.0.0.1:{self.ops_port}").rstrip("/")
+
+    @property
+    def dagster_address(self) -> str:
+        """Where people open Dagster, without a slash at the end."""
+        return (self.dagster_url or f"http://127.0.0.1:{self.dagster_port}").rstrip("/")
+
+    @property
+    def has_known_names(self) -> bool:
+        """Whether it is known by which names people reach the servers: beyond loopback only where
+        OPS_URL says it."""
+        return self.ops_url is not None or self.listen in ("127.0.0.1", "::1", "localhost")
 
     @cached_property
     def home(self) -> Path:

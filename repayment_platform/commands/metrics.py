@@ -17,6 +17,7 @@ def metrics() -> None:
     import uvicorn
 
     from repayment_platform.web.metrics import create_app
+    from repayment_platform.web.patience import ImpatientProtocol
 
     settings = load_settings()
     # uvicorn sends itself the signal again once it has stopped; as SystemExit it lets the
@@ -27,6 +28,7 @@ def metrics() -> None:
             create_app(urls.psycopg),
             host=settings.listen,
             port=settings.metrics_port,
+            http=ImpatientProtocol,
             log_level="warning",
             server_header=False,
         )

@@ -59,11 +59,13 @@ def _serve(settings: Settings, conninfo: str) -> None:
     import uvicorn
 
     from repayment_platform.web.operations.app import create_app
+    from repayment_platform.web.patience import ImpatientProtocol
 
     uvicorn.run(
         create_app(settings, conninfo),
         host=settings.listen,
         port=settings.ops_port,
+        http=ImpatientProtocol,
         ws="none",
         access_log=False,
         log_config=None,

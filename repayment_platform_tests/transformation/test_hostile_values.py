@@ -25,11 +25,11 @@ ENDLESS = "100." + "0" * 20_000
 STORABLE = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 LOOKS_RIGHT = st.sampled_from(
     [
-        ENDLESS, "9" * 20_000, "0" * 20_000 + "1", "1e400", "1E5", "٤٢", "१२३.५०", "-0", "+1", "1_0",
+        ENDLESS, "9" * 20_000, "0" * 20_000 + "1", "1e400", "1E5", "٤٢", "१२३.५०", "-0", "+1",
         "9999999999999.99", "99999999999999999.99", "99999999999", "2025-02-29", "٢٠٢٥-١١-١٩",
         "2025-11-19T24:00:00", "2025-11-19T23:59:60Z", "2025-11-19T10:00:00-14:59", "2999-12-31",
-        "1000-01-01T00:00:00+14:00", "31/02/2025", "20/11/2025 10:15", "infinity", "(((", "Dr", "-.", ".",
-        "UGRO-LN-१२३", "GB-LN-1, GB-LN-2", "\\", "%s", "{", "\n", "REFUND_STATUS_WEBHOOK", "SUCCESS",
+        "1000-01-01T00:00:00+14:00", "31/02/2025", "20/11/2025 10:15", "infinity", "(((", "-.",
+        "UGRO-LN-१२३", "GB-LN-1, GB-LN-2", "\\", "%s", "\n", "REFUND_STATUS_WEBHOOK", "SUCCESS",
         "refunded", "payment.dispute.lost", "DISPUTE_CLOSED", "MERCHANT_LOST",
     ]
 )  # fmt: skip

@@ -14,6 +14,7 @@ from repayment_platform.settings import Settings
 from repayment_platform.web.operations import show
 from repayment_platform.web.operations.admin import OperationsAdmin
 from repayment_platform.web.operations.auth import Access
+from repayment_platform.web.operations.origin import hosts
 from repayment_platform.web.operations.protection import Protection, Readable, signing_key
 from repayment_platform.web.operations.screens import SCREENS, Overview
 
@@ -23,9 +24,15 @@ UPLOAD_PATH = "/log/upload"
 
 def create_app(settings: Settings, conninfo: str) -> FastAPI:
     """The screens on the database of `conninfo`, which is migrated."""
-    admin = create_admin(settings, conninfo)
+    access = Access(conninfo, settings.dagster_address)
+    admin = create_admin(settings, conninfo, access)
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
-    app.add_middleware(Protection, upload_path=UPLOAD_PATH)
+    app.add_middleware(
+        Protection,
+        upload_path=UPLOAD_PATH,
+        names=hosts(settings.ops_url, settings.ops_port) if settings.has_known_names else None,
+        is_somebody=access.is_somebody,
+    )
 
     @app.get("/healthz", include_in_schema=False)
     def healthz() -> PlainTextResponse:
@@ -35,7 +42,7 @@ def create_app(settings: Settings, conninfo: str) -> FastAPI:
     return app
 
 
-def create_admin(settings: Settings, conninfo: str) -> OperationsAdmin:
+def create_admin(settings: Settings, conninfo: str, access: Access) -> OperationsAdmin:
     """The screens as starlette-admin knows them, not yet mounted."""
     admin = OperationsAdmin(
         settings,
@@ -47,7 +54,7 @@ def create_admin(settings: Settings, conninfo: str) -> OperationsAdmin:
         static_dir=str(HERE / "static"),
         index_view=Overview(),
         theme=DefaultTheme(TablerSettings(base="slate", primary="blue", radius=1)),
-        auth_provider=Access(conninfo),
+        auth_provider=access,
         secret_key=signing_key(settings.home),
         timezone_config=None,
         middlewares=[Middleware(Readable)],
@@ -55,9 +62,7 @@ def create_admin(settings: Settings, conninfo: str) -> OperationsAdmin:
     show.install(admin.env)
     admin.env.globals.update(
         sandbox=settings.uses_sandbox,
-        dagster_url=(settings.dagster_url or f"http://127.0.0.1:{settings.dagster_port}").rstrip(
-            "/"
-        ),
+        dagster_url=settings.dagster_address,
         assets=int(max(file.stat().st_mtime for file in (HERE / "static").iterdir())),
     )
     for screen in SCREENS:

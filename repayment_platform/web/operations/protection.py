@@ -1,23 +1,26 @@
 """What guards every request before a page sees it.
 
-What belongs here: response headers, where a form may come from, how large it may be, the key
-that signs form tokens. What does not: who may do what (`admin`, `auth`).
+What belongs here: response headers, that a form of nobody is not read, how large one may be, the
+key that signs form tokens. What does not: who may do what (`admin`, `auth`).
 
-starlette-admin's signed double-submit token is checked on every form as well. The origin check
-beside it does not depend on a cookie, which a neighbouring site of the same domain could set.
+starlette-admin's signed double-submit token is checked on every form as well.
 """
 
 import os
 import re
 import secrets
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
+import psycopg
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.responses import PlainTextResponse
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from repayment_platform.web.operations.origin import from_here, is_ours
 
 LARGEST_FORM = 256 * 1024
 LARGEST_UPLOAD = 50 * 1024 * 1024
@@ -25,6 +28,9 @@ LARGEST_UPLOAD = 50 * 1024 * 1024
 LONGEST_PATH = 500
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 """Characters that PostgreSQL keeps in no text."""
+LOGIN_PATH, HEALTH_PATH = "/login", "/healthz"
+CLOSE = {"Connection": "close"}
+AWAY = "The database cannot be reached. Try again soon."
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -40,9 +46,17 @@ HEADERS = {
 class Protection:
     """Refuses requests that no page of ours sends, and adds the headers to every answer."""
 
-    def __init__(self, app: ASGIApp, upload_path: str) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        upload_path: str,
+        names: frozenset[str] | None,
+        is_somebody: Callable[[HTTPConnection], Awaitable[bool]],
+    ) -> None:
         self.app = app
         self.upload_path = upload_path
+        self.names = names
+        self.is_somebody = is_somebody
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -59,14 +73,26 @@ class Protection:
             await send(message)
 
         refusal = self._refusal(scope["method"], scope["path"], Headers(scope=scope))
-        await (refusal or self.app)(scope, receive, send_guarded)
+        await (refusal or await self._unknown(scope) or self.app)(scope, receive, send_guarded)
+
+    async def _unknown(self, scope: Scope) -> Response | None:
+        """What to say to nobody who sends a form, before a byte of it is read."""
+        if scope["method"] in SAFE_METHODS or scope["path"] == LOGIN_PATH:
+            return None
+        try:
+            somebody = await self.is_somebody(HTTPConnection(scope))
+        except psycopg.OperationalError:
+            return PlainTextResponse(AWAY, 503, CLOSE)
+        return None if somebody else RedirectResponse(LOGIN_PATH, 303, CLOSE)
 
     def _refusal(self, method: str, path: str, headers: Headers) -> PlainTextResponse | None:
         if len(path) > LONGEST_PATH:
             return PlainTextResponse("There is no such page.", 404)
+        if path != HEALTH_PATH and not is_ours(headers, self.names):
+            return PlainTextResponse("This server has another name; OPS_URL says which.", 421)
         if method in SAFE_METHODS:
             return None
-        if not _from_here(headers):
+        if not from_here(headers):
             return PlainTextResponse("The form does not come from this site.", 403)
         length = headers.get("content-length", "0")
         if "transfer-encoding" in headers or not length.isdigit():
@@ -88,14 +114,6 @@ class Readable:
         except HTTPException as refusal:
             answer = PlainTextResponse(refusal.detail, refusal.status_code)
             await answer(scope, receive, send)
-
-
-def _from_here(headers: Headers) -> bool:
-    """Whether a browser sent it from one of our own pages; what is no browser says nothing."""
-    if headers.get("sec-fetch-site", "same-origin") != "same-origin":
-        return False
-    origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host")
 
 
 def signing_key(home: Path) -> str:

@@ -16,6 +16,8 @@ from psycopg import Connection
 
 from repayment_platform.web.operations.users import Role, User
 
+COOKIE = "operations_session"
+"""Holds the token in the browser; of every port of the host, so Dagster's door knows it too."""
 IDLE = timedelta(minutes=30)
 LONGEST = timedelta(hours=12)
 

@@ -19,6 +19,10 @@ from repayment_platform.warehouse.audit import record
 
 SHORTEST_PASSWORD = 12
 LONGEST_PASSWORD = 200
+LONGEST_GUESSED = 72
+"""Characters that are looked at for how easy they are; more take too long."""
+LEAST_SCORE = 3
+"""Of zxcvbn's 0 to 4: 3 takes more than 10^8 guesses."""
 _NAME = re.compile(r"[a-z][a-z0-9._-]{1,39}")
 _hasher = PasswordHasher()
 
@@ -67,6 +71,9 @@ SET password_hash = %s, must_change_password = %s, password_changed_at = now() W
 """
 _SET_ROLE = 'UPDATE "CORE"."CORE_USER" SET role = %s WHERE name = %s'
 _SET_ACTIVE = 'UPDATE "CORE"."CORE_USER" SET active = %s WHERE name = %s'
+_ADMINS = """
+SELECT name FROM "CORE"."CORE_USER" WHERE role = 'admin' AND active ORDER BY name FOR UPDATE
+"""
 _END_SESSIONS = 'DELETE FROM "CORE"."CORE_SESSION" WHERE user_name = %s'
 
 
@@ -96,15 +103,27 @@ def everyone(connection: Connection[Any]) -> list[User]:
 
 
 def set_role(connection: Connection[Any], name: str, role: Role, by: str) -> None:
-    """Takes effect with the user's next click."""
+    """Takes effect with the user's next click.
+
+    Raises:
+        BadUser: there is no such user, or no admin would be left.
+    """
     with connection.transaction():
+        if role is not Role.ADMIN:
+            _leave_an_admin(connection, name)
         _change(connection, name, _SET_ROLE, role.label)
         record(connection, by, "user.role", name, role=role.label)
 
 
 def set_active(connection: Connection[Any], name: str, active: bool, by: str) -> None:
-    """Let a user in, or keep the user out: all sessions end at once."""
+    """Let a user in, or keep the user out: all sessions end at once.
+
+    Raises:
+        BadUser: there is no such user, or no admin would be left.
+    """
     with connection.transaction():
+        if not active:
+            _leave_an_admin(connection, name)
         _change(connection, name, _SET_ACTIVE, active)
         if not active:
             connection.execute(_END_SESSIONS, (name,))
@@ -146,6 +165,13 @@ def first_admin(connection: Connection[Any]) -> str | None:
         return add(connection, "admin", Role.ADMIN, None, "the first start")
 
 
+def _leave_an_admin(connection: Connection[Any], name: str) -> None:
+    """Refuse to take the last active admin's rights; two such changes at once wait for each other."""
+    admins = {row[0] for row in connection.execute(_ADMINS).fetchall()}
+    if admins == {name}:
+        raise BadUser(f"{name} is the last admin; make another one first")
+
+
 def _change(
     connection: Connection[Any], name: str, statement: LiteralString, value: object
 ) -> None:
@@ -160,9 +186,19 @@ def _user(name: str, role: str, active: bool, must_change: bool) -> User:
 def _hash(name: str, password: str) -> str:
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise BadUser(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
-    if name in password.lower() or len(set(password)) < 5:
-        raise BadUser("the password is too easy to guess")
+    if name in password.lower() or _is_easy(name, password):
+        raise BadUser(
+            "the password is too easy to guess; some words that do not belong together do"
+        )
     return _hasher.hash(password)
+
+
+def _is_easy(name: str, password: str) -> bool:
+    """Whether common passwords, words, dates and keys in a row lead to it within 10^8 guesses."""
+    from zxcvbn import zxcvbn  # its lists take a while to load
+
+    strength = zxcvbn(password[:LONGEST_GUESSED], user_inputs=[name, "repayment", "operations"])
+    return bool(strength["score"] < LEAST_SCORE)
 
 
 @cache

@@ -20,6 +20,7 @@ from repayment_platform.web.operations.users import Role
 from repayment_platform_tests.core_rows import RECORD, insert, put_payment
 
 CSRF_COOKIE = "starlette_admin_csrftoken"
+HERE = "http://127.0.0.1:8082"
 DAY = date(2026, 11, 20)
 STATE = (
     "CORE_AUDIT_LOG", "CORE_EXCEPTION", "CORE_FILE_LOG", "CORE_HOLD", "CORE_LENDER_SETTING",
@@ -58,9 +59,11 @@ class Site:
     connection: psycopg.Connection[Any]
     batch: int = field(default=0)
 
-    def browser(self, user: str | None = None, role: Role = Role.VIEWER) -> Browser:
+    def browser(
+        self, user: str | None = None, role: Role = Role.VIEWER, address: str = "testclient"
+    ) -> Browser:
         """A browser, logged in as a user who is made for it unless there is one."""
-        client = TestClient(self.app, follow_redirects=False)
+        client = TestClient(self.app, HERE, follow_redirects=False, client=(address, 50_000))
         if user:
             self.connection.execute(
                 """INSERT INTO "CORE"."CORE_USER" (name, password_hash, role)

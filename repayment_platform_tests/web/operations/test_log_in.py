@@ -1,15 +1,23 @@
 """Logging in and staying logged in: passwords, sessions, tries, headers."""
 
+import asyncio
 import stat
 from datetime import timedelta
 
 import pytest
+from starlette.types import Message
 
 from repayment_platform.web.operations import sessions, users
 from repayment_platform.web.operations.auth import COOKIE, REFUSED, TOO_MANY
+from repayment_platform.web.operations.login_limit import (
+    FIRST_WAIT_SECONDS,
+    FREE_TRIES,
+    LONGEST_WAIT_SECONDS,
+    LoginLimit,
+)
 from repayment_platform.web.operations.protection import LARGEST_FORM
 from repayment_platform.web.operations.users import BadUser, Role
-from repayment_platform_tests.web.operations.site import Browser, Site
+from repayment_platform_tests.web.operations.site import HERE, Browser, Site
 
 PASSWORD = "wind over the paddy"
 
@@ -17,7 +25,7 @@ PASSWORD = "wind over the paddy"
 def enter(browser: Browser, name: str, password: str) -> str:
     """Log in; returns the path to which that leads, or the page that refuses."""
     sent = browser.post("/login", {"username": name, "password": password})
-    return sent.headers.get("location", "").removeprefix("http://testserver") or sent.text
+    return sent.headers.get("location", "").removeprefix(HERE) or sent.text
 
 
 @pytest.fixture
@@ -56,6 +64,54 @@ def test_the_sixth_try_of_a_name_is_refused_even_with_the_right_password(
         assert REFUSED in enter(browser, asha, "not this one, no")
     assert TOO_MANY in enter(browser, asha, PASSWORD)
     assert site.one('SELECT count(*) FROM "CORE"."CORE_SESSION"') == 0
+
+
+def test_thirty_wrong_log_ins_from_one_address_lock_nobody_out_from_another(
+    site: Site, asha: str
+) -> None:
+    stranger = site.browser(address="203.0.113.9")
+    for _ in range(30):
+        enter(stranger, asha, "not this one, no")
+    assert TOO_MANY in enter(stranger, asha, PASSWORD)
+    assert enter(site.browser(), asha, PASSWORD) == "/"
+
+
+def test_strangers_everywhere_keep_a_user_out_only_where_she_has_never_been(
+    site: Site, asha: str
+) -> None:
+    assert enter(site.browser(address="198.51.100.1"), asha, PASSWORD) == "/"
+    for n in range(30):
+        enter(site.browser(address=f"203.0.113.{n}"), asha, "not this one, no")
+    assert TOO_MANY in enter(site.browser(address="192.0.2.7"), asha, PASSWORD)
+    assert enter(site.browser(address="198.51.100.1"), asha, PASSWORD) == "/"
+
+
+def test_each_further_try_waits_twice_as_long_and_a_log_in_ends_that() -> None:
+    now = [0.0]
+    limit = LoginLimit(lambda: now[0])
+
+    def allows() -> bool:
+        return limit.allows("asha", "203.0.113.9", lambda: True)
+
+    assert [allows() for _ in range(FREE_TRIES + 1)] == [True] * FREE_TRIES + [False]
+    waits = []
+    for _ in range(8):
+        wait = 0
+        while not allows():
+            wait += 1
+            now[0] += 1
+        waits.append(wait)
+    doubled = [FIRST_WAIT_SECONDS * 2**n for n in range(8)]
+    assert waits == [min(wait, LONGEST_WAIT_SECONDS) for wait in doubled]
+    limit.succeeded("asha", "203.0.113.9")
+    assert allows()
+
+
+def test_an_ipv6_subscriber_is_one_address_whichever_it_takes() -> None:
+    limit = LoginLimit(lambda: 0.0)
+    tries = [limit.allows("asha", f"2001:db8:1:2::{n:x}", lambda: True) for n in range(6)]
+    assert tries == [True] * 5 + [False]
+    assert limit.allows("asha", "2001:db8:1:3::1", lambda: True)
 
 
 def test_thirty_names_tried_from_one_address_are_enough(site: Site) -> None:
@@ -141,7 +197,18 @@ def test_a_one_time_password_leads_to_nothing_but_choosing_ones_own(site: Site) 
 
 
 @pytest.mark.parametrize(
-    "password", ["", "short", "aaaaaaaaaaaaaaaa", "my-name-is-mira", "x" * 201]
+    "password",
+    [
+        "",
+        "short",
+        "aaaaaaaaaaaaaaaa",
+        "my-name-is-mira",
+        "x" * 201,
+        "password1234",
+        "qwertyuiop12",
+        "Repayment2026",
+        "P@ssw0rd1234",
+    ],
 )
 def test_a_password_that_is_easy_to_guess_is_refused(site: Site, password: str) -> None:
     if not password:
@@ -166,8 +233,8 @@ def test_a_log_in_leads_only_to_pages_of_this_site(site: Site, asha: str) -> Non
     form = {"username": asha, "password": PASSWORD}
     for wanted, led in (
         ("/payments?lender=UGRO", "/payments?lender=UGRO"),
-        ("https://evil.example/", "http://testserver/"),
-        ("//evil.example/", "http://testserver/"),
+        ("https://evil.example/", f"{HERE}/"),
+        ("//evil.example/", f"{HERE}/"),
     ):
         sent = site.browser().post("/login", form, params={"next": wanted})
         assert sent.headers["location"] == led
@@ -204,3 +271,58 @@ def test_the_signing_key_is_readable_by_its_owner_only_and_stays(site: Site) -> 
 def test_a_form_that_is_too_large_is_refused_before_it_is_read(site: Site) -> None:
     browser = site.as_role(Role.ADMIN)
     assert browser.post("/login", {"username": "x" * LARGEST_FORM}).status_code == 413
+
+
+def test_what_nobody_sends_is_refused_before_it_is_read(site: Site) -> None:
+    """Here the body is never there to be read: whoever waits for it waits for ever."""
+    headers = {"content-length": str(40 * 1024 * 1024), "content-type": "multipart/form-data"}
+
+    async def ask() -> list[Message]:
+        sent: list[Message] = []
+        scope = {
+            "type": "http", "method": "POST", "path": "/log/upload", "query_string": b"",
+            "headers": [(b"host", b"127.0.0.1:8082")]
+            + [(name.encode(), value.encode()) for name, value in headers.items()],
+        }  # fmt: skip
+
+        async def receive() -> Message:
+            raise AssertionError("it was read")
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        await site.app(scope, receive, send)
+        return sent
+
+    [start, _] = asyncio.run(ask())
+    assert start["status"] == 303
+    assert (b"location", b"/login") in start["headers"]
+
+
+@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1:9999", "127.0.0.1.evil.example:8082"])
+def test_a_name_of_somebody_else_that_points_here_is_not_answered(site: Site, host: str) -> None:
+    browser = site.as_role(Role.ADMIN)
+    assert browser.client.get("/", headers={"host": host}).status_code == 421
+    assert browser.client.get("/healthz", headers={"host": host}).status_code == 200
+
+
+def test_the_last_admin_stays(site: Site) -> None:
+    for name in ("mira", "devi"):
+        users.add(site.connection, name, Role.ADMIN, PASSWORD, "test")
+    users.set_active(site.connection, "mira", False, "test")
+    with pytest.raises(BadUser, match="devi is the last admin"):
+        users.set_active(site.connection, "devi", False, "test")
+    with pytest.raises(BadUser, match="devi is the last admin"):
+        users.set_role(site.connection, "devi", Role.APPROVER, "test")
+    users.set_active(site.connection, "mira", True, "test")
+    users.set_role(site.connection, "devi", Role.APPROVER, "test")
+
+
+def test_a_log_in_may_lead_on_to_dagster(site: Site, asha: str) -> None:
+    form = {"username": asha, "password": PASSWORD}
+    for wanted, led in (
+        ("http://127.0.0.1:3000/runs", "http://127.0.0.1:3000/runs"),
+        ("http://127.0.0.1:3000.evil.example/runs", f"{HERE}/"),
+    ):
+        sent = site.browser().post("/login", form, params={"next": wanted})
+        assert sent.headers["location"] == led

@@ -11,7 +11,7 @@ from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform.web.operations.app import create_app
 from repayment_platform.web.operations.auth import COOKIE
 from repayment_platform.web.operations.users import Role
-from repayment_platform_tests.web.operations.site import Site
+from repayment_platform_tests.web.operations.site import HERE, Site
 
 
 def site_on(conninfo: str, connection: psycopg.Connection[Any], home: Path) -> Site:
@@ -37,7 +37,7 @@ def test_without_a_database_the_answer_is_503_and_the_server_lives(
     connection: psycopg.Connection[Any], tmp_path: Path
 ) -> None:
     site = site_on("postgresql://nobody@127.0.0.1:1/none", connection, tmp_path)
-    client = TestClient(site.app, follow_redirects=False)
+    client = TestClient(site.app, HERE, follow_redirects=False)
     client.cookies.set(COOKIE, "some token")
     answer = client.get("/payments")
     assert answer.status_code == 503
