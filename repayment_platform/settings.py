@@ -89,8 +89,8 @@ class Settings(BaseSettings):
     ops_url: str | None = Field(None, pattern=r"^https?://")
     """Where people open the screens, and log in; http://127.0.0.1:OPS_PORT."""
     dagster_url: str | None = Field(None, pattern=r"^https?://")
-    """Where people open Dagster; http://127.0.0.1:DAGSTER_PORT. On the host of OPS_URL, whose log-in
-    counts there; a path, such as `/dagster`, tells the two apart."""
+    """Where people open Dagster; http://127.0.0.1:DAGSTER_PORT. On the host of OPS_URL, whose
+    log-in counts there; a path, such as `/dagster`, tells the two apart."""
     code_server_port: int = Field(3030, ge=1, le=65535)
     """Where `./run up` has Dagster's code server, for the webserver and the daemon."""
     sandbox_port: int = Field(8099, ge=1, le=65535)

@@ -30,6 +30,7 @@ def reconcile(
     Exits with 1 when the config was refused, the run failed or posting stopped early.
     """
     config: dict[str, Any] = {"dry_run": dry_run, "requested_by": by, "why": why}
+    lender, source = (name and name.strip().upper() for name in (lender, source))
     chosen = {"lender": lender, "recon_source": source, "first_day": first_day,
               "last_day": last_day, "source_keys": key, "request": request}  # fmt: skip
     config |= {name: value for name, value in chosen.items() if value is not None}

@@ -25,6 +25,7 @@ from repayment_platform.settings import ROOT, Settings, load_settings
 BIN = Path(sys.executable).parent
 WORKSPACE = ROOT / "deploy" / "workspace.yaml"
 DAEMON = "repayment_platform.commands.daemon"
+WEBSERVER = "repayment_platform.commands.webserver"
 
 
 def up() -> None:
@@ -77,8 +78,7 @@ def code_server(settings: Settings) -> tuple[Service, ...]:
 def services(settings: Settings) -> tuple[Service, ...]:
     """What `up` runs beside PostgreSQL, the sandbox and the code server."""
     workspace = ("--workspace", str(WORKSPACE))
-    port = str(settings.dagster_port)
-    webserver = (str(BIN / "dagster-webserver"), "--host", HOST, "--port", port, *workspace)
+    webserver = (sys.executable, "-m", WEBSERVER)
     cli = (sys.executable, "-m", "repayment_platform.cli")
     return (
         Service("webhooks", (*cli, "webhooks"), settings.webhook_port),
@@ -104,8 +104,8 @@ def _watch(running: Mapping[str, "subprocess.Popen[bytes]"]) -> int:
 
 
 def _say_where(settings: Settings) -> None:
-    typer.echo(f"Operations     http://{HOST}:{settings.ops_port}")
-    typer.echo(f"Dagster        http://{HOST}:{settings.dagster_port}")
+    typer.echo(f"Operations     {settings.ops_address}")
+    typer.echo(f"Dagster        {settings.dagster_address}, with the same log-in")
     typer.echo(f"Webhooks       http://{HOST}:{settings.webhook_port}/webhooks/PROVIDER/LENDER")
     typer.echo(f"Metrics        http://{HOST}:{settings.metrics_port}/metrics")
     typer.echo(f"Inboxes        {settings.home / 'inbox'}/RAW_TABLE/")

@@ -16,6 +16,7 @@ from dagster._core.storage.asset_check_execution_record import (
 
 from repayment_platform.defs.checks import OF_ALL_POSTINGS
 from repayment_platform.defs.posting import ANSWERED, COMPLETE, STOPPED_EARLY
+from repayment_platform.defs.reconciliation import REFUSED
 from repayment_platform.defs.run_errors import errors_of
 from repayment_platform.defs.transformation import PIPELINE
 from repayment_platform.monitoring.channels import channels
@@ -74,8 +75,9 @@ def failed_runs(instance: dg.DagsterInstance, jobs: list[str]) -> Iterator[Findi
             if run.status is not dg.DagsterRunStatus.FAILURE or _made_good(instance, record):
                 continue
             errors = errors_of(instance, run.run_id) or ("it says nothing of why",)
-            # Posting that stopped early is told by its check, whichever job it was of.
-            others = [error for error in errors if STOPPED_EARLY not in error]
+            # Posting that stopped early is told by its check, whichever job it was of; what our
+            # own checks have refused, to whoever launched it.
+            others = [e for e in errors if STOPPED_EARLY not in e and f": {REFUSED}: " not in e]
             if others:
                 yield Finding("run_failed", run.job_name, f"run {run.run_id}: {'; '.join(others)}")
 

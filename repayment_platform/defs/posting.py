@@ -12,6 +12,7 @@ import dagster as dg
 from dagster import MarkdownMetadataValue
 from pydantic import Field
 
+from repayment_platform.defs.choices import AutomatedLender
 from repayment_platform.defs.transformation import EVERY_HALF_HOUR, core_transaction_data
 from repayment_platform.display import rupees
 from repayment_platform.posting.engine import POSTING, Progress
@@ -50,14 +51,15 @@ class PostingConfig(dg.Config):
     """What a run posts; by default everything that is due."""
 
     dry_run: bool = Field(default=False, description="Show the queue and change nothing.")
-    lenders: list[str] = Field(
+    lenders: list[AutomatedLender] = Field(
         default=[], description=f"Only these lenders, of {', '.join(AUTOMATED)}; empty: all."
     )
     limit: int | None = Field(default=None, ge=1, description="At most this many payments.")
 
     def selection(self) -> Selection:
         """Raises ValueError for a lender that is not posted automatically."""
-        return Selection(lenders_or_all(self.lenders, AUTOMATED), self.limit)
+        names = [lender.value for lender in self.lenders]
+        return Selection(lenders_or_all(names, AUTOMATED), self.limit)
 
 
 @dg.asset(

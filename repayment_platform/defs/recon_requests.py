@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import dagster as dg
 import psycopg
 
+from repayment_platform.defs.launched_by import LAUNCHED_BY
 from repayment_platform.defs.reconciliation import reconcile_repayments, reconciled_repayments
 from repayment_platform.reconciliation import running
 from repayment_platform.warehouse.urls import DatabaseUrls
@@ -35,7 +36,7 @@ def recon_requests(
                 yield dg.RunRequest(
                     run_key=request.run_key,
                     run_config={"ops": _config(request)},
-                    tags={"repayment/recon_request": str(request.id)},
+                    tags={"repayment/recon_request": str(request.id), LAUNCHED_BY: request.who},
                 )
 
 

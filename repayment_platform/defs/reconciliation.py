@@ -13,6 +13,8 @@ import dagster as dg
 import psycopg
 from pydantic import Field
 
+from repayment_platform.defs.choices import ReconLender, ReconSource, chosen
+from repayment_platform.defs.launched_by import LAUNCHED_BY
 from repayment_platform.defs.posting import (
     NOT_COMPLETE,
     POOL,
@@ -54,21 +56,21 @@ class ReconcileConfig(dg.Config):
     # Empty texts, not nulls: the launchpad then shows every field to be filled in.
     dry_run: bool = Field(default=True, description="Show what would be posted; change nothing.")
     request: int = Field(default=0, description="Number of an approved request; 0: none.")
-    lender: str = Field(default="", description=f"One of {', '.join(RECON_LENDERS)}.")
-    recon_source: str = Field(
-        default="", description="Only this channel: CASHFREE, NACH, PAYMENT or RAZORPAY."
-    )
+    lender: ReconLender = Field(default=ReconLender.ANY, description="Whose payments.")
+    recon_source: ReconSource = Field(default=ReconSource.ANY, description="Only this channel.")
     first_day: str = Field(default="", description="Paid from this day, YYYY-MM-DD.")
     last_day: str = Field(default="", description="Paid up to this day, YYYY-MM-DD.")
     source_keys: list[str] = Field(default=[], description="Only these payments.")
-    requested_by: str = Field(default="", description="Who asks; needed for what is posted.")
+    requested_by: str = Field(
+        default="", description="Who asks, on the command line; in Dagster it is who is logged in."
+    )
     why: str = Field(default="", description="The reason, for the audit log.")
 
     def selection(self) -> Selection:
         """Raises BadSelection for what makes no sense."""
         selection = Selection(
-            self.lender.strip().upper() or None,
-            self.recon_source.strip().upper() or None,
+            chosen(self.lender),
+            chosen(self.recon_source),
             _day("first_day", self.first_day),
             _day("last_day", self.last_day),
             keys=tuple(key.strip().lower() for key in self.source_keys),
@@ -99,14 +101,16 @@ def reconciled_repayments(
             if config.dry_run:
                 observe_dry_run(context, _preview_metadata(seen(connection, config)))
                 return
-            request, plan = _take(connection, config, context.run.run_id)
+            request, plan = _take(connection, config, context.run)
         except REFUSALS as refusal:
-            raise dg.Failure(f"nothing was posted: {refusal}", allow_retries=False) from None
+            raise dg.Failure(f"{REFUSED}: {refusal}", allow_retries=False) from None
         warn_of_sandbox(context, fineract)
         context.log.info(f"request {request}: {len(plan.keys)} payments to post")
         yield _post(connection, warehouse.psycopg, fineract, request, plan, context)
 
 
+REFUSED = "nothing was posted"
+"""How a run ends that our own checks have refused: its launcher is told, and nobody else."""
 REFUSALS = (
     BadSelection,
     NotBuilt,
@@ -135,9 +139,12 @@ def seen(connection: Connection, config: ReconcileConfig) -> Preview:
     return replace(shown, warnings=[*shown.warnings, "not what was asked for any more"])
 
 
-def _take(connection: Connection, config: ReconcileConfig, run_id: str) -> tuple[int, running.Plan]:
-    """The request of this run, made here where the config chooses payments."""
-    selection = config.selection()
+def _take(
+    connection: Connection, config: ReconcileConfig, run: dg.DagsterRun
+) -> tuple[int, running.Plan]:
+    """The request of this run, made here where the config chooses payments. Who asks is who has
+    launched the run, and the config says it only where nobody was logged in: on a command line."""
+    selection, run_id = config.selection(), run.run_id
     four_eyes = load_settings().recon_four_eyes
     if config.request:
         return config.request, running.begin(connection, config.request, run_id, four_eyes)
@@ -146,13 +153,14 @@ def _take(connection: Connection, config: ReconcileConfig, run_id: str) -> tuple
             "RECON_FOUR_EYES is on: request it in the Reconciliation screen and name the request "
             "here once another person has approved it, or leave dry_run on"
         )
-    if not config.requested_by.strip():
+    who = run.tags.get(LAUNCHED_BY) or config.requested_by.strip()
+    if not who:
         raise BadSelection("say in requested_by who asks for it")
     _refuse_strangers(connection, selection)
     digest = preview(connection, selection).digest
     # In one transaction, so that nobody else takes the request.
     with connection.transaction():
-        who, why = config.requested_by.strip(), config.why or "asked for in Dagster"
+        why = config.why or "asked for in Dagster"
         request = requests.create(connection, selection, digest, who, why, four_eyes=False)
         return request, running.begin(connection, request, run_id)
 

@@ -65,7 +65,7 @@ WHERE id = %(id)s AND attempt = %(attempt)s AND run_id IS NOT DISTINCT FROM %(ru
   AND state IN ('approved', 'running')
 """
 _STARTED = """
-SELECT id, attempt, run_key, run_id, state FROM "CORE"."CORE_RECON_REQUEST"
+SELECT id, attempt, run_key, run_id, state, requested_by FROM "CORE"."CORE_RECON_REQUEST"
 WHERE state IN ('approved', 'running') ORDER BY id
 """
 
@@ -87,6 +87,8 @@ class Started:
     run_key: str
     run_id: str | None
     state: str
+    who: str
+    """Who asked for it."""
 
 
 def begin(connection: Connection[Any], request: int, run_id: str, four_eyes: bool = False) -> Plan:

@@ -1,27 +1,22 @@
 """Who may open what, read from the application itself: the table in docs/access.md.
 
 What belongs here: listing the routes with their roles. What does not: enforcing them (`admin`).
-Run as a module it writes the page anew: `python -m repayment_platform.web.operations.access_table`.
+Dagster's part of the page, and the command that writes it, are in `defs.door_table`.
 """
 
 import re
-import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.routing import BaseRoute, Mount, Route
 
-from repayment_platform.settings import SANDBOX, Settings
-from repayment_platform.web.operations.app import create_app
 from repayment_platform.web.operations.users import Role
 
 _INTRO = """# Who may open what
 
-Written from the application by `python -m repayment_platform.web.operations.access_table`; a test
-compares it with every route, and tries each route with each role. Everything that is not in this
+Written from the application by `python -m repayment_platform.defs.door_table`; a test compares it
+with every route, and tries each route with each role. Everything that is not in this
 table is refused. Whoever has not logged in is sent to the log-in, and every form needs its token.
 
 | Path | Method | What | anybody | viewer | operator | approver | admin |
@@ -79,9 +74,3 @@ _WHAT = {
 def _unnamed(route: Route) -> Role | None:
     """The role of the routes that starlette-admin or FastAPI brings."""
     return Role.VIEWER if route.path == "/logout" else None
-
-
-if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as home:
-        settings = Settings(_env_file=None, repayment_home=Path(home), fineract_base_url=SANDBOX)
-        sys.stdout.write(access_page(create_app(settings, "")))

@@ -1,6 +1,7 @@
 """Where a request comes from: which names a server answers to, and whose page sent it.
 
-What belongs here: the Host, Origin and Sec-Fetch-Site headers, as both servers for people read them.
+What belongs here: the Host, Origin and Sec-Fetch-Site headers, as both servers for people read
+them.
 What does not: who is logged in (`auth`).
 
 A foreign Host is a name of somebody else that was pointed at us, so that a page of his may read our

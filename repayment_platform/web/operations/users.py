@@ -166,7 +166,7 @@ def first_admin(connection: Connection[Any]) -> str | None:
 
 
 def _leave_an_admin(connection: Connection[Any], name: str) -> None:
-    """Refuse to take the last active admin's rights; two such changes at once wait for each other."""
+    """Refuse to take the last admin's rights; two such changes at once wait for each other."""
     admins = {row[0] for row in connection.execute(_ADMINS).fetchall()}
     if admins == {name}:
         raise BadUser(f"{name} is the last admin; make another one first")
@@ -187,9 +187,7 @@ def _hash(name: str, password: str) -> str:
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise BadUser(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")
     if name in password.lower() or _is_easy(name, password):
-        raise BadUser(
-            "the password is too easy to guess; some words that do not belong together do"
-        )
+        raise BadUser("the password is too easy to guess; take words that do not belong together")
     return _hasher.hash(password)
 
 
