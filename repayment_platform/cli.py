@@ -23,6 +23,7 @@ from repayment_platform.commands.holds import hold_payment, holds
 from repayment_platform.commands.ingest import ingest
 from repayment_platform.commands.leaving import leave
 from repayment_platform.commands.metrics import metrics
+from repayment_platform.commands.migrate import migrate
 from repayment_platform.commands.operations import operations
 from repayment_platform.commands.pipeline import pipeline
 from repayment_platform.commands.reconcile import reconcile
@@ -57,7 +58,7 @@ GROUPS: dict[str, tuple[Callable[..., Any], ...]] = {
         close_exception,
         guard,
     ),
-    "Operation": (doctor, backup, restore, dbt, sql),
+    "Operation": (doctor, migrate, backup, restore, dbt, sql),
     "Parts of `up`, alone": (webhooks, operations, metrics),
     "Trying things out": (sample_data, faults, worlds),
 }

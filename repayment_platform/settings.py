@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore")
 
     database_url: SecretStr | None = None
+    migration_database_url: SecretStr | None = None
+    """The same database as the role that owns its tables, for `./run migrate`."""
     repayment_home: Path = ROOT / ".data"
     postgres_port: int | None = Field(None, ge=1, le=65535)
 
@@ -134,6 +136,8 @@ class Settings(BaseSettings):
                 f"FINERACT_SETTLE_SECONDS ({self.settle_seconds:g}) must be greater than "
                 f"FINERACT_TIMEOUT_SECONDS ({self.timeout_seconds:g})"
             )
+        if self.migration_database_url is not None and self.database_url is None:
+            raise ValueError("MIGRATION_DATABASE_URL is of the database of DATABASE_URL: set both")
         if self.fineract_base_url is None and self.database_url is not None:
             raise ValueError(
                 "FINERACT_BASE_URL must be set when DATABASE_URL is; "

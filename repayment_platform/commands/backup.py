@@ -58,14 +58,14 @@ def restore(
 def write(urls: DatabaseUrls, file: Path) -> None:
     """pg_dump into a file beside it, which then takes its place."""
     beside = file.with_name(f"{file.name}.part")
-    _call("pg_dump", "--format=custom", f"--file={beside}", f"--dbname={urls.psycopg}")
+    _call("pg_dump", "--format=custom", f"--file={beside}", f"--dbname={_owners(urls)}")
     beside.replace(file)
 
 
 def read(urls: DatabaseUrls, file: Path) -> None:
     """Ends the command when others use the database, or the file is no backup."""
     _call("pg_restore", "--list", str(file), quiet=True)
-    with psycopg.connect(urls.psycopg, autocommit=True) as connection:
+    with psycopg.connect(_owners(urls), autocommit=True) as connection:
         others = connection.execute(_OTHERS).fetchone()
         if others and others[0]:
             sys.exit(f"restore: {others[0]} others use the database; stop the platform first")
@@ -74,7 +74,12 @@ def read(urls: DatabaseUrls, file: Path) -> None:
             connection.execute(drop.format(sql.Identifier(schema)))
         connection.execute("CREATE SCHEMA public")
     wanted = ("--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges")
-    _call("pg_restore", *wanted, f"--dbname={urls.psycopg}", str(file))
+    _call("pg_restore", *wanted, f"--dbname={_owners(urls)}", str(file))
+
+
+def _owners(urls: DatabaseUrls) -> str:
+    """As the role that may read everything, and make it anew."""
+    return (urls.owner or urls).psycopg
 
 
 def _call(name: str, *arguments: str, quiet: bool = False) -> None:

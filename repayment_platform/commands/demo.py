@@ -58,7 +58,8 @@ def _own_settings() -> Settings:
         "REPAYMENT_HOME": str(home),
         "FINERACT_BASE_URL": SANDBOX,
     }
-    os.environ.pop("DATABASE_URL", None)
+    for name in ("DATABASE_URL", "MIGRATION_DATABASE_URL"):
+        os.environ.pop(name, None)
     settings = load_settings()
     _remove_former(settings)
     return settings

@@ -13,11 +13,9 @@ from typing import Any
 
 from repayment_platform.sources.file_rows import Landed, Refused
 
-LANDED = """
-COPY {} (file_id, row_number, cells, loan_ref, payment_ref, payment_date, presentation_date,
-         amount, outcome, reason_code, reason_text, umrn, utr, method)
-FROM STDIN (NULL '')
-"""
+COLUMNS = """file_id, row_number, cells, loan_ref, payment_ref, payment_date, presentation_date,
+    amount, outcome, reason_code, reason_text, umrn, utr, method"""
+LANDED = f"COPY {{}} ({COLUMNS}) FROM STDIN (NULL '')"
 REFUSED = """
 COPY "CORE"."CORE_QUARANTINE"
     (raw_table, file_id, row_number, reason_code, reason, original, cells)

@@ -22,7 +22,7 @@ from psycopg import Connection, sql
 
 from repayment_platform.landing import file_log
 from repayment_platform.landing.changes import ARRIVED, Changes
-from repayment_platform.landing.copy_text import LANDED, REFUSED
+from repayment_platform.landing.copy_text import COLUMNS, LANDED, REFUSED
 from repayment_platform.landing.quarantine import examples, move_shared_references, reasons
 from repayment_platform.landing.reader import Frame
 from repayment_platform.landing.reading import Limits, reading
@@ -43,7 +43,8 @@ REFUSED_BYTES = 8 << 20
 """Lines for the quarantine that wait for the COPY of rows to end."""
 ANALYZE_FROM = 20_000
 """Rows of a file after which the planner is told: CORE reads them before autovacuum comes by."""
-_ANALYZE = "ANALYZE {} (id, file_id, replaces_id, landed_at, loan_ref, payment_ref, outcome)"
+_INCOMING = 'CREATE TEMP TABLE incoming (LIKE "RAW"."_FILE" INCLUDING DEFAULTS) ON COMMIT DROP'
+_KEEP = f"INSERT INTO {{raw}} (id, {COLUMNS}) SELECT id, {COLUMNS} FROM incoming ORDER BY id"  # noqa: S608
 log = logging.getLogger(__name__)
 
 
@@ -117,8 +118,7 @@ class _Landing:
         try:
             result = self._land(result, arrival, started)
             if result.raw_table and result.rows_landed >= ANALYZE_FROM:
-                table = sql.Identifier("RAW", result.raw_table)
-                self.connection.execute(sql.SQL(_ANALYZE).format(table))
+                self.connection.execute('SELECT "CORE".analyze_raw(%s)', (result.raw_table,))
         except psycopg.errors.UniqueViolation as error:
             if error.diag.constraint_name != file_log.BYTES_INDEX:
                 raise
@@ -146,6 +146,9 @@ class _Landing:
             changes = None
             if self.supersedes is not None:
                 changes = supersede(self.connection, source, file_id, self.supersedes)
+            else:
+                raw = sql.Identifier("RAW", source.table)
+                self.connection.execute(sql.SQL(_KEEP).format(raw=raw))
             quarantined = reasons(self.connection, file_id)
             if quarantined and not self.withdraw_missing:
                 check_nothing_missing(changes, sum(quarantined.values()))
@@ -163,9 +166,11 @@ class _Landing:
         )
 
     def _target(self, source: Source, file_id: int) -> sql.Identifier:
-        """The table that the rows are stored in first: RAW itself, if nothing is compared."""
+        """The table that the rows are stored in first: what is found wrong with them when all are
+        there is taken out of it, and nothing is ever taken out of RAW."""
         if self.supersedes is None:
-            return sql.Identifier("RAW", source.table)
+            self.connection.execute(_INCOMING)
+            return sql.Identifier("pg_temp", "incoming")
         begin_superseding(self.connection, source, file_id, self.supersedes)
         return ARRIVED
 

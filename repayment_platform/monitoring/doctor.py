@@ -17,6 +17,7 @@ from repayment_platform.settings import Settings
 from repayment_platform.sources.registry import SOURCES, Kind
 from repayment_platform.warehouse import dbt
 from repayment_platform.warehouse.migrate import is_current
+from repayment_platform.warehouse.rights import too_little, too_much
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 LEAST_FREE_BYTES = 2 * 1024**3
@@ -53,7 +54,22 @@ def _database(_settings: Settings, urls: DatabaseUrls) -> Iterator[Check]:
     yield skew("clock of the database", row[0] if row else None)
     current = is_current(urls)
     seen = "up to date" if current else "not the newest"
-    yield Check("migrations", current, seen, "any command of ./run that uses the database migrates")
+    yield Check("migrations", current, seen, "./run migrate, as the role that owns the tables")
+    if current:
+        yield _rights(urls)
+
+
+def _rights(urls: DatabaseUrls) -> Check:
+    with psycopg.connect(urls.psycopg, autocommit=True) as connection:
+        lacking, excess = too_little(connection), too_much(connection)
+    advice = "give DATABASE_URL the role repayment_application: docs/deployment.md, Roles"
+    if lacking:
+        seen = f"{urls.user} may not {'; '.join(lacking[:3])} ({len(lacking)} in all)"
+        return Check("rights", False, seen, f"./run migrate grants them; else {advice}")
+    if excess:
+        seen = f"{urls.user} may {'; '.join(excess[:3])} ({len(excess)} in all), and need not"
+        return Check("rights", False, seen, advice)
+    return Check("rights", True, f"{urls.user} adds, and changes nothing that has happened")
 
 
 def _dbt(_settings: Settings, _urls: DatabaseUrls) -> Iterator[Check]:

@@ -18,14 +18,18 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
+import psycopg
+from psycopg import sql
+
 from repayment_platform.warehouse import WarehouseUnavailable
 from repayment_platform.warehouse.postmaster import Postmaster
+from repayment_platform.warehouse.rights import APPLICATION, READER
 from repayment_platform.warehouse.server_user import ServerUser, server_user
 from repayment_platform.warehouse.urls import DatabaseUrls
 
@@ -63,11 +67,13 @@ def embedded_postgres(home: Path, tcp_port: int | None = None) -> Iterator[Datab
     Raises:
         WarehouseUnavailable: it cannot be made or started.
     """
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
     server = EmbeddedServer(home)
     lock = server.join(tcp_port)
     try:
-        yield server.urls()
+        urls = server.urls()
+        _make_roles(urls)
+        yield urls
     finally:
         server.leave(lock)
 
@@ -254,6 +260,15 @@ class EmbeddedServer:
         # A socket's path has 100-odd bytes, which a home directory may use up by itself.
         key = sha256(f"{os.path.realpath(self.data)}:{user.uid}".encode()).hexdigest()[:16]
         return Path("/tmp") / f"repayment-pg-{key}"  # noqa: S108 - made private and checked
+
+
+def _make_roles(owner: DatabaseUrls) -> None:
+    """The roles beside the owner; over the socket they need no password."""
+    with psycopg.connect(owner.psycopg, autocommit=True) as connection:
+        rows = connection.execute("SELECT rolname FROM pg_roles").fetchall()
+        for role in {APPLICATION, READER} - {name for (name,) in rows}:
+            with suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+                connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
 
 
 def _buffers_mb() -> int:

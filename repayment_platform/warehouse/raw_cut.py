@@ -5,7 +5,8 @@ commits late. What does not: reading the rows (dbt), landing them.
 
 A row's id is drawn before its transaction commits, so a greater id may be visible first. For an
 instant each table is locked in SHARE mode: that waits for every writer, and no new one starts,
-so the greatest id is then one below which nothing can still appear.
+so the greatest id is then one below which nothing can still appear. The lock takes more than the
+right to add rows, so a function of the owner does it (migration 0016).
 """
 
 import logging
@@ -62,18 +63,9 @@ def _tables_with_news(connection: Connection[Any]) -> list[str]:
 
 
 def _advance(connection: Connection[Any], table: str) -> None:
-    name = sql.Identifier("RAW", table)
     try:
         with connection.transaction():
             connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(LOCK_TIMEOUT))
-            connection.execute(sql.SQL("LOCK TABLE {} IN SHARE MODE").format(name))
-            connection.execute(
-                sql.SQL(
-                    'UPDATE "CORE"."CORE_RAW_CUT" '
-                    "SET cut_id = newest.id, cut_at = clock_timestamp() "
-                    "FROM (SELECT max(id) AS id FROM {}) newest "
-                    "WHERE raw_table = {} AND cut_id < newest.id"
-                ).format(name, sql.Literal(table))
-            )
+            connection.execute('SELECT "CORE".advance_raw_cut(%s)', (table,))
     except psycopg.errors.LockNotAvailable:
         log.warning("%s is being written to; its new rows wait for the next run", table)

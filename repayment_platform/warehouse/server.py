@@ -6,14 +6,17 @@ server's life (`embedded`), tables (`migrate`).
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import psycopg
 
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse import WarehouseUnavailable
 from repayment_platform.warehouse.embedded import embedded_postgres
+from repayment_platform.warehouse.rights import APPLICATION
 from repayment_platform.warehouse.urls import DatabaseUrls
 
+MIGRATION = "MIGRATION_DATABASE_URL"
 OLDEST_MAJOR_VERSION = 15
 """The oldest that is supported."""
 CONNECT_SECONDS = 10
@@ -30,20 +33,29 @@ def warehouse(settings: Settings, *, must_answer: bool = True) -> Iterator[Datab
         WarehouseUnavailable: it cannot be reached, started or used.
     """
     if settings.database_url is None:
-        with embedded_postgres(settings.home, settings.postgres_port) as urls:
-            yield urls
+        with embedded_postgres(settings.home, settings.postgres_port) as owner:
+            yield owner.as_role(APPLICATION)
     else:
-        yield _checked(settings.database_url.get_secret_value(), must_answer)
+        urls = _checked(settings.database_url.get_secret_value(), must_answer)
+        owners = settings.migration_database_url
+        yield replace(urls, owner=_parsed(MIGRATION, owners.get_secret_value()) if owners else None)
+
+
+def _parsed(name: str, url: str) -> DatabaseUrls:
+    try:
+        return DatabaseUrls.parse(url)
+    except ValueError as error:
+        raise WarehouseUnavailable(f"{name}: {error}") from None
 
 
 def _checked(database_url: str, must_answer: bool) -> DatabaseUrls:
+    urls = _parsed("DATABASE_URL", database_url)
+    if not must_answer:
+        return urls
     try:
-        urls = DatabaseUrls.parse(database_url)
-        if not must_answer:
-            return urls
         with psycopg.connect(urls.psycopg, connect_timeout=CONNECT_SECONDS) as connection:
             version = connection.info.server_version // 10_000
-    except (psycopg.Error, ValueError) as error:
+    except psycopg.Error as error:
         reason = " ".join(str(error).split())
         raise WarehouseUnavailable(f"DATABASE_URL: {reason}") from error
     if version < OLDEST_MAJOR_VERSION:

@@ -5,7 +5,7 @@ dbt understand. What does not: connecting, and deciding which database is used (
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from urllib.parse import quote
 
@@ -29,6 +29,8 @@ class DatabaseUrls:
     password: str = field(default="", repr=False)
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Every other libpq parameter, such as `sslmode`."""
+    owner: "DatabaseUrls | None" = field(default=None, repr=False, compare=False)
+    """The same database as the role that owns its tables, where it is known and another."""
 
     @classmethod
     def parse(cls, url: str) -> "DatabaseUrls":
@@ -60,9 +62,11 @@ class DatabaseUrls:
 
     def with_database(self, dbname: str) -> "DatabaseUrls":
         """The same server and user, another database."""
-        return DatabaseUrls(
-            self.host, self.port, self.user, dbname, password=self.password, options=self.options
-        )
+        return replace(self, dbname=dbname, owner=self.owner and self.owner.with_database(dbname))
+
+    def as_role(self, user: str) -> "DatabaseUrls":
+        """The same database as another role, which this one owns the tables for."""
+        return replace(self, user=user, owner=self)
 
     @cached_property
     def psycopg(self) -> str:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from repayment_platform.monitoring.check import Check
 from repayment_platform.monitoring.doctor import examine
 from repayment_platform.settings import Settings
+from repayment_platform.warehouse.rights import APPLICATION, READER
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.command import Commands
 from repayment_platform_tests.conftest import Sandbox
@@ -37,10 +38,22 @@ def real(settings: Settings, sandbox: Sandbox, **changes: Any) -> Settings:
 def test_a_new_installation_misses_its_daemon_only(
     settings: Settings, database_urls: DatabaseUrls
 ) -> None:
-    assert wrong(settings, database_urls) == {"Dagster's daemon"}
-    with psycopg.connect(database_urls.psycopg) as connection:
+    application = database_urls.as_role(APPLICATION)
+    assert wrong(settings, application) == {"Dagster's daemon"}
+    with psycopg.connect(application.psycopg) as connection:
         connection.execute(HEARTBEAT)
-    assert wrong(settings, database_urls) == set()
+    assert wrong(settings, application) == set()
+
+
+def test_a_role_that_may_too_much_or_too_little_is_told(
+    settings: Settings, database_urls: DatabaseUrls
+) -> None:
+    owner = checks(settings, database_urls)["rights"]
+    assert not owner.right
+    assert "may change" in owner.seen
+    reader = checks(settings, database_urls.as_role(READER))["rights"]
+    assert not reader.right
+    assert "may not add to" in reader.seen
 
 
 def test_a_wrong_password_and_missing_secrets_are_told_with_what_to_do(

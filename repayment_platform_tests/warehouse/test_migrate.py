@@ -26,7 +26,7 @@ def test_migrating_again_changes_nothing_and_needs_one_query(
     def upgrade(urls: DatabaseUrls) -> None:
         pytest.fail("upgraded a database that is up to date")
 
-    monkeypatch.setattr("repayment_platform.warehouse.migrate._upgrade", upgrade)
+    monkeypatch.setattr("repayment_platform.warehouse.migrate.upgrade", upgrade)
     migrate(database_urls)
 
 

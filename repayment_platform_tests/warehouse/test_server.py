@@ -6,6 +6,7 @@ import pytest
 
 from repayment_platform.settings import Settings
 from repayment_platform.warehouse import WarehouseUnavailable
+from repayment_platform.warehouse.rights import APPLICATION
 from repayment_platform.warehouse.server import warehouse
 from repayment_platform.warehouse.urls import DatabaseUrls
 
@@ -56,4 +57,5 @@ def test_without_a_url_the_embedded_server_of_the_home_is_used(
 
     home = Path(os.environ[RUN_HOME])
     with warehouse(Settings(_env_file=None, repayment_home=home)) as urls:
-        assert urls == server
+        assert urls == server.as_role(APPLICATION)
+        assert urls.owner == server
