@@ -39,6 +39,17 @@ def env_file() -> Path:
     return Path(os.environ.get(ENV_FILE) or ROOT / ".env")
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder that nobody else looks into; of one that is there and ours, take the rest away.
+
+    Others may still pass through, where that was allowed: the embedded server's user does.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    about = folder.stat()
+    if about.st_uid == os.geteuid() and about.st_mode & 0o076:
+        folder.chmod(about.st_mode & 0o701)
+
+
 class BadSettings(SystemExit):
     """A setting is missing or wrong; ends the command with a line for each on standard error."""
 

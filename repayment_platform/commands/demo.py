@@ -110,12 +110,12 @@ def _receiver(settings: Settings, sample: Path) -> Iterator[str]:
     """The webhook receiver with the sample's secrets, as a process of its own."""
     from dotenv import dotenv_values
 
-    from repayment_platform.commands.services import Service, running_services
+    from repayment_platform.commands.services import WEBHOOK_SECRETS, Service, running_services
     from repayment_platform.sample_data.folder import SECRETS
 
     secrets = {k: v for k, v in dotenv_values(sample / SECRETS).items() if v}
     command = (sys.executable, "-m", "repayment_platform.cli", "webhooks")
-    service = Service("webhooks", command, settings.webhook_port)
+    service = Service("webhooks", command, settings.webhook_port, WEBHOOK_SECRETS)
     with running_services((service,), settings.home / "logs", os.environ | secrets):
         yield f"http://127.0.0.1:{settings.webhook_port}"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from repayment_platform.settings import ROOT, Settings
+from repayment_platform.settings import ROOT, Settings, make_private
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
 from repayment_platform.warehouse.urls import DatabaseUrls
@@ -37,6 +37,7 @@ def say_where(settings: Settings) -> None:
 @contextmanager
 def platform(settings: Settings) -> Iterator[DatabaseUrls]:
     """The migrated warehouse; processes started inside find Dagster's home and storage."""
+    make_private(settings.home)
     with warehouse(settings) as urls:
         migrate(urls)
         os.environ["DAGSTER_HOME"] = str(_dagster_home(settings))

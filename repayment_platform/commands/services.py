@@ -20,6 +20,9 @@ HOST = "127.0.0.1"
 START_SECONDS = 180
 STOP_SECONDS = 20
 KILLED_SECONDS = 5
+WEBHOOK_SECRETS = ("RAZORPAY_WEBHOOK_SECRETS_", "CASHFREE_WEBHOOK_SECRETS_")
+FINERACT, ALERTS = "FINERACT_PASSWORD", "ALERT_URLS"
+SECRETS = (*WEBHOOK_SECRETS, FINERACT, ALERTS, "MIGRATION_DATABASE_URL")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,17 @@ class Service:
     name: str
     command: tuple[str, ...]
     port: int | None = None
+    secrets: tuple[str, ...] = ()
+    """How settings begin that are secret and that it needs; it is not given the others."""
+
+    def environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        """What it is given of an environment."""
+        kept = self.secrets or ("-",)
+        return {
+            name: value
+            for name, value in given.items()
+            if not name.startswith(SECRETS) or name.startswith(kept)
+        }
 
 
 @contextmanager
@@ -53,7 +67,7 @@ def running_services(
                     stderr=log,
                     # Ctrl-C reaches this process only, which then stops them in order.
                     start_new_session=True,
-                    env=dict(env),
+                    env=service.environment(env),
                 )
         for service in services:
             _wait_until_ready(service, running[service.name], logs)

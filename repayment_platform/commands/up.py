@@ -14,13 +14,21 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import typer
+from dotenv import dotenv_values
 
 from repayment_platform.commands.leaving import asked_to_leave
 from repayment_platform.commands.operations import first_user
 from repayment_platform.commands.platform import platform, say_where
-from repayment_platform.commands.services import HOST, Service, running_services
+from repayment_platform.commands.services import (
+    ALERTS,
+    FINERACT,
+    HOST,
+    WEBHOOK_SECRETS,
+    Service,
+    running_services,
+)
 from repayment_platform.commands.stream import gateway_secrets
-from repayment_platform.settings import ROOT, Settings, load_settings
+from repayment_platform.settings import ENV_FILE, ROOT, Settings, env_file, load_settings
 
 BIN = Path(sys.executable).parent
 WORKSPACE = ROOT / "deploy" / "workspace.yaml"
@@ -54,6 +62,7 @@ def up() -> None:
             secrets = gateway_secrets(settings)
             os.environ.update({name: ",".join(values) for name, values in secrets.items()})
         logs = settings.home / "logs"
+        _take_over_the_file()
         os.environ |= {
             "CODE_SERVER_HOST": HOST,
             "CODE_SERVER_PORT": str(settings.code_server_port),
@@ -67,12 +76,20 @@ def up() -> None:
         raise SystemExit(_watch(running))
 
 
+def _take_over_the_file() -> None:
+    """Have each part get its settings from its environment, and so no secrets but its own."""
+    values = dotenv_values(env_file()) if env_file().exists() else {}
+    given = {name: value for name, value in values.items() if value is not None}
+    os.environ |= {name: value for name, value in given.items() if not os.environ.get(name)}
+    os.environ[ENV_FILE] = os.devnull
+
+
 def code_server(settings: Settings) -> tuple[Service, ...]:
     """Where the daemon and the webserver have the definitions from, and runs are started."""
     port = str(settings.code_server_port)
     module = ("-m", "repayment_platform.definitions")
     command = (str(BIN / "dagster"), "api", "grpc", *module, "--host", HOST, "--port", port)
-    return (Service("code-server", command, settings.code_server_port),)
+    return (Service("code-server", command, settings.code_server_port, (FINERACT, ALERTS)),)
 
 
 def services(settings: Settings) -> tuple[Service, ...]:
@@ -81,11 +98,17 @@ def services(settings: Settings) -> tuple[Service, ...]:
     webserver = (sys.executable, "-m", WEBSERVER)
     cli = (sys.executable, "-m", "repayment_platform.cli")
     return (
-        Service("webhooks", (*cli, "webhooks"), settings.webhook_port),
-        Service("operations", (*cli, "operations", "--no-first-user"), settings.ops_port),
+        Service("webhooks", (*cli, "webhooks"), settings.webhook_port, WEBHOOK_SECRETS),
+        Service(
+            "operations", (*cli, "operations", "--no-first-user"), settings.ops_port, (FINERACT,)
+        ),
         Service("metrics", (*cli, "metrics"), settings.metrics_port),
         Service("dagster-webserver", webserver, settings.dagster_port),
-        Service("dagster-daemon", (sys.executable, "-m", DAEMON, "run", *workspace)),
+        Service(
+            "dagster-daemon",
+            (sys.executable, "-m", DAEMON, "run", *workspace),
+            secrets=(FINERACT, ALERTS),
+        ),
     )
 
 

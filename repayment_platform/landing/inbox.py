@@ -19,6 +19,7 @@ from pathlib import Path
 from repayment_platform.landing.files import ingest_file, printable_name
 from repayment_platform.landing.reading import Limits
 from repayment_platform.landing.results import FileResult, FileStatus
+from repayment_platform.settings import make_private
 from repayment_platform.sources.refusals import FileReason
 from repayment_platform.sources.registry import SOURCES, Kind
 
@@ -38,9 +39,10 @@ class WaitingFile:
 def inbox_of(home: Path) -> Path:
     """The inbox of this platform, with a folder for every source that sends files."""
     inbox = home / "inbox"
+    make_private(inbox)
     for source in SOURCES.values():
         if source.kind is Kind.FILE:
-            (inbox / source.table).mkdir(parents=True, exist_ok=True)
+            (inbox / source.table).mkdir(parents=True, exist_ok=True, mode=0o700)
     return inbox
 
 

@@ -3,6 +3,8 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,9 +33,29 @@ def page() -> Iterator[Page]:
         browser.close()
 
 
+PASSWORD = "wind over the paddy"
+
+
+def add_user(installation: Installation, name: str, role: str) -> None:
+    command = (sys.executable, "-m", "repayment_platform.cli", "users", "add", name, role, "--ask")
+    subprocess.run(command, input=f"{PASSWORD}\n", env=installation.env, text=True, check=True)
+
+
+def log_in(page: Page, url: str, name: str) -> None:
+    """Open a page of Dagster without a session: the log-in is shown, and leads to it."""
+    page.goto(url)
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{url}**", timeout=60_000)
+
+
 @pytest.fixture
 def dagster_url(installation: Installation) -> Iterator[str]:
-    """The Dagster UI of a platform that is up and has run its pipeline once."""
+    """The Dagster UI of a platform that is up and has run its pipeline once; asha is an operator of
+    it, vera a viewer."""
+    add_user(installation, "asha", "operator")
+    add_user(installation, "vera", "viewer")
     installation.run("pipeline")
     names = ("DAGSTER_PORT", "CODE_SERVER_PORT", "WEBHOOK_PORT", "OPS_PORT", "METRICS_PORT")
     ports = {name: str(free_port()) for name in names}

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from repayment_platform_tests.browser.conftest import screenshot
+from repayment_platform_tests.browser.conftest import log_in, screenshot
 from repayment_platform_tests.faults.conftest import Installation
 
 pytestmark = [pytest.mark.whole, pytest.mark.browser, pytest.mark.timeout(420)]
@@ -17,7 +17,7 @@ SLOW = 120_000  # ms: a run waits for the daemon's queue, and CI has two busy co
 def test_lineage_a_run_from_the_ui_green_checks_and_a_planted_double_turns_one_red(
     installation: Installation, dagster_url: str, page: Page
 ) -> None:
-    page.goto(f"{dagster_url}/asset-groups")
+    log_in(page, f"{dagster_url}/asset-groups", "asha")
     for group in ("raw", "base", "core", "posting"):
         expect(page.get_by_text(group, exact=True).first).to_be_visible(timeout=SLOW)
     screenshot(page, "lineage")

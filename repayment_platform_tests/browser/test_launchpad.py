@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from repayment_platform_tests.browser.conftest import screenshot
+from repayment_platform_tests.browser.conftest import log_in, screenshot
 from repayment_platform_tests.faults.conftest import Installation
 
 pytestmark = [pytest.mark.whole, pytest.mark.browser, pytest.mark.timeout(420)]
@@ -21,7 +21,8 @@ def test_an_operator_reconciles_in_the_launchpad_a_dry_run_first(
     before = {row["externalId"] for row in installation.ledger()}
     postable = {key for (key,) in installation.sql(POSTABLE)}
     assert postable
-    ugro = {"lender": "UGRO", "requested_by": "asha", "why": "month end"}
+    ugro = {"lender": "UGRO", "requested_by": "somebody else", "why": "month end"}
+    log_in(page, f"{dagster_url}/runs", "asha")
 
     launch(page, dagster_url, ugro)  # dry_run is on where nothing else is said
     expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=SLOW)
@@ -62,7 +63,7 @@ def launch(page: Page, dagster_url: str, config: dict[str, Any]) -> None:
     page.goto(f"{dagster_url}/locations/repayment_platform/jobs/reconcile_repayments/playground")
     editor = page.locator(".CodeMirror").first
     # At first all defaults are shown, afterwards what was typed last.
-    shown = re.compile('dry_run: true|"requested_by": "asha"')
+    shown = re.compile('dry_run: true|"requested_by": "somebody else"')
     expect(editor).to_contain_text(shown, timeout=SLOW)
     editor.click()
     page.keyboard.press("Control+A")

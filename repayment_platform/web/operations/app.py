@@ -14,7 +14,7 @@ from repayment_platform.settings import Settings
 from repayment_platform.web.operations import show
 from repayment_platform.web.operations.admin import OperationsAdmin
 from repayment_platform.web.operations.auth import Access
-from repayment_platform.web.operations.origin import hosts
+from repayment_platform.web.operations.origin import hosts, origin_of
 from repayment_platform.web.operations.protection import Protection, Readable, signing_key
 from repayment_platform.web.operations.screens import SCREENS, Overview
 
@@ -32,6 +32,7 @@ def create_app(settings: Settings, conninfo: str) -> FastAPI:
         upload_path=UPLOAD_PATH,
         names=hosts(settings.ops_url, settings.ops_port) if settings.has_known_names else None,
         is_somebody=access.is_somebody,
+        leads_to=origin_of(settings.dagster_address),
     )
 
     @app.get("/healthz", include_in_schema=False)

@@ -21,6 +21,12 @@ def hosts(url: str | None, port: int) -> frozenset[str]:
     return frozenset(own | ({urlsplit(url).netloc.lower()} if url else set()))
 
 
+def origin_of(url: str) -> str:
+    """Scheme, host and port, as headers name an origin."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
 def is_ours(headers: Headers, names: frozenset[str] | None) -> bool:
     """Whether the request was meant for one of these names; any does where None are known."""
     return names is None or headers.get("host", "").lower() in names

@@ -20,6 +20,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from repayment_platform.settings import make_private
 from repayment_platform.web.operations.origin import from_here, is_ours
 
 LARGEST_FORM = 256 * 1024
@@ -32,8 +33,9 @@ LOGIN_PATH, HEALTH_PATH = "/login", "/healthz"
 CLOSE = {"Connection": "close"}
 AWAY = "The database cannot be reached. Try again soon."
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+POLICY = "content-security-policy"
 HEADERS = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    POLICY: "default-src 'none'; script-src 'self'; style-src 'self'; "
     "img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
     "x-frame-options": "DENY",
@@ -52,11 +54,15 @@ class Protection:
         upload_path: str,
         names: frozenset[str] | None,
         is_somebody: Callable[[HTTPConnection], Awaitable[bool]],
+        leads_to: str,
     ) -> None:
         self.app = app
         self.upload_path = upload_path
         self.names = names
         self.is_somebody = is_somebody
+        # A browser takes where an answered form leads to for part of its address.
+        policy = HEADERS[POLICY].replace("form-action 'self'", f"form-action 'self' {leads_to}")
+        self.headers = HEADERS | {POLICY: policy}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -66,7 +72,7 @@ class Protection:
         async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(HEADERS)
+                headers.update(self.headers)
                 if "/static/" not in scope["path"]:
                     # Payments of borrowers stay in no cache, and Back shows what is true now.
                     headers["cache-control"] = "no-store"
@@ -119,7 +125,7 @@ class Readable:
 def signing_key(home: Path) -> str:
     """The key of this home that signs form tokens; made the first time, readable by its owner."""
     file = home / "operations.key"
-    home.mkdir(parents=True, exist_ok=True)
+    make_private(home)
     draft = home / f"operations.key.{os.getpid()}"
     if not file.exists():
         draft.touch(mode=0o600)
