@@ -23,7 +23,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from repayment_platform.defs import door_rules
 from repayment_platform.defs.door_sockets import GuardedSocket, close
-from repayment_platform.defs.door_streams import LARGEST_BODY, replayed, whole_body, with_bar
+from repayment_platform.defs.door_streams import (
+    LARGEST_BODY,
+    SEEN_AS,
+    replayed,
+    whole_body,
+    with_bar,
+)
 from repayment_platform.defs.launched_by import VISITOR, PersonsWorkspace
 from repayment_platform.settings import BadSettings, Settings
 from repayment_platform.warehouse.audit import record
@@ -112,7 +118,8 @@ class Door:
             await (refusal or PlainTextResponse("Log in first.", 401))(scope, receive, send)
             return
         scope = _as_judged(scope, user)
-        await self._app(scope, receive, with_bar(send, user, self._screens))
+        seen_as = HTTPConnection(scope).cookies.get(SEEN_AS)
+        await self._app(scope, receive, with_bar(send, user, self._screens, seen_as))
 
     def _refusal(self, scope: Scope, user: User | None) -> Response | None:
         """Why a request does not pass, from all but its body."""

@@ -18,6 +18,8 @@ HEADERS = {
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
 }
+SEEN_AS = "dagster_seen_as"
+"""The cookie that says whose page the browser was shown last."""
 _BAR = (
     '<div style="position:fixed;right:12px;bottom:8px;z-index:20;padding:2px 10px;'
     'background:#fff;border:1px solid #ccc;font:12px sans-serif;color:#333">{name} ({role}) · '
@@ -53,8 +55,13 @@ def replayed(body: bytes) -> Receive:
     return receive
 
 
-def with_bar(send: Send, user: User, screens: str) -> Send:
-    """Adds our headers to every answer, and to Dagster's page who is logged in and the way back."""
+def with_bar(send: Send, user: User, screens: str, seen_as: str | None) -> Send:
+    """Adds our headers to every answer, and to Dagster's page who is logged in and the way back.
+
+    Dagster's page remembers in the browser what its user may do. Where that was another one, or the
+    role has changed, the browser is told to forget it.
+    """
+    now = f"{user.name}.{user.role.label}"
     start: Message | None = None
     page = bytearray()
 
@@ -64,6 +71,10 @@ def with_bar(send: Send, user: User, screens: str) -> Send:
             headers = MutableHeaders(scope=message)
             headers.update(HEADERS)
             if headers.get("content-type", "").startswith("text/html"):
+                if seen_as != now:
+                    headers["clear-site-data"] = '"storage"'
+                    cookie = f"{SEEN_AS}={now}; HttpOnly; Path=/; SameSite=Lax"
+                    headers.append("set-cookie", cookie)
                 start = message
                 return
         elif start is not None:

@@ -312,6 +312,22 @@ def test_dagsters_page_says_who_is_logged_in_and_leads_to_the_screens(premises: 
     assert int(page.headers["content-length"]) == len(page.content)
 
 
+def test_another_user_of_a_browser_does_not_find_what_the_last_one_might_do(
+    premises: Premises,
+) -> None:
+    visitor = premises.visitor(Role.VIEWER)
+
+    def forgets() -> bool:
+        return "clear-site-data" in visitor.get("/runs", headers={"accept": "text/html"}).headers
+
+    assert [forgets(), forgets()] == [True, False]
+    token = sessions.start(premises.connection, "viewer")
+    premises.connection.execute('UPDATE "CORE"."CORE_USER" SET role = \'operator\'')
+    visitor.cookies.set(sessions.COOKIE, token)
+    assert forgets()
+    premises.connection.execute('UPDATE "CORE"."CORE_USER" SET role = name')
+
+
 def test_to_dagster_itself_a_viewer_may_only_look(premises: Premises) -> None:
     def allowed(role: Role) -> bool:
         query = "{ permissions { permission value } }"
