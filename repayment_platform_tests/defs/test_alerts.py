@@ -10,6 +10,7 @@ from dagster._core.test_utils import create_run_for_test, instance_for_test
 from repayment_platform.definitions import defs
 from repayment_platform.defs.alerts import failed_checks, failed_runs, incidents, posting_stopped
 from repayment_platform.defs.posting import ANSWERED, COMPLETE, STOPPED_EARLY
+from repayment_platform.defs.reconciliation import REFUSED
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 ALL = dg.AssetCheckKey(dg.AssetKey("money"), "adds_up")
@@ -100,6 +101,12 @@ def test_a_run_that_stopped_early_and_failed_in_other_ways_too_tells_only_these(
         assert list(failed_runs(instance, ["a_job"])) == []
         run(instance, failure="no room")
         assert len(list(failed_runs(instance, ["a_job"]))) == 1
+
+
+def test_a_launch_that_our_own_checks_refused_is_no_incident() -> None:
+    with instance_for_test() as instance:
+        run(instance, failure=f"{REFUSED}: request 7 is not approved")
+        assert list(failed_runs(instance, ["a_job"])) == []
 
 
 def tell(

@@ -10,6 +10,7 @@ import dagster as dg
 import pytest
 
 from repayment_platform.definitions import defs
+from repayment_platform.defs.launched_by import LAUNCHED_BY
 from repayment_platform.posting import model as posting
 from repayment_platform.reconciliation import requests, running
 from repayment_platform.reconciliation.selection import RECON_LENDERS
@@ -118,11 +119,20 @@ def test_a_run_from_the_launchpad_posts_what_its_config_chooses_and_nothing_else
     )
 
 
+def test_who_was_logged_in_asks_for_it_whatever_the_config_says(
+    loaded: dg.Definitions, instance: dg.DagsterInstance, bench: Bench, desk: Desk
+) -> None:
+    payments(bench, desk, 1)
+    result = run(loaded, instance, {LAUNCHED_BY: "ravi"}, **UGRO)
+    assert requests.get(bench.connection, told(result)["request"]).requested_by == "ravi"
+
+
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ({"lender": "ACME"}, "lender 'ACME' is unknown"),
-        ({"lender": "DMI"}, "lender 'DMI' is posted automatically"),
+        ({"lender": "ACME"}, "not in enum type ReconLender"),
+        ({"lender": "DMI"}, "not in enum type ReconLender"),
+        ({"recon_source": "PAYPAL"}, "not in enum type ReconSource"),
         ({}, "nothing is selected"),
         ({"first_day": "2025-12-01", "last_day": "2025-11-01"}, "range is reversed"),
         ({"first_day": "01/12/2025"}, "is no date: YYYY-MM-DD"),
@@ -130,8 +140,8 @@ def test_a_run_from_the_launchpad_posts_what_its_config_chooses_and_nothing_else
         ({"source_keys": ["0" * 32]}, "unknown payment"),
         ({"requested_by": " "}, "say in requested_by who asks"),
         ({"request": 7}, "name a request or choose payments, not both"),
-        ({"request": 7, "lender": ""}, "there is no request 7"),
-        ({"loans": ["x"]}, "UNEXPECTED"),
+        ({"request": 7, "lender": "ANY"}, "there is no request 7"),
+        ({"loans": ["x"]}, "unexpected config entry"),
     ],
 )  # fmt: skip
 def test_config_that_is_wrong_is_refused_in_words_before_anything_is_touched(
@@ -144,8 +154,8 @@ def test_config_that_is_wrong_is_refused_in_words_before_anything_is_touched(
 ) -> None:
     payments(bench, desk, 1)
     asked = (UGRO | config) if config else {"dry_run": False, "requested_by": "asha"}
-    if said == "UNEXPECTED":
-        with pytest.raises(dg.DagsterInvalidConfigError, match="unexpected config entry"):
+    if said.startswith(("not in enum", "unexpected config")):
+        with pytest.raises(dg.DagsterInvalidConfigError, match=said):
             run(loaded, instance, **asked)
     else:
         assert said in refusal(run(loaded, instance, **asked))
