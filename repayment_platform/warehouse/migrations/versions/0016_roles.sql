@@ -32,7 +32,7 @@ BEGIN
 END
 $$;
 
-REVOKE EXECUTE ON FUNCTION "CORE".advance_raw_cut(text), "CORE".analyze_raw(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION "CORE".advance_raw_cut(text), "CORE".analyze_raw(text) FROM public;
 
 -- What an attempt came to stays; that it was undone in the ledger later is another fact.
 CREATE FUNCTION "CORE".refuse_attempt_change() RETURNS trigger LANGUAGE plpgsql AS $$
