@@ -68,8 +68,10 @@ SELECT state IN ('sending', 'unknown', 'awaiting_approval') FROM "CORE"."CORE_OP
 WHERE source_key = %s FOR UPDATE
 """
 _RAW_ROWS = 'SELECT raw_table, raw_id FROM "CORE"."CORE_PAYMENT_KEY" WHERE source_key = %s'
-_FORGET = """
-DELETE FROM "CORE"."CORE_LOAN_MAPPING" WHERE payment_ref = %(ref)s OR raw_id = %(row)s
+_MAP_ANEW = """
+UPDATE "CORE"."CORE_LOAN_MAPPING"
+SET loan_external_id = %(loan)s, mapped_by = %(who)s, mapped_why = %(why)s, mapped_at = now()
+WHERE payment_ref = %(ref)s OR raw_id = %(row)s
 """
 _MAP = """
 INSERT INTO "CORE"."CORE_LOAN_MAPPING"
@@ -135,7 +137,7 @@ def map_loan(connection: Connection[Any], source_key: str, loan: str, who: str, 
     Raises:
         NotMappable: the payment or its loan allows none, or the loan's id is no id of its lender.
     """
-    lender, payment_ref, known, row = _payment(connection, source_key)
+    lender, payment_ref, known, first_row = _payment(connection, source_key)
     if known is not None and _one(connection, _IS_STATED, source_key):
         raise NotMappable(f"the loan of this payment is known: {known}")
     loan = loan.strip().upper()
@@ -145,12 +147,13 @@ def map_loan(connection: Connection[Any], source_key: str, loan: str, who: str, 
         raise NotMappable(f"{loan!r} is no loan id of {lender}")
     if loan == known:
         raise NotMappable(f"it is of loan {loan} already")
-    named = {"ref": payment_ref, "row": None if payment_ref else row, "loan": loan}
+    row = None if payment_ref else first_row
+    named = {"ref": payment_ref, "row": row, "loan": loan, "who": who, "why": why}
     with connection.transaction():
         if _one(connection, _ON_THE_WAY, source_key):
             raise NotMappable("it is on its way to Fineract: look again in a few minutes")
-        connection.execute(_FORGET, named)
-        connection.execute(_MAP, named | {"who": who, "why": why})
+        if not connection.execute(_MAP_ANEW, named).rowcount:
+            connection.execute(_MAP, named)
         fold_again(connection, source_key, "its loan was named")
         compare(connection, [source_key])
         facts = {"payment_ref": payment_ref, "loan": loan, "why": why, "before": known}

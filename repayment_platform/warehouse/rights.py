@@ -17,11 +17,13 @@ from psycopg import Connection, sql
 from repayment_platform.warehouse.urls import DAGSTER_SCHEMA
 
 APPLICATION, READER = "repayment_application", "repayment_reader"
-ONLY_ADDED_TO = ("CORE_AUDIT_LOG", "CORE_LEDGER_IDENTITY")
+ONLY_ADDED_TO = ("CORE_AUDIT_LOG",)
 NEVER_DELETED = (
     "CORE_POSTING_ATTEMPT",
     "CORE_EXCEPTION",
     "CORE_FILE_LOG",
+    "CORE_HOLD",
+    "CORE_LEDGER_IDENTITY",
     "CORE_LOAN_MAPPING",
     "CORE_PAYMENT_KEY",
     "CORE_QUARANTINE",

@@ -48,3 +48,19 @@ $$;
 CREATE TRIGGER core_posting_attempt_settled
 BEFORE UPDATE ON "CORE"."CORE_POSTING_ATTEMPT" FOR EACH ROW
 WHEN (old.settled_at IS NOT NULL) EXECUTE FUNCTION "CORE".refuse_attempt_change();
+
+-- Which ledger this database posts to is settled by the first request that may have arrived there.
+CREATE FUNCTION "CORE".refuse_another_ledger() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM "CORE"."CORE_POSTING_ATTEMPT"
+        WHERE (outcome = 'not_applied' AND error_code = 'connection') IS NOT TRUE
+    ) THEN
+        RAISE EXCEPTION 'this database has posted to another ledger: a change is refused'
+        USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN new;
+END
+$$;
+CREATE TRIGGER core_ledger_identity_settled
+BEFORE UPDATE ON "CORE"."CORE_LEDGER_IDENTITY" FOR EACH ROW EXECUTE FUNCTION "CORE".refuse_another_ledger();
