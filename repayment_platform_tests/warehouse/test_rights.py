@@ -72,7 +72,8 @@ def connection(application: DatabaseUrls) -> Iterator[Connection]:
         'ALTER TABLE "CORE"."CORE_POSTING_ATTEMPT" DISABLE TRIGGER ALL',
         'DELETE FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"',
         'DELETE FROM "CORE"."CORE_PAYMENT_KEY"',
-        """UPDATE "CORE"."CORE_LEDGER_IDENTITY" SET base_url = 'x'""",
+        'DELETE FROM "CORE"."CORE_LEDGER_IDENTITY"',
+        'DELETE FROM "CORE"."CORE_HOLD"',
         'UPDATE "CORE"."CORE_RAW_CUT" SET cut_id = 0',
         "UPDATE public.alembic_version SET version_num = '0001'",
         "SET ROLE repayment",
@@ -95,6 +96,19 @@ def test_the_application_adds_and_settles_once(connection: Connection) -> None:
         connection.execute("""UPDATE "CORE"."CORE_POSTING_ATTEMPT" SET outcome = 'failed'""")
     connection.execute('UPDATE "CORE"."CORE_POSTING_ATTEMPT" SET undone_at = now()')
     connection.execute(READ_ANEW)
+
+
+def test_the_ledger_is_settled_by_the_first_request_that_may_have_arrived(
+    connection: Connection,
+) -> None:
+    another = """UPDATE "CORE"."CORE_LEDGER_IDENTITY" SET base_url = 'x'"""
+    connection.execute(
+        """INSERT INTO "CORE"."CORE_LEDGER_IDENTITY" (base_url, tenant) VALUES ('u', 't')"""
+    )
+    connection.execute(another)
+    connection.execute(ATTEMPT)
+    with pytest.raises(InsufficientPrivilege, match="another ledger"):
+        connection.execute(another)
 
 
 def test_the_owner_changes_no_settled_attempt_either(
