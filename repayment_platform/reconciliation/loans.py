@@ -55,9 +55,9 @@ _PAYMENT = """
 SELECT source_lender, payment_ref, loan_external_id, first_raw_id
 FROM "CORE"."CORE_TRANSACTION_DATA" WHERE source_key = %s
 """
-# Whether its reports name a loan themselves.
-_IS_STATED = """
-SELECT coalesce(bool_or(o.loan_external_id IS NOT NULL), false)
+# The loans that its reports name themselves.
+_STATED = """
+SELECT array_agg(DISTINCT o.loan_external_id) FILTER (WHERE o.loan_external_id IS NOT NULL)
 FROM "CORE"."CORE_PAYMENT_KEY" k
 JOIN "CORE"."CORE_OBSERVATION" o ON o.raw_table = k.raw_table AND o.raw_id = k.raw_id
 WHERE k.source_key = %s
@@ -131,16 +131,17 @@ def candidates(connection: Connection[Any], source_key: str) -> list[Candidate]:
 def map_loan(connection: Connection[Any], source_key: str, loan: str, who: str, why: str) -> None:
     """Say which loan a payment belongs to; it can be posted after the next dbt run.
 
-    As long as nobody but a person has named one, it can be said anew: a payment that was never sent
-    gets the key of that loan; what was posted becomes an exception that asks to undo it.
+    As long as no report names another, it can be said anew: a payment that was never sent gets the
+    key of that loan; what was posted becomes an exception that asks to undo it.
 
     Raises:
         NotMappable: the payment or its loan allows none, or the loan's id is no id of its lender.
     """
     lender, payment_ref, known, first_row = _payment(connection, source_key)
-    if known is not None and _one(connection, _IS_STATED, source_key):
-        raise NotMappable(f"the loan of this payment is known: {known}")
     loan = loan.strip().upper()
+    stated = _one(connection, _STATED, source_key) or []
+    if known is not None and stated not in ([], [loan]):
+        raise NotMappable(f"the loan of this payment is known: {' and '.join(stated)}")
     if len(loan) > LONGEST_LOAN or not re.fullmatch(
         LENDERS[lender].loan_id_pattern, loan, re.ASCII
     ):
@@ -160,9 +161,9 @@ def map_loan(connection: Connection[Any], source_key: str, loan: str, who: str, 
         audit.record(connection, who, "loan.map", source_key, **facts)
 
 
-def _one(connection: Connection[Any], query: LiteralString, source_key: str) -> bool:
+def _one(connection: Connection[Any], query: LiteralString, source_key: str) -> Any:
     row = connection.execute(query, (source_key,)).fetchone()
-    return bool(row and row[0])
+    return row and row[0]
 
 
 def _payment(

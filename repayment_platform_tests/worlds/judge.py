@@ -80,9 +80,9 @@ def _states_truth(movement: Movement, report: Report) -> bool:
 
 
 def is_right(world: World, movement: Movement, posted: Posted) -> bool:
-    """Whether a repayment is what moved."""
+    """Whether a repayment is what moved, and was not given back."""
     days = {world.calendar.date(day) for day in movement.days}
-    return (posted.loan, posted.amount) == (movement.loan, movement.amount) and posted.date in days
+    return (posted.loan, posted.amount) == (movement.loan, movement.left()) and posted.date in days
 
 
 def _questions(story: Story, standing: Standing, step: int) -> Found:
@@ -114,7 +114,7 @@ def _stuck(world: World, story: Story, standing: Standing) -> Found:
         live = [posted for _, posted in standing.live_of(movement)]
         left = movement.left()
         is_as_moved = len(live) == 1 and is_right(world, movement, live[0])
-        if (left == 0 and live) or (left > 0 and not (is_as_moved and left == movement.amount)):
+        if (left == 0 and live) or (left > 0 and not is_as_moved):
             stands = ", ".join(f"{p.amount} of {p.date} on {p.loan}" for p in live) or "nothing"
             day = world.calendar.date(movement.day)
             yield "stuck", f"{left} of {day} on {movement.loan} moved; in the ledger: {stands}"

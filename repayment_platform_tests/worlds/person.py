@@ -80,6 +80,8 @@ class Person:
         if world is None:  # what never moved
             self._close(question, Decision.NOT_A_REPAYMENT)
             return
+        if self._name_anew(question.key, movement):
+            return
         fits = self._fits(question.key, movement, world)
         kept = self._undo_others(movement, world, is_known=fits)
         if movement.left() == 0:
@@ -90,7 +92,7 @@ class Person:
         elif fits and self._standing.is_one_too_many(question.key):
             self._close(question, Decision.SAME_PAYMENT)
         elif fits:
-            self._post(question)
+            self._post(question, movement)
         elif any(self._fits(k, movement, world) for k in self._standing.keys_of(movement)):
             self._close(question, Decision.NOT_A_REPAYMENT)
 
@@ -118,17 +120,30 @@ class Person:
         if payment is None:
             return False
         days = {world.calendar.date(day) for day in movement.days}
-        facts = (payment.loan, payment.amount)
-        return facts == (movement.loan, movement.amount) and payment.date in days
+        is_its_amount = payment.amount in (movement.amount, movement.left())
+        return payment.loan == movement.loan and is_its_amount and payment.date in days
 
-    def _post(self, question: Question) -> None:
+    def _post(self, question: Question, movement: Movement) -> None:
         """It is to be posted, for the first time or again."""
         if question.where == "amount_differs":
             self.may_reconcile.add(question.key)
         elif question.where == "exception" and question.key in self._standing.sent:
             self.to_repost.add(question.key)
         else:
-            self._close(question, Decision.RELEASE)
+            is_rest = question.kind == "refunded" and 0 < movement.left() < movement.amount
+            self._close(question, Decision.POST_REST if is_rest else Decision.RELEASE)
+
+    def _name_anew(self, key: str, movement: Movement) -> bool:
+        """Take a wrong word on the payment's loan back, if nobody but a person named it."""
+        payment = self._standing.payments.get(key)
+        if payment is None or payment.loan in (None, movement.loan):
+            return False
+        try:
+            map_loan(self.connection, key, movement.loan, WHO, WHY)
+        except NotMappable:
+            return False
+        self._say(f"names {movement.loan} as the loan of {key}")
+        return True
 
     def _close(self, question: Question, decision: Decision) -> None:
         """Decide a hold; of an exception say that it is as it should be."""

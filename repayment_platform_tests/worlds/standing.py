@@ -183,7 +183,8 @@ class Standing:
         days = {self.calendars[id(movement)].date(day) for day in movement.days}
         if payment is None or payment.date not in days:
             return False
-        return (payment.loan, payment.amount) == (movement.loan, movement.amount)
+        is_its_amount = payment.amount in (movement.amount, movement.left())
+        return payment.loan == movement.loan and is_its_amount
 
 
 def _augment(

@@ -91,7 +91,8 @@
             LEFT JOIN "CORE"."CORE_LOAN_MAPPING" m
                 ON m.payment_ref IN (named.payment_ref, named.order_ref) OR m.raw_id = {{ chain('named') }}
             WHERE named.source_key = r.source_key AND named.rule <> 'provisional'
-            HAVING bool_and(o.loan_external_id IS NULL) AND bool_or(m.loan_external_id <> named.loan_external_id)
+            HAVING bool_or(o.loan_external_id IS NULL AND m.loan_external_id <> named.loan_external_id)
+                AND bool_and(coalesce(o.loan_external_id = m.loan_external_id, true))
         );
 {% endmacro %}
 
