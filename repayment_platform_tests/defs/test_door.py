@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import quote
 
 import dagster as dg
 import httpx
@@ -150,6 +151,17 @@ def test_a_foreign_host_or_origin_is_refused_with_the_best_of_sessions(
     if "sec-fetch-site" not in headers:
         with pytest.raises(WebSocketDisconnect):
             admin.websocket_connect(SOCKET, headers={"origin": HERE} | headers).__enter__()
+
+
+@pytest.mark.parametrize("role", [None, *Role])
+def test_a_path_that_dagster_reads_otherwise_leads_nowhere(
+    premises: Premises, role: Role | None
+) -> None:
+    visitor, before = premises.visitor(role), len(premises.audited())
+    for end in ("%0A", "%0D", "%00"):
+        asked = visitor.get(f"/graphql{end}?query={quote('mutation { setNuxSeen }')}")
+        assert asked.status_code in (302, 303, 401, 403, 404, 405)
+    assert len(premises.audited()) == before
 
 
 def test_a_socket_needs_a_session_and_its_origin(premises: Premises) -> None:

@@ -76,8 +76,8 @@ def test_a_mapped_payment_can_be_reconciled_after_the_next_run_of_dbt(models: Wa
         'SELECT who, action, subject FROM "CORE"."CORE_AUDIT_LOG" ORDER BY id DESC LIMIT 1'
     )
     assert audited == [{"who": "asha", "action": "loan.map", "subject": unknown["source_key"]}]
-    with pytest.raises(NotMappable, match="is of loan UGRO-LN-9 already"):
-        map_loan(models.connection, mapped["pay_1"]["source_key"], "UGRO-LN-9", "asha", "no")
+    with pytest.raises(NotMappable, match="is known: UGRO-LN-9"):
+        map_loan(models.connection, mapped["pay_1"]["source_key"], "UGRO-LN-1", "asha", "no")
 
 
 def test_a_mapping_that_makes_no_sense_is_refused(models: Warehouse) -> None:

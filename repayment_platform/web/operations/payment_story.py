@@ -42,13 +42,10 @@ _REPORTS_COMPARED = 20
 _PAYMENT = SQL("""
 SELECT t.*, {status} AS status, w.reason AS open_reason, w.not_before, w.tries,
        p.external_id, p.fineract_transaction_id, p.processed_at, p.error_code, p.error_text,
-       p.run_id, m.mapped_by
+       p.run_id
 FROM "CORE"."CORE_TRANSACTION_DATA" t
 LEFT JOIN "CORE"."CORE_OPEN_WORK" w USING (source_key)
 LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
-LEFT JOIN "CORE"."CORE_LOAN_MAPPING" m
-       ON (m.payment_ref = t.payment_ref OR m.raw_id = t.first_raw_id)
-      AND m.loan_external_id = t.loan_external_id
 WHERE t.source_key = %(key)s
 """).format(status=STATUS)
 _KEYS = """

@@ -15,10 +15,7 @@ from psycopg import Connection
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from repayment_platform.exceptions.decisions import (
-    NotHeld,
-    hold,
-)
+from repayment_platform.exceptions.decisions import NotHeld, hold
 from repayment_platform.exceptions.rejection import rejected
 from repayment_platform.exceptions.reposting import NotReposted, repost
 from repayment_platform.ledger.identity import WrongLedger
@@ -32,14 +29,6 @@ from repayment_platform.web.operations.users import Role
 
 STANDING_SHOWN = 20
 """Repayments in Fineract of which the page asks whether they are other money."""
-# The rows that told of a payment under a key that is retired stand under another now.
-_LED_TO = """
-SELECT now.source_key FROM "CORE"."CORE_PAYMENT_KEY" former
-JOIN "CORE"."CORE_PAYMENT_KEY" now USING (raw_id)
-JOIN "CORE"."CORE_TRANSACTION_DATA" t ON t.source_key = now.source_key
-WHERE former.source_key = %(key)s AND now.rule <> 'provisional'
-ORDER BY now.batch DESC LIMIT 1
-"""
 _NUMBER = re.compile(r"(?<!\d)\d{1,18}(?!\d)")
 _Act = Callable[..., Coroutine[Any, Any, Mapping[str, object]]]
 
@@ -82,19 +71,12 @@ class Payments(Screen):
     def one(self, visit: Visit) -> Response:
         """What happened to one payment, in order."""
         told = story(visit, visit.request.path_params["source_key"])
-        if told is None and (now := self._led_to(visit)):
-            return visit.go(f"/payments/{now}")
         if told is None:
             raise HTTPException(404, "There is no payment with this key.")
         standing = [int(number) for number in _NUMBER.findall(visit.query.get("standing", ""))]
         return self.show(
             visit, "payment.html", title="Payment", story=told, standing=standing[:STANDING_SHOWN]
         )
-
-    def _led_to(self, visit: Visit) -> str | None:
-        """The key that the payment of a former key has now."""
-        row = visit.row(_LED_TO, key=visit.request.path_params["source_key"])
-        return row and str(row["source_key"])
 
     @page("/{source_key}/hold", Role.OPERATOR, "POST")
     def hold(self, visit: Visit) -> Response:
