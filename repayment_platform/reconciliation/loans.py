@@ -8,11 +8,10 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, LiteralString
+from typing import Any
 
 from psycopg import Connection, sql
 
-from repayment_platform.exceptions.comparison import compare
 from repayment_platform.exceptions.decisions import fold_again
 from repayment_platform.sources.registry import LENDERS
 from repayment_platform.warehouse import audit
@@ -54,18 +53,6 @@ WHERE source_lender = %s AND loan_external_id = ANY (%s) GROUP BY 1
 _PAYMENT = """
 SELECT source_lender, payment_ref, loan_external_id, first_raw_id
 FROM "CORE"."CORE_TRANSACTION_DATA" WHERE source_key = %s
-"""
-# The loans that its reports name themselves.
-_STATED = """
-SELECT array_agg(DISTINCT o.loan_external_id) FILTER (WHERE o.loan_external_id IS NOT NULL)
-FROM "CORE"."CORE_PAYMENT_KEY" k
-JOIN "CORE"."CORE_OBSERVATION" o ON o.raw_table = k.raw_table AND o.raw_id = k.raw_id
-WHERE k.source_key = %s
-"""
-# Locked, so that no run claims it meanwhile. What was ever sent keeps its key.
-_ON_THE_WAY = """
-SELECT state IN ('sending', 'unknown', 'awaiting_approval') FROM "CORE"."CORE_OPEN_WORK"
-WHERE source_key = %s FOR UPDATE
 """
 _RAW_ROWS = 'SELECT raw_table, raw_id FROM "CORE"."CORE_PAYMENT_KEY" WHERE source_key = %s'
 _MAP_ANEW = """
@@ -131,39 +118,27 @@ def candidates(connection: Connection[Any], source_key: str) -> list[Candidate]:
 def map_loan(connection: Connection[Any], source_key: str, loan: str, who: str, why: str) -> None:
     """Say which loan a payment belongs to; it can be posted after the next dbt run.
 
-    As long as no report names another, it can be said anew: a payment that was never sent gets the
-    key of that loan; what was posted becomes an exception that asks to undo it.
+    Saying it again before that replaces the former word.
 
     Raises:
         NotMappable: the payment or its loan allows none, or the loan's id is no id of its lender.
     """
     lender, payment_ref, known, first_row = _payment(connection, source_key)
+    if known is not None:
+        raise NotMappable(f"the loan of this payment is known: {known}")
     loan = loan.strip().upper()
-    stated = _one(connection, _STATED, source_key) or []
-    if known is not None and stated not in ([], [loan]):
-        raise NotMappable(f"the loan of this payment is known: {' and '.join(stated)}")
     if len(loan) > LONGEST_LOAN or not re.fullmatch(
         LENDERS[lender].loan_id_pattern, loan, re.ASCII
     ):
         raise NotMappable(f"{loan!r} is no loan id of {lender}")
-    if loan == known:
-        raise NotMappable(f"it is of loan {loan} already")
     row = None if payment_ref else first_row
     named = {"ref": payment_ref, "row": row, "loan": loan, "who": who, "why": why}
     with connection.transaction():
-        if _one(connection, _ON_THE_WAY, source_key):
-            raise NotMappable("it is on its way to Fineract: look again in a few minutes")
         if not connection.execute(_MAP_ANEW, named).rowcount:
             connection.execute(_MAP, named)
-        fold_again(connection, source_key, "its loan was named")
-        compare(connection, [source_key])
-        facts = {"payment_ref": payment_ref, "loan": loan, "why": why, "before": known}
+        fold_again(connection, source_key, "loan mapped")
+        facts = {"payment_ref": payment_ref, "loan": loan, "why": why}
         audit.record(connection, who, "loan.map", source_key, **facts)
-
-
-def _one(connection: Connection[Any], query: LiteralString, source_key: str) -> Any:
-    row = connection.execute(query, (source_key,)).fetchone()
-    return row and row[0]
 
 
 def _payment(

@@ -80,8 +80,6 @@ class Person:
         if world is None:  # what never moved
             self._close(question, Decision.NOT_A_REPAYMENT)
             return
-        if self._name_anew(question.key, movement):
-            return
         fits = self._fits(question.key, movement, world)
         kept = self._undo_others(movement, world, is_known=fits)
         if movement.left() == 0:
@@ -132,18 +130,6 @@ class Person:
         else:
             is_rest = question.kind == "refunded" and 0 < movement.left() < movement.amount
             self._close(question, Decision.POST_REST if is_rest else Decision.RELEASE)
-
-    def _name_anew(self, key: str, movement: Movement) -> bool:
-        """Take a wrong word on the payment's loan back, if nobody but a person named it."""
-        payment = self._standing.payments.get(key)
-        if payment is None or payment.loan in (None, movement.loan):
-            return False
-        try:
-            map_loan(self.connection, key, movement.loan, WHO, WHY)
-        except NotMappable:
-            return False
-        self._say(f"names {movement.loan} as the loan of {key}")
-        return True
 
     def _close(self, question: Question, decision: Decision) -> None:
         """Decide a hold; of an exception say that it is as it should be."""

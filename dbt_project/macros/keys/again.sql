@@ -78,25 +78,6 @@
 {%- endmacro %}
 
 
-{# A payment whose loan a person corrects, and that was never sent, gets the key of the right loan: its rows are
-   decided again. The former key stays taken. #}
-{% macro retire_keys_of_another_loan() %}
-    UPDATE "CORE"."CORE_PAYMENT_KEY" k SET rule = 'provisional'
-    FROM "CORE"."CORE_REFOLD" r
-    WHERE r.batch = 0 AND k.source_key = r.source_key AND k.rule <> 'provisional'
-        AND NOT EXISTS (SELECT FROM "CORE"."CORE_POSTING_ATTEMPT" a WHERE a.source_key = r.source_key)
-        AND EXISTS (
-            SELECT FROM "CORE"."CORE_PAYMENT_KEY" named
-            CROSS JOIN LATERAL {{ observation_of('named') }} o
-            LEFT JOIN "CORE"."CORE_LOAN_MAPPING" m
-                ON m.payment_ref IN (named.payment_ref, named.order_ref) OR m.raw_id = {{ chain('named') }}
-            WHERE named.source_key = r.source_key AND named.rule <> 'provisional'
-            HAVING bool_or(o.loan_external_id IS NULL AND m.loan_external_id <> named.loan_external_id)
-                AND bool_and(coalesce(o.loan_external_id = m.loan_external_id, true))
-        );
-{% endmacro %}
-
-
 {#
     Adds the provisional observations that are to be decided again: of the payments that were now
     observed, of those whose loan an operator named, and of keys that are to be refolded. Repeated

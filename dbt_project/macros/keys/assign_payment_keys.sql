@@ -45,7 +45,6 @@ BEGIN
         UPDATE "CORE"."CORE_RAW_CUT" SET keyed_to = cut.cut_id WHERE raw_table = cut.raw_table;
     END LOOP;
 
-    {{ retire_keys_of_another_loan() }}
     {{ recall_provisional_observations() }}
     {{ recall_takings_back() }}
     IF NOT EXISTS (SELECT FROM arrival)
