@@ -62,7 +62,8 @@ def exceptions(
 
 def _of(each: OpenException) -> dict[str, Any]:
     told = dataclasses.asdict(each) | {"exception": each.name}
-    return told | {"decisions": [choice.decision for choice in choices_of(each.kind)]}
+    choices = choices_of(each.kind, holds=each.holds)
+    return told | {"decisions": [choice.decision for choice in choices]}
 
 
 def _show(found: Sequence[OpenException]) -> None:
@@ -71,9 +72,9 @@ def _show(found: Sequence[OpenException]) -> None:
     header = ("exception", "lender", "kind", "what", "source_key")
     rows = [(e.name, e.lender or "", e.kind, e.what, e.source_key or "") for e in found]
     table("Exceptions", header, rows, "none open")
-    for kind in dict.fromkeys(each.kind for each in found):
+    for kind, holds in dict.fromkeys((each.kind, each.holds) for each in found):
         typer.echo(f"{kind}:")
-        for choice in choices_of(kind):
+        for choice in choices_of(kind, holds=holds):
             who = " (an approver)" if choice.right is Right.APPROVER else ""
             typer.echo(f"  {choice.decision}: {choice.words}{who}; {choice.follows}")
 

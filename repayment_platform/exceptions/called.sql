@@ -11,7 +11,6 @@ WITH payment AS MATERIALIZED (
         t.amount,
         t.is_success,
         t.payment_ref,
-        t.first_raw_id,
         t.outcome,
         t.not_repayment_reason,
         t.refunded_amount,
@@ -131,22 +130,6 @@ conflicting_reports AS (
     FROM payment t
     LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p ON p.source_key = t.source_key AND p.status = 'success'
     WHERE t.conflict IS NOT NULL AND t.key_rule <> 'provisional' AND NOT t.is_in_flight
-),
-
--- Its loan was corrected: the next run of dbt gives it its new key.
-loan_corrected AS (
-    SELECT
-        t.source_key,
-        'loan_corrected' AS kind,
-        true AS holds,
-        t.facts,
-        format('its loan was corrected; with the next run it is no payment of %s any more', t.loan_external_id) AS words,
-        '{}'::jsonb AS detail
-    FROM payment t
-    INNER JOIN "CORE"."CORE_REFOLD" r ON r.source_key = t.source_key AND r.batch = 0
-    INNER JOIN "CORE"."CORE_LOAN_MAPPING" m
-        ON (m.payment_ref = t.payment_ref OR m.raw_id = t.first_raw_id) AND m.loan_external_id <> t.loan_external_id
-    WHERE NOT t.is_posted AND NOT t.is_in_flight
 ),
 
 over_limit AS (
@@ -476,8 +459,6 @@ success_without_repayment AS (
 SELECT * FROM refunded_or_returned
 UNION ALL
 SELECT * FROM conflicting_reports
-UNION ALL
-SELECT * FROM loan_corrected
 UNION ALL
 SELECT * FROM over_limit
 UNION ALL

@@ -61,6 +61,11 @@ judged AS MATERIALIZED (
             AND digest = md5(called.kind || called.facts::text)
             AND decision = any({{ rulings }}::text[])
             AND NOT (decision = 'release' AND kind = any({{ never_released }}::text[]))
+            -- A named day is good while the payment waits to be posted on it.
+            AND NOT (decision = 'post_on' AND NOT EXISTS (
+                SELECT FROM "CORE"."CORE_OPEN_WORK" w
+                WHERE w.source_key = called.source_key AND w.post_on IS NOT null
+            ))
         LIMIT 1 -- noqa: AM09
     ) good ON true
     LEFT JOIN LATERAL (

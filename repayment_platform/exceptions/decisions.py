@@ -62,7 +62,9 @@ WITH stated AS (
 )
 UPDATE "CORE"."CORE_EXCEPTION" h
 SET decision = %(decision)s, closed_by = %(by)s, closed_why = %(why)s,
-    facts = h.facts || coalesce(s.facts, '{{}}')
+    -- Of a refund the question is about all that was paid, whatever CORE has of it.
+    facts = CASE WHEN h.facts ? 'refunded' THEN coalesce(s.facts, '{{}}') || h.facts
+                 ELSE h.facts || coalesce(s.facts, '{{}}') END
 FROM stated s
 WHERE h.id = s.id AND h.closed_at IS NULL
   AND coalesce(starts_with(s.seen, %(seen)s) AND length(%(seen)s) >= {SEEN_DIGITS}, true)
@@ -208,16 +210,19 @@ def close(connection: Connection[Any], exception: int, by: str, why: str) -> Non
 def _refuse_another_kinds(
     asked: Sequence[Any], decision: Decision, right: Right, day: date | None
 ) -> None:
-    kind, key, _, facts = asked
+    kind, key, holds, facts = asked
     if kind == UNDONE and decision in (Decision.RELEASE, Decision.REPOST):
         raise NeedsRepost(f"it was undone in Fineract: ./run repost {key}")
-    choices = {choice.decision: choice for choice in choices_of(kind)}
+    choices = {choice.decision: choice for choice in choices_of(kind, holds=holds)}
     if decision not in choices:
         raise NotOfItsKind(f"on {kind} one decides {' or '.join(choices)}")
     if choices[decision].right is Right.APPROVER and right is Right.OPERATOR:
         raise NotOfItsKind(f"on {kind} only an approver decides {decision}")
-    if decision is Decision.POST_REST and facts["refunded"] >= facts["amount"]:
-        raise NotOfItsKind("nothing of it is left: it was refunded in whole")
+    if decision is Decision.POST_REST:
+        if facts["refunded"] >= facts["amount"]:
+            raise NotOfItsKind("nothing of it is left: it was refunded in whole")
+        if facts["told_by"] != key:
+            raise NotOfItsKind("what was refunded stands with another payment of the same money")
     if decision is Decision.POST_ON:
         if facts["code"] not in DAY_REFUSED:
             raise NotOfItsKind("Fineract did not refuse it for its day")

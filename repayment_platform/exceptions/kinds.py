@@ -41,6 +41,8 @@ class Decision(StrEnum):
 
 LETS_POST = (Decision.RELEASE, Decision.POST_REST)
 """Decisions on a held payment after which it is posted."""
+HOLDS_ONLY = (*LETS_POST, Decision.SAME_PAYMENT, Decision.NOT_A_REPAYMENT)
+"""Decisions on what is not posted yet."""
 RULINGS = (
     *LETS_POST,
     Decision.POST_ON,
@@ -179,12 +181,6 @@ _BEFORE = (
         overrules=True,
     ),
     Kind(
-        "loan_corrected",
-        "a person corrected its loan, and no run has given it the key of that loan yet",
-        (_NONE,),
-        gone="the run has done it",
-    ),
-    Kind(
         "over_limit",
         "its amount is over its lender's limit for one payment",
         _unposted("Its amount is right: post it"),
@@ -310,7 +306,13 @@ _AFTER = (
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (*_BEFORE, *_ON_THE_WAY, *_AFTER)}
 
 
-def choices_of(kind: str) -> tuple[Choice, ...]:
+def choices_of(kind: str, *, holds: bool) -> tuple[Choice, ...]:
     """What can be decided on a kind, of which the registry may know nothing: SQL of operators may
-    hold a payment for reasons of its own."""
-    return KINDS[kind].choices if kind in KINDS else _OWN
+    hold a payment for reasons of its own. What holds a payment does not just stay as it is: either
+    it is posted or it is not."""
+    choices = KINDS[kind].choices if kind in KINDS else (*_OWN, _STAYS)
+    return tuple(
+        choice
+        for choice in choices
+        if (choice.decision is not Decision.LEAVE if holds else choice.decision not in HOLDS_ONLY)
+    )

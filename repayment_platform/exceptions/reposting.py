@@ -41,7 +41,7 @@ SELECT t.source_key, t.loan_external_id AS loan, t.amount, t.payment_date AS dat
        t.is_success AND t.loan_external_id IS NOT NULL AS is_repayment,
        t.outcome IN ('refund', 'late_return') AND t.loan_external_id IS NOT NULL AS is_given_back,
        coalesce(p.status = 'success', false) AS is_posted, p.fineract_transaction_id, h.id AS hold,
-       p.processed_at,
+       p.processed_at, p.payment_date AS date_there,
        coalesce(p.external_id, t.source_key) AS external_id,
        CASE WHEN p.status = 'success' THEN p.loan_external_id ELSE t.loan_external_id END
            AS loan_there,
@@ -242,11 +242,16 @@ async def _see_it_gone(
         taken = {*former, *(t.external_id for t in listing if t.reversed)}
         current = _unused(connection, key, taken)
     sent = connection.execute(SENT, {"loans": list(loans)}).fetchall()
-    facts = (payment["loan"], payment["amount"], payment["date"])
+    facts = (payment["loan"], payment["amount"])
+    days = {payment["date"], payment["date_there"]}
     ours = {current, *(external_id for (external_id,) in sent)}
     # Somebody may have changed it, which undoes and replaces it, or entered it by hand.
     changed = standing_for(undone.values(), listing, ours)
-    twins = (t for t in strays(listing, ours) if (t.loan_external_id, t.amount, t.date) == facts)
+    twins = (
+        t
+        for t in strays(listing, ours)
+        if (t.loan_external_id, t.amount) == facts and t.date in days
+    )
     standing = tuple({t.resource_id: t for t in (*changed, *twins)}.values())
     return _There(current, standing, bool(undone))
 

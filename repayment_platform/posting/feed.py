@@ -61,12 +61,7 @@ WITH changed AS MATERIALIZED (
 ), withdrawn AS (
     DELETE FROM "CORE"."CORE_OPEN_WORK" w
     WHERE w.source_key = ANY (ARRAY(
-              SELECT source_key FROM changed WHERE NOT posted AND NOT eligible
-          UNION ALL
-          -- Its loan was corrected, and CORE has it under another key.
-          SELECT r.source_key FROM "CORE"."CORE_REFOLD" r
-          WHERE r.batch > %(fed)s AND NOT EXISTS (
-              SELECT FROM "CORE"."CORE_TRANSACTION_DATA" t WHERE t.source_key = r.source_key)))
+              SELECT source_key FROM changed WHERE NOT posted AND NOT eligible))
       AND (w.state IN ('waiting', 'deferred', 'held', 'failed')) IS TRUE
 ), to_judge AS (
     INSERT INTO "CORE"."CORE_TO_JUDGE" (source_key)
@@ -90,7 +85,9 @@ WITH changed AS MATERIALIZED (
         amount = EXCLUDED.amount, payment_ref = EXCLUDED.payment_ref,
         recon_source = EXCLUDED.recon_source, not_before = NULL, updated_at = now(),
         -- A day was named for the payment as it was.
-        post_on = NULL,
+        post_on = CASE WHEN (w.loan_external_id, w.payment_date, w.amount)
+                            = (EXCLUDED.loan_external_id, EXCLUDED.payment_date, EXCLUDED.amount)
+                       THEN w.post_on END,
         -- What Fineract refused of the former facts says nothing of these.
         state = CASE w.state WHEN 'failed' THEN EXCLUDED.state ELSE w.state END,
         reason = CASE w.state WHEN 'failed' THEN EXCLUDED.reason ELSE w.reason END

@@ -1,14 +1,18 @@
 """The comparison of what the facts call for with what is open."""
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
+import psycopg
 import pytest
 
 from repayment_platform.exceptions.comparison import compare
 from repayment_platform.exceptions.decisions import (
     Decision,
+    NoSuchException,
     NotOfItsKind,
+    close,
     decide,
 )
 from repayment_platform.exceptions.kinds import Right
@@ -18,6 +22,8 @@ from repayment_platform.exceptions.queue import (
 )
 from repayment_platform.posting.guards import set_guards
 from repayment_platform_tests.exceptions.conftest import Bench
+from repayment_platform_tests.posting.conftest import DAY
+from repayment_platform_tests.posting.test_same_payment import pause, ruled_same
 
 REFUND: dict[str, Any] = {
     "is_success": False,
@@ -98,6 +104,65 @@ def test_an_operator_does_not_release_what_was_given_back(bench: Bench) -> None:
     assert asked(bench, key) == [question]
     decide(bench.connection, *decision)
     assert asked(bench, key) == []
+
+
+def test_what_holds_a_payment_is_not_left_as_it_is(bench: Bench) -> None:
+    bench.loans("LN-1")
+    key = bench.payment("LN-1", conflict="on 2025-11-20 100.00 and 120.00")
+    (question,) = asked(bench, key)
+    with pytest.raises(NoSuchException, match="to be decided"):
+        close(bench.connection, question.id, "asha", "leave it")
+    with pytest.raises(NotOfItsKind):
+        decide(bench.connection, question.id, Decision.LEAVE, "asha", "so", question.seen)
+    bench.post()
+    assert bench.ledger() == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        """UPDATE "CORE"."CORE_EXCEPTION" SET closed_at = now(), closed_by = 'ravi'""",
+        """UPDATE "CORE"."CORE_HOLD" SET decided_at = now(), decided_by = 'ravi'""",
+    ],
+)
+def test_sql_that_closes_a_hold_without_a_decision_is_refused(bench: Bench, statement: str) -> None:
+    key = bench.payment("LN-1", **REFUND)
+    (question,) = asked(bench, key)
+    with pytest.raises(psycopg.errors.RaiseException, match="holds a payment"):
+        bench.connection.execute(statement.encode())
+    assert asked(bench, key) == [question]
+
+
+@pytest.mark.parametrize(
+    ("then", "posted"), [(Decision.POST_REST, "60.00"), (Decision.RELEASE, "100.00")]
+)
+def test_what_is_left_is_asked_about_once_when_the_payment_changes(
+    bench: Bench, then: Decision, posted: str
+) -> None:
+    bench.loans("LN-1")
+    key = bench.payment("LN-1", **REFUND)
+    (question,) = asked(bench, key)
+    decide(bench.connection, question.id, Decision.POST_REST, "asha", "agreed", question.seen)
+    # As the models have it then; and its day is another now.
+    as_folded = {"is_success": True, "amount": Decimal("60.00")}
+    bench.corrected(key, payment_date=DAY - timedelta(days=1), **as_folded)
+    (again,) = asked(bench, key)
+    decide(bench.connection, again.id, then, "asha", "still", again.seen)
+    bench.corrected(key, amount=Decimal(posted))
+    bench.post()
+    assert open_questions(bench.connection) == []
+    assert [amount for _, _, amount in bench.ledger()] == [posted]
+
+
+def test_what_is_left_is_not_posted_where_another_payment_tells_of_the_refund(bench: Bench) -> None:
+    pause(bench, paused=True)
+    key = bench.payment("LN-1")
+    ruled_same(bench, 1, key)
+    bench.payment("LN-1", n="#1", **REFUND)
+    bench.post()
+    (question,) = open_questions(bench.connection)
+    with pytest.raises(NotOfItsKind, match="another payment of the same money"):
+        decide(bench.connection, question.id, Decision.POST_REST, "asha", "so", question.seen)
 
 
 def test_sql_that_knows_the_former_tables_holds_and_releases(bench: Bench) -> None:

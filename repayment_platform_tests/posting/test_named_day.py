@@ -1,6 +1,8 @@
 """A payment that Fineract refuses on its own day is posted on one that an approver names."""
 
+import shutil
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -8,8 +10,18 @@ import pytest
 from repayment_platform.exceptions.decisions import Decision, NotOfItsKind, decide
 from repayment_platform.exceptions.kinds import Right
 from repayment_platform.exceptions.queue import open_questions
+from repayment_platform.exceptions.reposting import NotReposted
 from repayment_platform_tests.posting.conftest import DAY, Bench
-from repayment_platform_tests.posting.undone import differences, payment
+from repayment_platform_tests.posting.test_reposting import fineract_down
+from repayment_platform_tests.posting.undone import (
+    differences,
+    enter,
+    payment,
+    post_again,
+    put_back,
+    some_time_passes,
+    undo,
+)
 
 LATE = DAY - timedelta(days=10)
 ITS_DAYS = (
@@ -73,6 +85,43 @@ def test_a_correction_of_the_payment_takes_the_named_day_back(bench: Bench, refu
     bench.corrected(refused, payment_date=DAY, first_landed_at=landed, last_landed_at=landed)
     bench.post()
     assert bench.one(ITS_DAYS, refused) == ("success", DAY, None)
+
+
+def test_another_fact_that_becomes_known_leaves_the_named_day(bench: Bench, refused: str) -> None:
+    name(bench, DAY)
+    bench.corrected(refused, payment_ref="nach:1")
+    bench.post()
+    assert bench.one(ITS_DAYS, refused) == ("success", DAY, LATE)
+
+
+def test_what_is_posted_again_is_asked_about_again(bench: Bench, refused: str) -> None:
+    name(bench, DAY)
+    bench.post()
+    undo(bench, refused)
+    put_back(bench, refused)
+    bench.post()
+    assert bench.states()[refused] == "failed"
+    name(bench, DAY)
+    bench.post()
+    assert bench.one(ITS_DAYS, refused) == ("success", DAY, LATE)
+
+
+def test_a_repayment_entered_by_hand_on_the_named_day_may_be_its_money(
+    bench: Bench, refused: str, tmp_path: Path
+) -> None:
+    with fineract_down(bench) as books:
+        for file in books:
+            shutil.copy(file, tmp_path)
+    name(bench, DAY)
+    bench.post()
+    with fineract_down(bench) as books:
+        for file in books:
+            file.unlink()
+        for file in tmp_path.glob("sandbox.sqlite*"):
+            shutil.copy(file, bench.settings.home)
+    enter(bench)
+    some_time_passes(bench)
+    assert isinstance(post_again(bench, refused), NotReposted)
 
 
 def test_only_an_approver_names_a_day_that_was_and_is_later(bench: Bench, refused: str) -> None:

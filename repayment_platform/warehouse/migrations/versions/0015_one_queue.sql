@@ -99,6 +99,8 @@ BEGIN
     NEW.facts := coalesce(NEW.facts, NEW.detail - 'what');
     IF NEW.decision IS NOT NULL THEN
         NEW.closed_at := coalesce(NEW.closed_at, clock_timestamp());
+    ELSIF NEW.closed_at IS NOT NULL AND NEW.holds THEN
+        RAISE EXCEPTION 'exception % holds a payment: say by a decision what becomes of it', NEW.id;
     ELSIF NEW.closed_at IS NOT NULL THEN
         NEW.decision := 'leave';
     END IF;
@@ -168,10 +170,12 @@ ADD CHECK ((payment_ref IS NULL) <> (raw_id IS NULL));
 
 -- Whether a person said that what is left of a payment is to be posted, when as much was refunded of it.
 CREATE FUNCTION "CORE".posts_rest(key text, refunded numeric) RETURNS boolean LANGUAGE sql STABLE
-RETURN EXISTS (
-    SELECT FROM "CORE"."CORE_EXCEPTION"
-    WHERE source_key = key AND decision = 'post_rest' AND facts @> jsonb_build_object('refunded', refunded)
-);
+RETURN coalesce((
+    SELECT decision = 'post_rest' FROM "CORE"."CORE_EXCEPTION"
+    WHERE
+        source_key = key AND decision IN ('release', 'post_rest') AND facts @> jsonb_build_object('refunded', refunded)
+    ORDER BY closed_at DESC, id DESC LIMIT 1
+), false);
 
 -- Payments of which something became known that may call for a question, or answer one, beside what CORE
 -- tells: what came of a posting. The next comparison takes them.
