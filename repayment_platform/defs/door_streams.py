@@ -20,10 +20,12 @@ HEADERS = {
 }
 SEEN_AS = "dagster_seen_as"
 """The cookie that says whose page the browser was shown last."""
+# In the middle of the bottom, where Dagster has no buttons, and never in the way of a click.
 _BAR = (
-    '<div style="position:fixed;right:12px;bottom:8px;z-index:20;padding:2px 10px;'
+    '<div style="position:fixed;left:50%;bottom:0;transform:translateX(-50%);z-index:20;'
+    "padding:2px 10px;pointer-events:none;"
     'background:#fff;border:1px solid #ccc;font:12px sans-serif;color:#333">{name} ({role}) · '
-    '<a href="{screens}/">Operations screens, log out</a></div></body>'
+    '<a style="pointer-events:auto" href="{screens}/">Operations screens, log out</a></div></body>'
 )
 
 

@@ -63,7 +63,7 @@ def test_the_commands_hold_a_payment_list_it_and_release_it(bench: Bench, run: C
     bench.payment("LN-1", payment_date=DAY.replace(day=1))
     changed = run("decide", shown, "release", "--why", "in order")
     assert changed.code == 1
-    assert f"the payment of hold {hold.id} has changed" in changed.stderr
+    assert f"exception {hold.id} has changed" in changed.stderr
     [hold] = open_holds(bench.connection)
     seen = f"{hold.id}-{hold.seen[:4]}"
     assert run("decide", seen, "release", "--why", "in order").code == 0

@@ -105,7 +105,7 @@ def test_a_release_is_good_only_for_the_facts_it_was_given_for(bench: Bench) -> 
 
     assert bench.states() == {key: "held"}
     assert bench.ledger() == []
-    assert "changed since it was released" in open_holds(bench.connection)[0].reason
+    assert "changed since it was released" in open_holds(bench.connection)[0].what
 
 
 def test_a_hold_keeps_a_payment_from_being_posted_and_is_decided_once(bench: Bench) -> None:

@@ -153,7 +153,7 @@ def test_a_fineract_that_is_away_is_not_asked_about_every_loan(
 
 def test_another_ledger_than_the_one_posted_to_is_not_asked_at_all(bench: Bench) -> None:
     posted(bench, 1)
-    bench.connection.execute("""UPDATE "CORE"."CORE_LEDGER_IDENTITY" SET tenant = 'other'""")
+    bench.settings = bench.settings.model_copy(update={"fineract_tenant": "other"})
     before = len(bench.requests())
 
     with pytest.raises(WrongLedger):

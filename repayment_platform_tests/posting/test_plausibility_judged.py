@@ -139,4 +139,4 @@ def test_a_preview_of_reconciliation_leaves_it_out(bench: Bench) -> None:
     )
     bench.post(Selection(("DMI",)))  # a run of others
     seen = preview(bench.connection, Chosen(lender="UGRO", first_day=DAY, last_day=DAY))
-    assert [each.what for each in seen.excluded] == ["held: implausible day"]
+    assert [each.reason for each in seen.excluded] == ["held: implausible day"]

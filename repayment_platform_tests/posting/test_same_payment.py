@@ -112,7 +112,7 @@ def test_a_further_refund_holds_a_released_payment_again(bench: Bench) -> None:
     bench.payment("LN-1", n="#1", **REFUND | {"refunded_amount": Decimal("60.00")})
     bench.post()
 
-    assert "60.00 of 100.00 rupees were refunded" in only_hold(bench).reason
+    assert "60.00 of 100.00 rupees were refunded" in only_hold(bench).what
 
 
 def test_a_payment_in_doubt_is_held_too_so_that_nothing_is_lost(bench: Bench) -> None:

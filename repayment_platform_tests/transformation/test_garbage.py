@@ -62,6 +62,7 @@ def paths(value: Any) -> list[tuple[str | int, ...]]:
         ),
     ],
 )
+@pytest.mark.timeout(600)  # real models for each of many rows of garbage
 def test_no_garbage_in_any_field_stops_dbt(
     models: Warehouse, table: str, names: tuple[str, ...]
 ) -> None:
