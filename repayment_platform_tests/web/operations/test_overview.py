@@ -48,7 +48,8 @@ def fill(site: Site, seed: int) -> None:
         if dice.random() < 0.2:
             site.exception(key)
     site.connection.execute(
-        """UPDATE "CORE"."CORE_EXCEPTION" SET closed_at = now() WHERE id % 3 = 0;
+        """UPDATE "CORE"."CORE_EXCEPTION" SET closed_at = now()
+           WHERE NOT holds AND id % 3 = 0;
            UPDATE "CORE"."CORE_HOLD" SET decision = 'release' WHERE id % 3 = 0"""
     )
 
