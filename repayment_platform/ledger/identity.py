@@ -22,10 +22,11 @@ _MAY_HAVE_ARRIVED = """EXISTS (
 )"""
 REMEMBERED = f'SELECT base_url, tenant FROM "CORE"."CORE_LEDGER_IDENTITY" WHERE {_MAY_HAVE_ARRIVED}'  # noqa: S608
 _REMEMBER = f"""
-INSERT INTO "CORE"."CORE_LEDGER_IDENTITY" (base_url, tenant) VALUES (%s, %s)
+INSERT INTO "CORE"."CORE_LEDGER_IDENTITY" AS known (base_url, tenant) VALUES (%s, %s)
 ON CONFLICT (only_row) DO UPDATE
 SET base_url = EXCLUDED.base_url, tenant = EXCLUDED.tenant, first_used = now()
-WHERE NOT {_MAY_HAVE_ARRIVED}
+WHERE (known.base_url, known.tenant) <> (EXCLUDED.base_url, EXCLUDED.tenant)
+  AND NOT {_MAY_HAVE_ARRIVED}
 """  # noqa: S608
 
 
