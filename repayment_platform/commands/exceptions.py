@@ -22,14 +22,9 @@ from repayment_platform.exceptions.decisions import (
     RuledOut,
     close,
 )
-from repayment_platform.exceptions.decisions import (
-    decide as take,
-)
+from repayment_platform.exceptions.decisions import decide as take
 from repayment_platform.exceptions.kinds import RULINGS, Decision, Right, choices_of
-from repayment_platform.exceptions.queue import (
-    OpenException,
-    open_questions,
-)
+from repayment_platform.exceptions.queue import OpenException, open_questions
 from repayment_platform.settings import load_settings
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse

@@ -6,7 +6,7 @@ elsewhere; what follows for posting (`kept_back`). What does not: what the facts
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -81,13 +81,3 @@ def _parameters(reasons: Mapping[str, str], by: str) -> Parameters:
 def compare(connection: Connection[Any], keys: Collection[str]) -> None:
     """Have the questions on these payments be what their facts call for."""
     connection.execute(OF_KEYS, parameters(keys=list(keys)))
-
-
-_TO_JUDGE = """
-INSERT INTO "CORE"."CORE_TO_JUDGE" (source_key) SELECT unnest(%s::text[]) ON CONFLICT DO NOTHING
-"""
-
-
-def compare_later(connection: Connection[Any], keys: Sequence[str]) -> None:
-    """Have the next run compare these payments."""
-    connection.execute(_TO_JUDGE, (list(keys),))

@@ -179,7 +179,7 @@ def decide(
         if row is None:
             raise HasChanged(f"exception {exception} has changed")
         key, other = row
-        told: dict[str, Any] = {"why": why} if holds else {"exception": exception, "kind": kind}
+        told: dict[str, Any] = {} if holds else {"exception": exception, "kind": kind}
         if decision is Decision.POST_ON:
             _name_day(connection, key, day, by)
             told |= {"day": str(day)}
@@ -191,7 +191,7 @@ def decide(
             if decision is Decision.SAME_PAYMENT and other:  # which may be gone already
                 fold_again(connection, other, f"exception {exception}: another is the same")
         act = f"hold.{decision}" if holds else "exception.close"
-        record(connection, by, act, key, **told | {"why": why})
+        record(connection, by, act, key, **told, why=why)
     return None if key is None else str(key)
 
 
