@@ -82,6 +82,7 @@ def decide(
     day: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="With post_on: the day.")
     ] = None,
+    loan: Annotated[str | None, typer.Option(help="With name_loan: the loan.")] = None,
 ) -> None:
     """Decide an exception. It takes effect with the next run of the pipeline.
 
@@ -97,8 +98,8 @@ def decide(
         migrate(urls)
         with psycopg.connect(urls.psycopg) as connection:
             try:
-                named = day and day.date()
-                take(connection, int(number), Decision(decision), by, why, seen, day=named)
+                to_take, on = Decision(decision), day and day.date()
+                take(connection, int(number), to_take, by, why, seen, day=on, loan=loan)
             except HasChanged as error:
                 raise SystemExit(
                     f"decide: {error}: look at it again with ./run exceptions"

@@ -16,6 +16,8 @@ WITH payment AS MATERIALIZED (
         t.refunded_amount,
         t.key_rule,
         t.conflict,
+        t.is_disputed,
+        t.loan_id_found_in,
         p.source_key IS NOT NULL AS is_posted,
         t.is_success AND "CORE".is_as_posted(
             p.loan_external_id, p.amount, coalesce(p.paid_on, p.payment_date),
@@ -130,6 +132,45 @@ conflicting_reports AS (
     FROM payment t
     LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p ON p.source_key = t.source_key AND p.status = 'success'
     WHERE t.conflict IS NOT NULL AND t.key_rule <> 'provisional' AND NOT t.is_in_flight
+),
+
+-- A person corrected its loan, which no report names: the next run of dbt takes that up.
+loan_corrected AS (
+    SELECT
+        t.source_key,
+        'loan_corrected' AS kind,
+        true AS holds,
+        t.facts || jsonb_build_object('named', named.loan) AS facts,
+        format('a person says that it is of loan %s, not %s: the next run takes that up', named.loan, t.loan_external_id) AS words,
+        '{}'::jsonb AS detail
+    FROM payment t
+    CROSS JOIN
+        LATERAL (
+            SELECT min(m.loan_external_id) AS loan
+            FROM "CORE"."CORE_PAYMENT_KEY" k
+            INNER JOIN "CORE"."CORE_LOAN_MAPPING" m
+                ON
+                    m.payment_ref = k.payment_ref OR m.payment_ref = k.order_ref
+                    OR m.raw_id = coalesce(k.replaces_id, k.raw_id)
+            WHERE k.source_key = t.source_key AND k.rule <> 'provisional' AND k.loan_external_id <> m.loan_external_id
+        ) named
+    WHERE t.loan_id_found_in IS null AND named.loan IS NOT null AND NOT t.is_posted AND NOT t.is_in_flight
+),
+
+-- Whether the money stays is decided at the gateway: lost, it is a return.
+disputed AS (
+    SELECT
+        t.source_key,
+        'disputed' AS kind,
+        NOT t.is_posted AS holds,
+        t.facts || jsonb_build_object('lender', t.source_lender, 'payment_ref', t.payment_ref) AS facts,
+        format(
+            '%s of %s rupees on %s for loan %s: a dispute is open at the gateway', coalesce(t.payment_ref, 'a payment'),
+            t.amount, t.payment_date, t.loan_external_id
+        ) AS words,
+        CASE WHEN t.is_posted THEN t.facts || jsonb_build_object('lender', t.source_lender) ELSE '{}' END AS detail
+    FROM payment t
+    WHERE t.is_disputed AND t.outcome = 'success' AND t.is_eligible AND NOT t.is_in_flight
 ),
 
 over_limit AS (
@@ -416,6 +457,21 @@ return_without_payment AS (
         OR r.source_key IN (SELECT source_key FROM twin WHERE is_unclear)
 ),
 
+-- Money that came, and of no loan that is known: no report names one, or one names several.
+loan_unknown AS (
+    SELECT
+        r.source_key,
+        'loan_unknown' AS kind,
+        false AS holds,
+        r.facts || jsonb_build_object('lender', r.source_lender, 'payment_ref', r.payment_ref) AS facts,
+        format(
+            '%s of %s rupees on %s names no loan', coalesce(r.payment_ref, 'a payment'), r.amount, r.payment_date
+        ) AS words,
+        r.facts || jsonb_build_object('lender', r.source_lender, 'payment_ref', r.payment_ref) AS detail
+    FROM payment r
+    WHERE r.is_success AND r.loan_external_id IS null AND NOT r.is_posted
+),
+
 -- Successes that no run will post: those that cannot be read, were paid in another currency, or stand in
 -- an event that is not known. A mandate's authorisation or registration (amount 0) is none.
 success_without_repayment AS (
@@ -460,6 +516,10 @@ SELECT * FROM refunded_or_returned
 UNION ALL
 SELECT * FROM conflicting_reports
 UNION ALL
+SELECT * FROM loan_corrected
+UNION ALL
+SELECT * FROM disputed
+UNION ALL
 SELECT * FROM over_limit
 UNION ALL
 SELECT * FROM posted_elsewhere
@@ -483,5 +543,7 @@ UNION ALL
 SELECT * FROM after_posting
 UNION ALL
 SELECT * FROM return_without_payment
+UNION ALL
+SELECT * FROM loan_unknown
 UNION ALL
 SELECT * FROM success_without_repayment

@@ -36,6 +36,7 @@ judged AS MATERIALIZED (
             WHEN 'release' THEN 'it was released'
             WHEN 'post_rest' THEN 'what is left was to be posted'
             WHEN 'post_on' THEN 'a day was named for it'
+            WHEN 'name_loan' THEN 'its loan was named'
             WHEN 'leave' THEN 'it was left as it was'
             WHEN 'undone' THEN 'it was undone'
             WHEN 'same_payment' THEN 'it was ruled the same as another'
@@ -65,6 +66,10 @@ judged AS MATERIALIZED (
             AND NOT (decision = 'post_on' AND NOT EXISTS (
                 SELECT FROM "CORE"."CORE_OPEN_WORK" w
                 WHERE w.source_key = called.source_key AND w.post_on IS NOT null
+            ))
+            -- A named loan is good until dbt has taken it up.
+            AND NOT (decision = 'name_loan' AND NOT EXISTS (
+                SELECT FROM "CORE"."CORE_REFOLD" r WHERE r.source_key = called.source_key AND r.batch = 0
             ))
         LIMIT 1 -- noqa: AM09
     ) good ON true

@@ -46,6 +46,10 @@ OF_FOUND = _comparison(
 )
 """The comparison with what a look-up `found` of the payments `keys`."""
 
+UNHEARD = _read("unheard.sql")
+"""What stands nowhere, of the reports from `first_row` and the payments after batch `after`, at
+`most` so many lines."""
+
 
 def parameters(**of_caller: Any) -> Parameters:
     """What the comparison with `called.sql` needs, with what its caller adds."""

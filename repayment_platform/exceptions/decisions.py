@@ -19,6 +19,8 @@ from repayment_platform.exceptions.kinds import (
     Right,
     choices_of,
 )
+from repayment_platform.exceptions.naming import NotMappable, map_loan
+from repayment_platform.exceptions.refold import fold_again
 from repayment_platform.warehouse.audit import record
 
 
@@ -102,11 +104,6 @@ _IS_OPEN = """
 SELECT kind, source_key, holds, facts FROM "CORE"."CORE_EXCEPTION"
 WHERE id = %s AND closed_at IS NULL
 """
-# Batch 0 is what the next run of dbt takes up.
-_FOLD_AGAIN = """
-INSERT INTO "CORE"."CORE_REFOLD" (source_key, reason) VALUES (%s, %s)
-ON CONFLICT (source_key) DO UPDATE SET batch = 0, reason = EXCLUDED.reason
-"""
 # The next run sends it under that day. A later day than today is none that anything was posted on.
 _NAME_DAY = """
 UPDATE "CORE"."CORE_OPEN_WORK"
@@ -115,11 +112,6 @@ SET post_on = %(day)s, state = 'waiting', updated_at = now(),
 WHERE source_key = %(key)s AND state IN ('failed', 'waiting') AND %(day)s > payment_date
   AND %(day)s <= (now() AT TIME ZONE 'Asia/Kolkata')::date
 """
-
-
-def fold_again(connection: Connection[Any], key: str, why: str) -> None:
-    """Have the next run of dbt make the payment's row of CORE anew."""
-    connection.execute(_FOLD_AGAIN, (key, why))
 
 
 def hold(connection: Connection[Any], key: str, by: str, why: str) -> None:
@@ -148,6 +140,7 @@ def decide(
     *,
     right: Right = Right.APPROVER,
     day: date | None = None,
+    loan: str | None = None,
     reposting: bool = False,
 ) -> str | None:
     """Record a decision and its audit row; takes effect with the next run. Returns the payment's
@@ -158,6 +151,7 @@ def decide(
             nobody has looked at it as it is listed.
         right: what the person may do; whoever has the command line has an approver's right.
         day: of Kolkata, to post it on, where the decision names one.
+        loan: whose payment it is, where the decision names one.
         reposting: the release is part of a repost.
 
     Raises:
@@ -183,6 +177,9 @@ def decide(
         if decision is Decision.POST_ON:
             _name_day(connection, key, day, by)
             told |= {"day": str(day)}
+        elif decision is Decision.NAME_LOAN:
+            _name_loan(connection, key, loan, by, why)
+            told |= {"loan": loan}
         elif holds:
             connection.execute(_OVERRULE, {"id": exception, "asks_anew": ASKS_ANEW})
             if decision in LETS_POST and not reposting:
@@ -236,6 +233,13 @@ def _name_day(connection: Connection[Any], key: str, day: date | None, by: str) 
             f"{day} is not after the day that Fineract refused, or is yet to come, or the payment"
             " is under way"
         )
+
+
+def _name_loan(connection: Connection[Any], key: str, loan: str | None, by: str, why: str) -> None:
+    try:
+        map_loan(connection, key, loan or "", by, why)
+    except NotMappable as error:
+        raise NotOfItsKind(str(error)) from None
 
 
 def _refuse_if_ruled_out(connection: Connection[Any], key: str) -> None:

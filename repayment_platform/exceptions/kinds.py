@@ -26,6 +26,8 @@ class Decision(StrEnum):
     """Post what is left of it after what was refunded so far."""
     POST_ON = "post_on"
     """Post it on a later day than its own, which the person names."""
+    NAME_LOAN = "name_loan"
+    """It is of the loan that the person names."""
     SAME_PAYMENT = "same_payment"
     """Another payment reports the same money: never post this one."""
     NOT_A_REPAYMENT = "not_a_repayment"
@@ -46,6 +48,7 @@ HOLDS_ONLY = (*LETS_POST, Decision.SAME_PAYMENT, Decision.NOT_A_REPAYMENT)
 RULINGS = (
     *LETS_POST,
     Decision.POST_ON,
+    Decision.NAME_LOAN,
     Decision.SAME_PAYMENT,
     Decision.NOT_A_REPAYMENT,
     Decision.LEAVE,
@@ -134,6 +137,12 @@ _BEFORE = (
         _OWN,
     ),
     Kind(
+        "cleared_again",
+        "a report would be of a payment whose money was given back before: it may have been paid"
+        " again, or it is the money that was given back",
+        _unposted("It was paid again: post it", Right.APPROVER),
+    ),
+    Kind(
         "another_loan",
         "a report that seems to be of the payment names another loan",
         _unposted("Its loan is the right one: post it"),
@@ -165,6 +174,18 @@ _BEFORE = (
         "it was returned or bounced before it was posted",
         _unposted("Post it although it was returned", Right.APPROVER),
         gone="it is not returned any more",
+    ),
+    Kind(
+        "disputed",
+        "the payer disputes it, and the dispute is open; of a posted one it holds nothing",
+        (*_unposted("Post it although it is disputed"), _STAYS),
+        gone="the dispute is over",
+    ),
+    Kind(
+        "loan_corrected",
+        "a person corrected its loan, and no run of dbt has taken that up yet",
+        (_NONE,),
+        gone="a run of dbt has taken it up",
     ),
     Kind(
         "ruled_out_before",
@@ -299,6 +320,20 @@ _AFTER = (
     _in_ledger("ledger_foreign", "the ledger has a twin of a posted payment that is not ours"),
     _no_payment(
         "return_without_payment", "money was given back of a payment that is not to be found"
+    ),
+    Kind(
+        "loan_unknown",
+        "money came, and no report names a loan, or one names several",
+        (
+            Choice(
+                Decision.NAME_LOAN,
+                "It is of the loan that is named here",
+                "the next run of dbt gives it that loan, and then it is posted",
+            ),
+            Choice(Decision.LEAVE, "It was dealt with elsewhere", _STAYS.follows),
+        ),
+        holds=False,
+        gone="its loan is named",
     ),
     _no_payment("unreadable_payment", "a success that cannot be read"),
     _no_payment("no_repayment", "a success in another currency, or in an event that is not known"),

@@ -15,9 +15,10 @@ import psycopg
 from psycopg.rows import dict_row
 
 from repayment_platform.display import at
-from repayment_platform.exceptions.decisions import NoSuchException, decide, fold_again
+from repayment_platform.exceptions.decisions import NoSuchException, decide
 from repayment_platform.exceptions.kinds import UNDONE, Decision
 from repayment_platform.exceptions.queue import close_reposted
+from repayment_platform.exceptions.refold import fold_again
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import (
     Absent,

@@ -61,12 +61,17 @@ WITH changed AS MATERIALIZED (
 ), withdrawn AS (
     DELETE FROM "CORE"."CORE_OPEN_WORK" w
     WHERE w.source_key = ANY (ARRAY(
-              SELECT source_key FROM changed WHERE NOT posted AND NOT eligible))
+              SELECT source_key FROM changed WHERE NOT posted AND NOT eligible
+          UNION ALL
+          -- Its loan was corrected, and CORE has it under another key.
+          SELECT r.source_key FROM "CORE"."CORE_REFOLD" r
+          WHERE r.batch > %(fed)s AND NOT EXISTS (
+              SELECT FROM "CORE"."CORE_TRANSACTION_DATA" t WHERE t.source_key = r.source_key)))
       AND (w.state IN ('waiting', 'deferred', 'held', 'failed')) IS TRUE
 ), to_judge AS (
     INSERT INTO "CORE"."CORE_TO_JUDGE" (source_key)
     SELECT c.source_key FROM changed c
-    WHERE NOT c.eligible OR NOT c.as_posted OR c.conflict IS NOT NULL
+    WHERE NOT c.eligible OR NOT c.as_posted OR c.conflict IS NOT NULL OR c.is_disputed
        OR EXISTS (SELECT FROM "CORE"."CORE_EXCEPTION" e WHERE e.source_key = c.source_key)
        OR EXISTS (SELECT FROM "CORE"."CORE_EXCEPTION" e
                   WHERE e.facts ->> 'other_key' = c.source_key AND e.decision = 'same_payment')

@@ -1,7 +1,7 @@
-"""Payments whose loan nobody named: which loans it may be of, and an operator's word on it.
+"""Payments whose loan nobody named: which loans it may be of.
 
-What belongs here: candidates with their evidence, and recording the choice (CORE_LOAN_MAPPING,
-which dbt reads). What does not: finding a loan id where a source states it (dbt's macros).
+What belongs here: candidates with their evidence. What does not: recording the choice
+(`exceptions.naming`), finding a loan id where a source states it (dbt's macros).
 """
 
 import re
@@ -12,9 +12,8 @@ from typing import Any
 
 from psycopg import Connection, sql
 
-from repayment_platform.exceptions.decisions import fold_again
+from repayment_platform.exceptions.naming import NotMappable
 from repayment_platform.sources.registry import LENDERS
-from repayment_platform.warehouse import audit
 
 EVIDENCE = {
     "utr": "reported with the same bank reference",
@@ -27,7 +26,6 @@ EVIDENCE = {
 }
 """What speaks for a loan, the strongest first."""
 MOST_BY_AMOUNT = 5
-LONGEST_LOAN = 60
 
 _BY_PAYER = """
 SELECT r.loan_external_id, array_agg(DISTINCT split_part(mark, ':', 1)),
@@ -50,31 +48,14 @@ _KNOWN_LOANS = """
 SELECT loan_external_id, ARRAY['text'], count(*)::integer FROM "CORE"."CORE_TRANSACTION_DATA"
 WHERE source_lender = %s AND loan_external_id = ANY (%s) GROUP BY 1
 """
-_PAYMENT = """
-SELECT source_lender, payment_ref, loan_external_id, first_raw_id
-FROM "CORE"."CORE_TRANSACTION_DATA" WHERE source_key = %s
-"""
+_LENDER = 'SELECT source_lender FROM "CORE"."CORE_TRANSACTION_DATA" WHERE source_key = %s'
 _RAW_ROWS = 'SELECT raw_table, raw_id FROM "CORE"."CORE_PAYMENT_KEY" WHERE source_key = %s'
-_MAP_ANEW = """
-UPDATE "CORE"."CORE_LOAN_MAPPING"
-SET loan_external_id = %(loan)s, mapped_by = %(who)s, mapped_why = %(why)s, mapped_at = now()
-WHERE payment_ref = %(ref)s OR raw_id = %(row)s
-"""
-_MAP = """
-INSERT INTO "CORE"."CORE_LOAN_MAPPING"
-    (payment_ref, raw_id, loan_external_id, mapped_by, mapped_why)
-VALUES (%(ref)s, %(row)s, %(loan)s, %(who)s, %(why)s)
-"""
 # Where people write a loan's number; amounts, ids and phone numbers stand under other names.
 _TELLING = re.compile(
     r"note|desc|receipt|reference|remark|narration|purpose|tag|loan|order_?id|link_?id", re.I
 )
 _NUMBER = re.compile(r"(?<!\d)\d{3,9}(?!\d)")
 _LONGEST_LOAN_NUMBER = 9
-
-
-class NotMappable(Exception):
-    """This payment takes no loan from an operator; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +75,10 @@ def candidates(connection: Connection[Any], source_key: str) -> list[Candidate]:
     Raises:
         NotMappable: there is no such payment.
     """
-    lender, *_ = _payment(connection, source_key)
+    row = connection.execute(_LENDER, (source_key,)).fetchone()
+    if row is None:
+        raise NotMappable(f"there is no payment {source_key}")
+    [lender] = row
     numbers = sorted(set(_spellings(lender, _texts(connection, source_key))))
     found: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for query, parameters in (
@@ -113,41 +97,6 @@ def candidates(connection: Connection[Any], source_key: str) -> list[Candidate]:
         )
         for loan in ranked
     ]
-
-
-def map_loan(connection: Connection[Any], source_key: str, loan: str, who: str, why: str) -> None:
-    """Say which loan a payment belongs to; it can be posted after the next dbt run.
-
-    Saying it again before that replaces the former word.
-
-    Raises:
-        NotMappable: the payment or its loan allows none, or the loan's id is no id of its lender.
-    """
-    lender, payment_ref, known, first_row = _payment(connection, source_key)
-    if known is not None:
-        raise NotMappable(f"the loan of this payment is known: {known}")
-    loan = loan.strip().upper()
-    if len(loan) > LONGEST_LOAN or not re.fullmatch(
-        LENDERS[lender].loan_id_pattern, loan, re.ASCII
-    ):
-        raise NotMappable(f"{loan!r} is no loan id of {lender}")
-    row = None if payment_ref else first_row
-    named = {"ref": payment_ref, "row": row, "loan": loan, "who": who, "why": why}
-    with connection.transaction():
-        if not connection.execute(_MAP_ANEW, named).rowcount:
-            connection.execute(_MAP, named)
-        fold_again(connection, source_key, "loan mapped")
-        facts = {"payment_ref": payment_ref, "loan": loan, "why": why}
-        audit.record(connection, who, "loan.map", source_key, **facts)
-
-
-def _payment(
-    connection: Connection[Any], source_key: str
-) -> tuple[str, str | None, str | None, int]:
-    row = connection.execute(_PAYMENT, (source_key,)).fetchone()
-    if row is None:
-        raise NotMappable(f"there is no payment {source_key}")
-    return row
 
 
 def _weight(kinds: dict[str, int]) -> int:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from repayment_platform.exceptions.naming import map_loan
 from repayment_platform.posting.model import Selection
 from repayment_platform.posting.runner import run_posting
-from repayment_platform.reconciliation.loans import map_loan
 from repayment_platform.reconciliation.preview import preview
 from repayment_platform.reconciliation.selection import Selection as Chosen
 from repayment_platform_tests.cases.questions import questions

@@ -31,6 +31,7 @@ COLUMNS = {
     "last_raw_id": "bigint", "first_landed_at": "timestamp with time zone",
     "last_landed_at": "timestamp with time zone", "batch": "bigint", "conflict": "text",
     "earliest_day": "date",
+    "is_disputed": "boolean",
 }  # fmt: skip
 
 

@@ -71,7 +71,7 @@ def assert_sound(models: Warehouse) -> None:
     held = {
         hold["source_key"]: hold["facts"]["candidates"]
         for hold in models.holds()
-        if hold["reason_code"] == "possible_duplicate"
+        if hold["reason_code"] in ("possible_duplicate", "cleared_again")
     }
     assert set(held) == {key["source_key"] for key in proper if key["rule"] == "held"}
     assert all({other["key"] for other in others} <= set(core) for others in held.values())

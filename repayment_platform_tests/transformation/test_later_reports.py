@@ -76,7 +76,7 @@ def test_what_is_paid_in_place_of_a_returned_debit_is_held_and_not_taken_for_the
     platform.land(paid, source=PAYMENT, header=COLLECTION)
     platform.run()
     [hold] = [
-        each for each in open_holds(platform.models.connection) if each.kind == "possible_duplicate"
+        each for each in open_holds(platform.models.connection) if each.kind == "cleared_again"
     ]
     decide(platform.models.connection, hold.id, Decision.RELEASE, "asha", "paid by UPI", hold.seen)
     platform.run()

@@ -1,10 +1,20 @@
-"""The loan of a payment that bears no reference is named by the row that tells of it."""
+"""A payment whose loan no report names: a person names it, and may name another."""
 
 import pytest
 
-from repayment_platform.reconciliation.loans import NotMappable, map_loan
-from repayment_platform_tests.transformation.platform import Platform
+from repayment_platform.exceptions.decisions import NotOfItsKind, decide, hold
+from repayment_platform.exceptions.kinds import Decision
+from repayment_platform.exceptions.naming import NotMappable, map_loan
+from repayment_platform.exceptions.queue import open_questions
+from repayment_platform.posting.guards import set_guards
+from repayment_platform.posting.proof import nothing_unaccounted
+from repayment_platform.posting.runner import run_posting
+from repayment_platform.sources.keys import source_key as key_of
+from repayment_platform_tests.transformation.platform import AUTOMATED, Platform
+from repayment_platform_tests.transformation.test_observations import CASHFREE, sample
+from repayment_platform_tests.transformation.test_recon_record import GATEWAY, captured
 from repayment_platform_tests.transformation.test_returns import only
+from repayment_platform_tests.transformation.warehouse import Row, Warehouse
 
 
 def test_a_payment_without_a_reference_is_named_by_its_row_and_posted(platform: Platform) -> None:
@@ -19,5 +29,192 @@ def test_a_payment_without_a_reference_is_named_by_its_row_and_posted(platform: 
     row = only(models.build())
     assert (row["loan_external_id"], row["key_rule"]) == ("ARTH-LN-7", "new")
     assert [loan for loan, _ in platform.ledger()] == ["ARTH-LN-7"]
-    with pytest.raises(NotMappable, match="is known: ARTH-LN-7"):
-        map_loan(models.connection, row["source_key"], "ARTH-LN-8", "asha", "no")
+
+
+def test_a_payment_that_names_no_loan_is_asked_about_until_a_person_names_it(
+    platform: Platform,
+) -> None:
+    models = platform.models
+    platform.sandbox.post("loans", [{"externalId": "ARTH-LN-7"}])
+    models.file_row("RAW_ARTHMATE_NACH_CSV", None, ref=None, umrn="U1")
+    platform.run()
+    [question] = open_questions(models.connection)
+    assert (question.kind, question.holds) == ("loan_unknown", False)
+    with pytest.raises(NotOfItsKind, match="'LN 7' is no loan id of ARTHMATE"):
+        decide(models.connection, question.id, Decision.NAME_LOAN, "asha", "why", loan="ln 7")
+    assert [each.id for each in open_questions(models.connection)] == [question.id]
+
+    decide(models.connection, question.id, Decision.NAME_LOAN, "asha", "why", loan="arth-ln-7")
+    assert open_questions(models.connection) == []
+    platform.run()
+    assert open_questions(models.connection) == []
+    assert [loan for loan, _ in platform.ledger()] == ["ARTH-LN-7"]
+
+
+# ── named anew ──────────────────────────────────────────────────────────────────────────────
+
+
+WRONG, RIGHT = "UGRO-LN-9", "UGRO-LN-10"
+
+
+def named(models: Warehouse, loan: str, key: str | None = None) -> Row:
+    """The payment, after a person named its loan and dbt ran."""
+    key = key or only(models.build())["source_key"]
+    map_loan(models.connection, key, loan, "asha", "the borrower called")
+    return only(models.build())
+
+
+def test_a_payment_that_was_never_sent_gets_the_key_of_the_right_loan(models: Warehouse) -> None:
+    models.event(GATEWAY, captured("pay_1", None))
+    wrong = named(models, WRONG)
+    right = named(models, RIGHT)
+    assert (wrong["loan_external_id"], right["loan_external_id"]) == (WRONG, RIGHT)
+    assert right["source_key"] == key_of("UGRO", RIGHT, right["payment_date"], right["amount"])
+
+    # The former key is never given to anything again.
+    models.event(GATEWAY, captured("pay_2", WRONG))
+    keys = {row["source_key"] for row in models.build()}
+    assert right["source_key"] in keys
+    assert wrong["source_key"] not in keys
+    assert len(keys) == 2
+
+
+def test_the_former_loan_can_be_the_right_one_after_all(models: Warehouse) -> None:
+    models.event(GATEWAY, captured("pay_1", None))
+    first = named(models, WRONG)
+    named(models, RIGHT)
+    again = named(models, WRONG)
+    assert (again["loan_external_id"], again["is_success"]) == (WRONG, True)
+    assert again["source_key"] != first["source_key"]
+
+
+def test_what_reports_name_themselves_no_person_names_anew(models: Warehouse) -> None:
+    models.event(GATEWAY, captured("pay_1", WRONG))
+    row = only(models.build())
+    with pytest.raises(NotMappable, match=f"is known: {WRONG}"):
+        map_loan(models.connection, row["source_key"], RIGHT, "asha", "no")
+
+
+def test_each_word_on_its_reports_is_corrected(models: Warehouse) -> None:
+    """A link's event bears the order, the payment's own event both."""
+    link, paid = sample("cashfree_payment_link_event"), sample("cashfree_payment_success")
+    link["data"] |= {"link_notes": {}, "link_id": "x"}
+    paid["data"]["order"] |= {"order_id": link["data"]["order"]["order_id"], "order_tags": None}
+    models.event(CASHFREE, link)
+    named(models, "GB-LN-00009")
+    models.event(CASHFREE, paid)
+    key = only(models.build())["source_key"]
+    row = named(models, "GB-LN-00010", key)
+    assert (row["loan_external_id"], row["observations"]) == ("GB-LN-00010", 2)
+
+
+def paused(platform: Platform, loan: str) -> Row:
+    """Arthmate's payment that is named and not posted yet."""
+    set_guards(platform.models.connection, "ARTHMATE", {"paused": True}, "asha")
+    platform.models.file_row("RAW_ARTHMATE_NACH_CSV", None, ref=None, umrn="U1")
+    row = named(platform.models, loan)
+    platform.run()
+    return row
+
+
+def resumed(platform: Platform) -> list[str]:
+    """The loans that were posted to after a run."""
+    set_guards(platform.models.connection, "ARTHMATE", {"paused": False}, "asha")
+    platform.run()
+    return [loan for loan, _ in platform.ledger()]
+
+
+def test_between_the_correction_and_the_run_of_dbt_nothing_is_posted(platform: Platform) -> None:
+    platform.sandbox.post("loans", [{"externalId": "ARTH-LN-7"}, {"externalId": "ARTH-LN-8"}])
+    row = paused(platform, "ARTH-LN-7")
+    map_loan(platform.models.connection, row["source_key"], "ARTH-LN-8", "asha", "a slip")
+    [question] = open_questions(platform.models.connection)
+    assert (question.kind, question.holds) == ("loan_corrected", True)
+    set_guards(platform.models.connection, "ARTHMATE", {"paused": False}, "asha")
+    run_posting(platform.settings, platform.models.urls.psycopg, AUTOMATED, "without-dbt")
+    assert platform.ledger() == []
+
+    assert resumed(platform) == ["ARTH-LN-8"]
+    assert open_questions(platform.models.connection) == []
+    assert nothing_unaccounted(platform.models.urls.psycopg).findings == []
+
+
+def test_said_back_before_the_run_it_is_as_it_was(platform: Platform) -> None:
+    platform.sandbox.post("loans", [{"externalId": "ARTH-LN-7"}, {"externalId": "ARTH-LN-8"}])
+    row = paused(platform, "ARTH-LN-7")
+    for loan in ("ARTH-LN-8", "ARTH-LN-7"):
+        map_loan(platform.models.connection, row["source_key"], loan, "asha", "a slip")
+    assert open_questions(platform.models.connection) == []
+    assert resumed(platform) == ["ARTH-LN-7"]
+    assert only(platform.models.core())["source_key"] == row["source_key"]
+
+
+def test_what_was_held_is_held_under_the_key_of_the_right_loan(platform: Platform) -> None:
+    platform.sandbox.post("loans", [{"externalId": "ARTH-LN-8"}])
+    connection = platform.models.connection
+    row = paused(platform, "ARTH-LN-7")
+    hold(connection, row["source_key"], "asha", "it may be a fraud")
+    map_loan(connection, row["source_key"], "ARTH-LN-8", "asha", "a slip")
+    assert resumed(platform) == []
+    [question] = open_questions(connection)
+    assert (question.kind, question.loan) == ("by_hand", "ARTH-LN-8")
+    decide(connection, question.id, Decision.RELEASE, "asha", "it is none", question.seen)
+    assert resumed(platform) == ["ARTH-LN-8"]
+
+
+def test_what_was_ruled_out_is_asked_anew_under_the_key_of_the_right_loan(
+    platform: Platform,
+) -> None:
+    connection = platform.models.connection
+    row = paused(platform, "ARTH-LN-7")
+    hold(connection, row["source_key"], "asha", "it may be none")
+    [question] = open_questions(connection)
+    decide(connection, question.id, Decision.NOT_A_REPAYMENT, "asha", "a deposit")
+    platform.run()
+    map_loan(connection, row["source_key"], "ARTH-LN-8", "asha", "a slip")
+    assert resumed(platform) == []
+    [question] = open_questions(connection)
+    assert (question.kind, question.loan) == ("ruled_out_before", "ARTH-LN-8")
+
+
+def test_a_posted_payment_keeps_its_key_and_asks_to_be_undone(platform: Platform) -> None:
+    platform.sandbox.post("loans", [{"externalId": "ARTH-LN-7"}, {"externalId": "ARTH-LN-8"}])
+    row = paused(platform, "ARTH-LN-7")
+    assert resumed(platform) == ["ARTH-LN-7"]
+    map_loan(platform.models.connection, row["source_key"], "ARTH-LN-8", "asha", "a slip")
+    platform.run()
+    [question] = open_questions(platform.models.connection)
+    assert (question.kind, question.source_key) == ("changed_after_posting", row["source_key"])
+    assert "ARTH-LN-8" in question.what
+
+    # A later report that names the right loan is of it, not another payment.
+    platform.models.file_row("RAW_ARTHMATE_NACH_CSV", "ARTH-LN-8", ref=None, umrn="U1",
+                             presentation_date="2025-11-05")  # fmt: skip
+    platform.run()
+    assert only(platform.models.core())["observations"] == 2
+    assert resumed(platform) == ["ARTH-LN-7"]
+
+
+def test_what_the_system_before_posted_keeps_its_key(platform: Platform) -> None:
+    connection = platform.models.connection
+    row = paused(platform, "ARTH-LN-7")
+    connection.execute(
+        """INSERT INTO "CORE"."CORE_TRANSACTION_DATA_PROCESSED" (source_key, source_lender, status,
+               loan_external_id, payment_date, amount, run_id)
+           SELECT source_key, source_lender, 'success', loan_external_id, payment_date, amount,
+                  'imported'
+           FROM "CORE"."CORE_TRANSACTION_DATA"
+        """
+    )
+    map_loan(connection, row["source_key"], "ARTH-LN-8", "asha", "a slip")
+    assert resumed(platform) == []
+    assert only(platform.models.core())["source_key"] == row["source_key"]
+    assert [each.kind for each in open_questions(connection)] == ["changed_after_posting"]
+
+
+def test_a_payment_on_its_way_to_fineract_is_named_anew_later(platform: Platform) -> None:
+    row = paused(platform, "ARTH-LN-7")
+    connection = platform.models.connection
+    connection.execute("""UPDATE "CORE"."CORE_OPEN_WORK" SET state = 'sending'""")
+    with pytest.raises(NotMappable, match="on its way to Fineract"):
+        map_loan(connection, row["source_key"], "ARTH-LN-8", "asha", "a slip")

@@ -94,11 +94,14 @@ def test_a_report_that_shows_part_of_a_payment_refunded_says_so(models: Warehous
 
 
 @pytest.mark.parametrize("event", ["created", "under_review", "action_required", "won", "closed"])
-def test_a_razorpay_dispute_says_nothing_until_it_is_lost(models: Warehouse, event: str) -> None:
+def test_a_razorpay_dispute_takes_nothing_back_until_it_is_lost(
+    models: Warehouse, event: str
+) -> None:
     models.event(API, sample("razorpay_payment_captured"))
     models.event(API, razorpay() | {"event": f"payment.dispute.{event}"})
     row = only(models.fold())
-    assert (row["is_success"], row["observations"]) == (True, 1)
+    assert (row["is_success"], row["observations"]) == (True, 2)
+    assert row["is_disputed"] is (event not in ("won", "closed"))
 
 
 def test_a_lost_razorpay_dispute_takes_the_payment_back(models: Warehouse) -> None:

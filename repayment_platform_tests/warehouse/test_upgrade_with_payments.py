@@ -44,7 +44,7 @@ KEPT = {
 }
 
 
-NOT_ASKED_BEFORE = ["refused", "awaiting_approval"]
+NOT_ASKED_BEFORE = ["refused", "awaiting_approval", "loan_unknown"]
 
 OF_OPERATORS = """
 CREATE VIEW held AS SELECT source_key, reason FROM "CORE"."CORE_HOLD" WHERE decision IS NULL;

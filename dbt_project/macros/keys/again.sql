@@ -112,7 +112,7 @@
             UNION
             SELECT k.raw_id, k.raw_table FROM "CORE"."CORE_REFOLD" r
             JOIN "CORE"."CORE_PAYMENT_KEY" k USING (source_key)
-            WHERE k.rule = 'provisional' AND r.batch = 0
+            WHERE k.rule = 'provisional' AND r.source_key = ANY (refolded)
         ) earlier
         CROSS JOIN LATERAL {{ observation_of('earlier') }} observation
         WHERE NOT EXISTS (SELECT FROM arrival a WHERE a.raw_id = earlier.raw_id)

@@ -1,8 +1,8 @@
 {#
     Makes the function that decides, once and for ever, which payment each observation belongs to.
 
-    What belongs here: the course of the function, and what it looks at again. What does not: the order
-    (line_up), what speaks for and against (evidence), the conclusion (decide, taking_back), and what
+    What belongs here: the course of the function, and what it looks at again. What does not: loans that a
+    person corrected (corrected_loans), the order (line_up), what speaks for and against (evidence), the conclusion (decide, taking_back), and what
     CORE makes of the observations of one payment (core_transaction_data).
 
     The function reads what lies between CORE_RAW_CUT's keyed_to and cut_id, and beside it the
@@ -22,6 +22,8 @@ SET join_collapse_limit = 1
 AS $function$
 DECLARE
     this_batch bigint;
+    -- Keys that are to be folded again. Whose note comes later waits for the next run.
+    refolded text[];
     keyed bigint := 0;
     added bigint;
     round integer := 0;
@@ -30,6 +32,7 @@ DECLARE
 BEGIN
     PERFORM set_config('client_min_messages', 'warning', true);
     {{ fill_in_old_keys() }}
+    refolded := ARRAY(SELECT source_key FROM "CORE"."CORE_REFOLD" WHERE batch = 0 FOR UPDATE);
     CREATE TEMP TABLE IF NOT EXISTS arrival (LIKE "CORE"."CORE_OBSERVATION") ON COMMIT DROP;
     TRUNCATE arrival;
 
@@ -45,15 +48,14 @@ BEGIN
         UPDATE "CORE"."CORE_RAW_CUT" SET keyed_to = cut.cut_id WHERE raw_table = cut.raw_table;
     END LOOP;
 
+    {{ take_up_corrected_loans() }}
     {{ recall_provisional_observations() }}
     {{ recall_takings_back() }}
-    IF NOT EXISTS (SELECT FROM arrival)
-        AND NOT EXISTS (SELECT FROM "CORE"."CORE_REFOLD" WHERE batch = 0)
-    THEN
+    IF refolded = '{}' AND NOT EXISTS (SELECT FROM arrival) THEN
         RETURN 0;
     END IF;
     this_batch := nextval('"CORE".key_batch');
-    UPDATE "CORE"."CORE_REFOLD" SET batch = this_batch WHERE batch = 0;
+    UPDATE "CORE"."CORE_REFOLD" SET batch = this_batch WHERE source_key = ANY (refolded);
 
     {{ line_up_observations() }}
     DROP TABLE IF EXISTS turn, unplaced, retry;
@@ -87,6 +89,7 @@ BEGIN
     END LOOP;
     {{ key_the_rest_provisionally() }}
     GET DIAGNOSTICS added = ROW_COUNT;
+    {{ hand_over_questions() }}
     RETURN keyed + added;
 END
 $function$

@@ -20,14 +20,17 @@
         WITH reported AS (
             SELECT * FROM turn WHERE reports
         ), {{ candidate_ctes('reported', stands('r', 'n')) }}, allowed AS (
-            SELECT c.*,
+            SELECT c.*, back.was_given_back,
                 CASE
-                    WHEN c.proven IN (2, 5, 6, 7) AND NOT c.is_that_row AND EXISTS ({{ given_back_before() }})
-                        THEN null
+                    WHEN back.was_given_back THEN null
                     WHEN c.proven > 3 AND EXISTS ({{ ruled_out('c.source_key') }}) THEN null
                     ELSE c.proven
                 END AS holds_good
             FROM candidate c JOIN reported n ON n.place = c.place
+            CROSS JOIN LATERAL (
+                SELECT c.proven IN (2, 5, 6, 7) AND NOT c.is_that_row AND EXISTS ({{ given_back_before() }})
+                    AS was_given_back
+            ) back
         ), ranked AS (
             SELECT *,
                 min(holds_good) OVER (PARTITION BY place) AS best,
@@ -40,17 +43,18 @@
                 ) AS nth
             FROM allowed
         ), front AS (
-            SELECT place, source_key AS other_key, best, names.candidates,
+            SELECT place, source_key AS other_key, best, names.candidates, names.clears_again,
                 CASE
                     WHEN best < 7 AND equally_good = 1 OR best = 7 AND with_source = 0 THEN source_key
                 END AS joins_key
             FROM ranked
             JOIN (
-                SELECT place, {{ told_of_candidates() }} AS candidates FROM ranked GROUP BY place
+                SELECT place, {{ told_of_candidates() }} AS candidates, bool_or(was_given_back) AS clears_again
+                FROM ranked GROUP BY place
             ) names USING (place)
             WHERE nth = 1
         ), judged AS (
-            SELECT n.*, l.other_key, l.best, l.candidates, l.joins_key, coalesce(taken.last_n + 1, 0) AS nth_equal,
+            SELECT n.*, l.other_key, l.best, l.candidates, l.clears_again, l.joins_key, coalesce(taken.last_n + 1, 0) AS nth_equal,
                 CASE
                     WHEN l.joins_key IS NOT NULL AND best <= 2 THEN 'same_ref'
                     WHEN l.joins_key IS NOT NULL AND best = 3 THEN 'replaces'
@@ -80,7 +84,8 @@
             WHERE j.rule = 'provisional'
         ), asked AS (
             INSERT INTO "CORE"."CORE_HOLD" (source_key, reason_code, reason, facts)
-            SELECT source_key, 'possible_duplicate', {{ question('candidates') }},
+            SELECT source_key, CASE WHEN clears_again THEN 'cleared_again' ELSE 'possible_duplicate' END,
+                {{ question('candidates') }},
                 jsonb_build_object('loan', loan_external_id, 'amount', amount, 'date', payment_date,
                     'other_key', other_key, 'candidates', candidates)
             FROM decided WHERE rule = 'held'

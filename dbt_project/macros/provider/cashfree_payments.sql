@@ -9,7 +9,8 @@
     …REFUND_STATUS…            data.refund (payments) or data itself (subscriptions); one that failed
                                or was cancelled takes back what was said of it before
     DISPUTE_*                  data.dispute and data.order_details; the money is gone when the
-                               merchant has lost or accepted it, whatever the stage
+                               merchant has lost or accepted it, whatever the stage; until it is won
+                               or closed it is open
     any other                  nothing, unless it states that a payment succeeded: that is asked about
 
     A link's event does not carry cf_payment_id, and whether its transaction_id is that id is
@@ -40,8 +41,12 @@
     )
 {%- endset -%}
 {%- set is_failed_refund = is_refund ~ ' AND ' ~ refund_status ~ " IN ('FAILED', 'CANCELLED')" -%}
+{%- set is_dispute = "coalesce(" ~ type ~ " LIKE 'DISPUTE\\_%', false)" -%}
 {%- set is_lost -%}
-    ({{ type }} LIKE 'DISPUTE\_%' AND {{ at('data.dispute.dispute_status') }} ~ 'MERCHANT_(LOST|ACCEPTED)$')
+    ({{ is_dispute }} AND {{ at('data.dispute.dispute_status') }} ~ 'MERCHANT_(LOST|ACCEPTED)$')
+{%- endset -%}
+{%- set is_over -%}
+    ({{ type }} = 'DISPUTE_CLOSED' OR {{ at('data.dispute.dispute_status') }} ~ 'MERCHANT_WON$')
 {%- endset -%}
 {%- set status -%}
     coalesce(
@@ -73,7 +78,7 @@
 {%- set is_unknown -%}
     (
         {{ status }} = 'SUCCESS' AND NOT {{ is_authorisation }} AND NOT ({{ is_of_payment }} AND {{ names_payment }})
-        AND NOT coalesce({{ is_refund }} OR {{ type }} LIKE 'DISPUTE\_%', false)
+        AND NOT coalesce({{ is_refund }} OR {{ is_dispute }}, false)
     )
 {%- endset -%}
 {%- set umrn_methods = "('enach', 'pnach', 'nach')" -%}
@@ -100,7 +105,7 @@
             ELSE 5
         END AS day_exactness,
         CASE
-            WHEN {{ is_refund }} OR {{ is_lost }} THEN null
+            WHEN {{ is_refund }} OR {{ is_dispute }} THEN null
             WHEN {{ type }} = 'PAYMENT_LINK_EVENT' THEN {{ money(at('data.order.order_amount'), about.unit) }}
             WHEN {{ type }} LIKE 'SUBSCRIPTION\_%' THEN {{ money(at('data.payment_amount'), about.unit) }}
             ELSE {{ money(at('data.payment.payment_amount'), about.unit) }}
@@ -109,6 +114,8 @@
             WHEN {{ is_failed_refund }} THEN 'pending'
             WHEN {{ is_refund }} THEN 'refund'
             WHEN {{ is_lost }} THEN 'late_return'
+            WHEN {{ is_dispute }} AND {{ is_over }} THEN 'pending'
+            WHEN {{ is_dispute }} THEN 'disputed'
             WHEN {{ is_unknown }} THEN 'unknown_event'
             WHEN {{ status }} = 'SUCCESS' THEN 'success'
             WHEN {{ status }} IN ('FAILED', 'USER_DROPPED', 'CANCELLED', 'VOID') THEN 'failed'
@@ -149,16 +156,21 @@
                 )
             WHEN {{ is_lost }} THEN {{ money(at('data.dispute.dispute_amount'), about.unit) }}
         END AS refunded_amount,
-        CASE WHEN {{ is_refund }} THEN {{ refund_id }} END AS refund_id,
-        CASE WHEN {{ is_refund }} AND {{ refund_id }} IS NOT NULL THEN {{ moment(at('event_time')) }} END
-        AS refund_stated_at
+        CASE
+            WHEN {{ is_refund }} THEN {{ refund_id }}
+            WHEN {{ is_dispute }} AND NOT {{ is_lost }} THEN {{ at('data.dispute.dispute_id') }}
+        END AS refund_id,
+        CASE
+            WHEN {{ is_refund }} AND {{ refund_id }} IS NOT NULL OR {{ is_dispute }} AND NOT {{ is_lost }}
+                THEN {{ moment(at('event_time')) }}
+        END AS refund_stated_at
     FROM {{ unpacked(raw) }}
     {{ loan_named(about, 'data') }}
     WHERE
         {{ is_unknown }}
         OR {{ names_payment }} AND (
             {{ is_of_payment }}
-            OR {{ is_lost }}
+            OR {{ is_dispute }}
             -- Of refunds only those that happened or will not, or that Cashfree is making by itself.
             OR {{ is_refund }} AND (
                 {{ refund_status }} = 'SUCCESS'

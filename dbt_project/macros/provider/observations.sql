@@ -9,7 +9,7 @@
                         3 the day in a lender's file, 2 the day of presentation, in place of one
                         that is not known yet, 1 when an event about it happened
         refunded_amount rupees given back: in the refund that refund_id names, or altogether so far
-        refund_id       the provider's id of one refund, or null
+        refund_id       the provider's id of one refund, or of a dispute that is open or over, or null
         refund_stated_at  when it was so, by the provider's clock; null where that is not said
         objection       why a success is no repayment (a mandate's authorisation, say), or null
         failure_reason  the provider's words for a failure or a return, or null
@@ -37,6 +37,7 @@ SELECT
     CASE outcome
         WHEN 'withdrawn' THEN 0
         WHEN 'pending' THEN 10
+        WHEN 'disputed' THEN 10
         WHEN 'success' THEN CASE WHEN objection IS NULL THEN 30 ELSE 35 END
         WHEN 'refund' THEN 40
         WHEN 'late_return' THEN 40
@@ -59,6 +60,7 @@ SELECT
             THEN 'the payment date is missing or unreadable'
         WHEN outcome = 'success' THEN null
         WHEN outcome = 'pending' THEN 'the outcome is not known yet'
+        WHEN outcome = 'disputed' THEN 'a dispute of it is open'
         WHEN outcome = 'refund' THEN 'refunded'
         WHEN outcome = 'late_return'
             THEN 'returned after it had been reported as paid' || coalesce(': ' || failure_reason, '')

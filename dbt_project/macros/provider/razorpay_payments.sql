@@ -4,7 +4,7 @@
     All facts come from the payment entity: `captured` contradicts `status` in some events, and
     a payment link's own created_at is that of the link. Its amount_refunded is the total of all
     refunds at the time of the event, the event's created_at: after a refund that failed it is less.
-    A dispute takes the money back when it is lost and says nothing before.
+    A dispute takes the money back when it is lost; until it is won or closed it is open.
 #}
 {% macro razorpay_payments(table) -%}
 {%- set raw = source('RAW', table) -%}
@@ -13,6 +13,7 @@
 {%- set amount = money(at(payment ~ 'amount'), about.unit) -%}
 {%- set refunded = money(at(payment ~ 'amount_refunded'), about.unit) -%}
 {%- set is_lost = at('event') ~ " = 'payment.dispute.lost'" -%}
+{%- set is_dispute = "coalesce(" ~ at('event') ~ ", '') LIKE 'payment.dispute.%'" -%}
 {%- call observations(table) %}
     SELECT
         id AS raw_id,
@@ -25,6 +26,8 @@
         CASE
             WHEN {{ at(payment ~ 'id') }} IS NULL THEN 'unknown_event'
             WHEN {{ is_lost }} THEN 'late_return'
+            WHEN {{ at('event') }} IN ('payment.dispute.won', 'payment.dispute.closed') THEN 'pending'
+            WHEN {{ is_dispute }} THEN 'disputed'
             WHEN {{ refunded }} > 0 THEN 'refund'
             WHEN {{ at(payment ~ 'status') }} = 'captured' THEN 'success'
             WHEN {{ at(payment ~ 'status') }} = 'refunded' THEN 'refund'
@@ -58,9 +61,12 @@
         CASE
             WHEN {{ is_lost }}
                 THEN {{ money(at('payload.dispute.entity.amount_deducted'), about.unit) }}
-            ELSE coalesce({{ refunded }}, CASE WHEN {{ at(payment ~ 'status') }} = 'refunded' THEN {{ amount }} END)
+            WHEN NOT ({{ is_dispute }})
+                THEN coalesce({{ refunded }}, CASE WHEN {{ at(payment ~ 'status') }} = 'refunded' THEN {{ amount }} END)
         END AS refunded_amount,
-        null::text AS refund_id,
+        CASE
+            WHEN {{ is_dispute }} AND NOT ({{ is_lost }}) THEN {{ at('payload.dispute.entity.id') }}
+        END AS refund_id,
         CASE
             WHEN NOT coalesce({{ is_lost }}, false)
                 THEN {{ moment_of_epoch('coalesce(' ~ at('created_at') ~ ', ' ~ at('payload.created_at') ~ ')') }}
@@ -68,10 +74,7 @@
     FROM {{ unpacked(raw) }}
     {{ loan_named(about, 'payload') }}
     WHERE
-        ({{ at(payment ~ 'id') }} IS NOT NULL OR {{ at(payment ~ 'status') }} = 'captured')
-        AND (
-            coalesce({{ at('event') }}, '') NOT LIKE 'payment.dispute.%'
-            OR {{ is_lost }}
-        )
+        {{ at(payment ~ 'id') }} IS NOT NULL
+        OR {{ at(payment ~ 'status') }} = 'captured' AND NOT ({{ is_dispute }})
 {%- endcall %}
 {%- endmacro %}

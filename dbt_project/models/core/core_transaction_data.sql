@@ -110,7 +110,11 @@ judged_in_time AS (
         outcome = 'refund' AND coalesce(
             refund_stated_at < max(refund_stated_at) FILTER (WHERE refunded_amount IS NOT NULL)
                 OVER (PARTITION BY source_key, raw_table, refund_id), false
-        ) AS is_overtaken
+        ) AS is_overtaken,
+        -- A dispute is open while its source states nothing later of it.
+        outcome = 'disputed' AND coalesce(
+            refund_stated_at = max(refund_stated_at) OVER (PARTITION BY source_key, raw_table, refund_id), true
+        ) AS is_open_dispute
     FROM standing
     WINDOW of_source AS (PARTITION BY source_key, raw_table)
 ),
@@ -119,7 +123,7 @@ told AS (
     SELECT
         source_key, rule, occurrence, batch, chain, loan, channel, raw_id, raw_table, landed_at, source_lender,
         payment_date, presentation_date, day_exactness, amount, is_success, has_bounced, recon_source, payment_ref, order_ref, method, utr,
-        umrn, loan_id_found_in, refunded_amount, refund_id, is_overtaken, arrived_at, is_moved, key_rule, first_raw_id,
+        umrn, loan_id_found_in, refunded_amount, refund_id, is_overtaken, is_open_dispute, arrived_at, is_moved, key_rule, first_raw_id,
         last_raw_id, first_landed_at, last_landed_at,
         {{ is_bounce('judged_in_time') }} AND channel = 'NACH' AS says_not_paid,
         CASE WHEN takes_success_back THEN 'late_return' ELSE outcome END AS outcome,
@@ -209,6 +213,7 @@ folded AS (
         min(first_landed_at) AS first_landed_at,
         max(last_landed_at) AS last_landed_at,
         max(batch) AS batch,
+        bool_or(is_open_dispute) AS is_disputed,
         CASE WHEN NOT bool_or(is_moved) AND {{ reports_differ() }} THEN {{ facts_of_reports() }} END AS conflict
     FROM added
     GROUP BY source_key
@@ -262,5 +267,6 @@ SELECT
     last_landed_at,
     batch,
     conflict,
-    earliest_day
+    earliest_day,
+    is_disputed
 FROM judged

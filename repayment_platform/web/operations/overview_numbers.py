@@ -52,8 +52,8 @@ FROM "CORE"."CORE_TRANSACTION_DATA" WHERE is_success AND loan_external_id IS NUL
 _WAITS = """
 SELECT
     (SELECT count(*) FROM "CORE"."CORE_HOLD" WHERE decision IS NULL) AS holds,
-    (SELECT count(*) FROM "CORE"."CORE_EXCEPTION" WHERE closed_at IS NULL AND NOT holds)
-        AS exceptions,
+    (SELECT count(*) FROM "CORE"."CORE_EXCEPTION"
+     WHERE closed_at IS NULL AND NOT holds AND kind <> 'loan_unknown') AS exceptions,
     (SELECT count(*) FROM "CORE"."CORE_RECON_REQUEST" WHERE state = 'awaiting_approval')
         AS requests,
     (SELECT count(*) FROM "CORE"."CORE_RECON_REQUEST" WHERE state = 'failed') AS failed_requests,

@@ -94,8 +94,11 @@ class Exceptions(Screen):
             visit.tell("Nothing was decided: choose what it is, and say why.", "warning")
             return visit.go(back)
         who, seen, right = visit.user.username, visit.text("seen"), _right(visit)
+        loan = visit.text("loan") or None
         try:
-            decide(visit.connection, number, decision, who, why, seen, right=right, day=day)
+            decide(
+                visit.connection, number, decision, who, why, seen, right=right, day=day, loan=loan
+            )
         except HasChanged:
             visit.tell("Nothing was decided: the payment has changed. Look at it again.", "warning")
         except RuledOut as error:

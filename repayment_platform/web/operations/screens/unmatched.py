@@ -6,7 +6,8 @@ What belongs here: the pages. What does not: candidates and their evidence (`rec
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from repayment_platform.reconciliation.loans import NotMappable, candidates, map_loan
+from repayment_platform.exceptions.naming import NotMappable, map_loan
+from repayment_platform.reconciliation.loans import candidates
 from repayment_platform.web.operations.admin import Screen, Visit, page
 from repayment_platform.web.operations.listing import Listing, count_words
 from repayment_platform.web.operations.payment_list import Filters
