@@ -21,6 +21,7 @@ from repayment_platform.defs.posting import (
 )
 from repayment_platform.defs.reconciliation import reconciled_repayments
 from repayment_platform.exceptions.ledger_proof import ledger_agrees
+from repayment_platform.exceptions.silence import nothing_new_silent
 from repayment_platform.ledger.findings import Proof
 from repayment_platform.ledger.scope import LedgerScope
 from repayment_platform.posting import proof
@@ -138,6 +139,16 @@ def nothing_unaccounted(
     warehouse: dg.ResourceParam[DatabaseUrls],
 ) -> dg.AssetCheckResult:
     return _result(proof.nothing_new_unaccounted(warehouse.psycopg))
+
+
+@dg.asset_check(
+    asset=posted_repayments,
+    description="Every report of the latest dbt runs has a payment, nothing is held without a "
+    "question, and every question that the facts call for is open or was answered; every night all "
+    "of history is asked.",
+)
+def nothing_silent(warehouse: dg.ResourceParam[DatabaseUrls]) -> dg.AssetCheckResult:
+    return _result(nothing_new_silent(warehouse.psycopg))
 
 
 def _result(proven: Proof) -> dg.AssetCheckResult:

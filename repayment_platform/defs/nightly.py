@@ -10,6 +10,7 @@ import dagster as dg
 from dagster_dbt import DbtCliResource
 
 from repayment_platform.exceptions.ledger_proof import ledger_agrees
+from repayment_platform.exceptions.silence import nothing_silent
 from repayment_platform.ledger.findings import Proof
 from repayment_platform.ledger.scope import LedgerScope
 from repayment_platform.posting.proof import FINDINGS_SHOWN, nothing_unaccounted
@@ -27,6 +28,11 @@ def read_all_of_core(dbt_cli: DbtCliResource, warehouse: dg.ResourceParam[Databa
 @dg.op(description="Sets all of CORE against what was posted and what is open.")
 def account_for_every_payment(warehouse: dg.ResourceParam[DatabaseUrls]) -> None:
     _fail_on(nothing_unaccounted(warehouse.psycopg), "payments are not accounted for")
+
+
+@dg.op(description="Looks for reports without a payment, and for questions that nobody is asked.")
+def leave_nothing_silent(warehouse: dg.ResourceParam[DatabaseUrls]) -> None:
+    _fail_on(nothing_silent(warehouse.psycopg), "things that nobody is told of")
 
 
 @dg.op(description="Asks Fineract about the loans that it was longest not asked about.")
@@ -48,6 +54,7 @@ def _fail_on(proven: Proof, wrong: str) -> None:
 def nightly_tests() -> None:
     read_all_of_core()
     account_for_every_payment()
+    leave_nothing_silent()
     compare_the_ledger_in_turn()
 
 

@@ -100,6 +100,7 @@ def test_a_run_that_posts_is_followed_by_every_check(
     assert passed == {
         "no_source_key_posted_twice": True,
         "nothing_unaccounted": True,
+        "nothing_silent": True,
         "ledger_agrees": False,
         "posting_complete": True,
     }
@@ -129,6 +130,7 @@ def test_posting_that_ended_early_is_materialized_checked_and_told_by_a_check_of
     assert {name for name, (passed, _) in checks.items() if passed} == {
         "no_source_key_posted_twice",
         "nothing_unaccounted",
+        "nothing_silent",
         "ledger_agrees",
     }
     assert (checks["posting_complete"][1] or "").startswith(words)

@@ -15,6 +15,7 @@ import psycopg
 from psycopg import Connection
 
 from repayment_platform.exceptions.ledger_proof import ledger_agrees
+from repayment_platform.exceptions.silence import nothing_silent
 from repayment_platform.ledger.scope import LedgerScope
 from repayment_platform.posting.feed import READ_ANEW
 from repayment_platform.posting.model import Selection
@@ -30,8 +31,8 @@ from repayment_platform_tests import dbt_once
 from repayment_platform_tests.worlds.judge import Violation, judge
 from repayment_platform_tests.worlds.landing import Landing
 from repayment_platform_tests.worlds.ledger import Books
-from repayment_platform_tests.worlds.person import WHO, WHY, Person
-from repayment_platform_tests.worlds.standing import Standing, read
+from repayment_platform_tests.worlds.person import WHO, WHY, Person, shown
+from repayment_platform_tests.worlds.standing import KEY, Standing, read
 from repayment_platform_tests.worlds.truth import STEP_DAYS, STEPS
 from repayment_platform_tests.worlds.world import World
 
@@ -81,6 +82,8 @@ class Game:
     told: list[str] = field(default_factory=list)
     """What happened, line by line; only where it is asked for."""
     tells: bool = False
+    anew: set[tuple[Any, ...]] = field(default_factory=set)
+    """Questions that were asked again after a decision, because something had changed."""
     _runs: int = 0
     _last_run: float = 0.0
 
@@ -158,6 +161,7 @@ class Game:
         """Judge what the run made, and decide what is open; returns the number of acts."""
         standing = self._read()
         self._judge(step, standing)
+        self._hear(step, standing)
         if self._person.to_repost:
             time.sleep(max(0.0, SETTLE_SECONDS - (time.monotonic() - self._last_run)))
         before = len(self._person.said)
@@ -178,6 +182,24 @@ class Game:
             self.violations += found
             if self.tells:
                 self._tell_standing(standing, found)
+
+    def _hear(self, step: int, standing: Standing) -> None:
+        """What the platform's own proof finds silent, and what is asked again after a decision."""
+        for what in nothing_silent(self.urls.psycopg).findings:
+            self._blame("silent", next(iter(KEY.findall(what)), ""), standing, step, what)
+        for each in standing.questions:
+            decided = self._person.answered.get((each.key, each.kind), set())
+            if (now := shown(each, standing)) in decided:
+                told = f"{each.where} {each.kind}: {each.words}"
+                self._blame("asked again", each.key, standing, step, told)
+            elif decided:
+                self.anew.add((each.key, each.kind, *now))
+
+    def _blame(self, kind: str, key: str, standing: Standing, step: int, what: str) -> None:
+        """A violation of the story that the payment is of; of the first one where it is of none."""
+        rows = standing.rows.get(key) or self._reports
+        self.violations.append(Violation(kind, rows[0].story, step, what))
+        self._tell(f"  VIOLATION {kind}: {rows[0].story.slip}: {what}")
 
     def _tell_landed(self, step: int) -> None:
         rows = [r for r in self._reports if r.step == step and r.landed]

@@ -12,7 +12,7 @@ from repayment_platform_tests.worlds.standing import Standing
 from repayment_platform_tests.worlds.truth import Ask, Movement, Report, Says, Story
 from repayment_platform_tests.worlds.world import World
 
-KINDS = ("doubled", "lost", "wrong", "silent", "false alarm", "stuck")
+KINDS = ("doubled", "lost", "wrong", "silent", "false alarm", "asked again", "stuck")
 Found = Iterator[tuple[str, str]]
 
 

@@ -5,6 +5,8 @@ how a decision is recorded (the platform's own acts).
 """
 
 import asyncio
+import re
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +14,8 @@ from psycopg import Connection
 
 from repayment_platform.exceptions import decisions
 from repayment_platform.exceptions.kinds import Decision
+from repayment_platform.exceptions.naming import NotMappable, map_loan
 from repayment_platform.exceptions.reposting import NotReposted, repost
-from repayment_platform.reconciliation.loans import NotMappable, map_loan
 from repayment_platform.settings import Settings
 from repayment_platform_tests.worlds.judge import is_right
 from repayment_platform_tests.worlds.ledger import Books, Posted
@@ -24,6 +26,7 @@ from repayment_platform_tests.worlds.truth import Movement
 from repayment_platform_tests.worlds.world import World
 
 WHO, WHY = "asha", "as it was"
+_ANEW = re.compile(r"^changed since [a-z ]+: ")
 _REFUSALS = (
     decisions.NoSuchException,
     decisions.HasChanged,
@@ -31,6 +34,11 @@ _REFUSALS = (
     decisions.NotOfItsKind,
     decisions.RuledOut,
 )
+
+
+def shown(question: Question, standing: Standing) -> tuple[Any, ...]:
+    """What a person sees of a question: its words, and the payment."""
+    return _ANEW.sub("", question.words), standing.payments.get(question.key)
 
 
 @dataclass
@@ -43,6 +51,10 @@ class Person:
     said: list[str] = field(default_factory=list)
     """What was decided, for the story that is printed."""
     to_repost: set[str] = field(default_factory=set)
+    answered: dict[tuple[str, str], set[tuple[Any, ...]]] = field(
+        default_factory=lambda: defaultdict(set)
+    )
+    """What was decided of a payment and kind, by what was shown of it."""
     may_reconcile: set[str] = field(default_factory=set)
     """Payments of which the sources differ, and that are right as they are."""
     _worlds: dict[int, World] = field(default_factory=dict)
@@ -79,6 +91,8 @@ class Person:
         world = self._worlds.get(id(movement))
         if world is None:  # what never moved
             self._close(question, Decision.NOT_A_REPAYMENT)
+            return
+        if self._name_anew(question.key, movement):
             return
         fits = self._fits(question.key, movement, world)
         kept = self._undo_others(movement, world, is_known=fits)
@@ -131,6 +145,18 @@ class Person:
             is_rest = question.kind == "refunded" and 0 < movement.left() < movement.amount
             self._close(question, Decision.POST_REST if is_rest else Decision.RELEASE)
 
+    def _name_anew(self, key: str, movement: Movement) -> bool:
+        """Take a wrong word on the payment's loan back, if nobody but a person named it."""
+        payment = self._standing.payments.get(key)
+        if payment is None or payment.loan in (None, movement.loan):
+            return False
+        try:
+            map_loan(self.connection, key, movement.loan, WHO, WHY)
+        except NotMappable:
+            return False
+        self._say(f"names {movement.loan} as the loan of {key}")
+        return True
+
     def _close(self, question: Question, decision: Decision) -> None:
         """Decide a hold; of an exception say that it is as it should be."""
         if question.where == "amount_differs":
@@ -139,10 +165,12 @@ class Person:
         if question.where == "exception":
             self._say(f"closes {about}: {question.words}")
             decisions.close(self.connection, question.id, WHO, WHY)
+            self.answered[question.key, question.kind].add(shown(question, self._standing))
             return
         try:
             decisions.decide(self.connection, question.id, decision, WHO, WHY)
             self._say(f"{decision}: {about}: {question.words}")
+            self.answered[question.key, question.kind].add(shown(question, self._standing))
         except _REFUSALS as why:
             self._say(f"{decision}: {about}: refused, {why}")
             if isinstance(why, decisions.NeedsRepost):

@@ -27,6 +27,8 @@ class Tally:
     found: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     failed: list[Violation] = field(default_factory=list)
     """The first violation of each kind of each story that was not expected to fail."""
+    anew: int = 0
+    """Questions that were asked again after a decision, because something had changed."""
     expected: Counter[str] = field(default_factory=Counter)
     """Stories that failed as their mark says."""
 
@@ -35,6 +37,7 @@ class Tally:
         for world in game.worlds:
             self.stories.update(story.slip for story in world.stories)
             self.held.update(story.slip for story in world.stories if id(story) in game.held)
+        self.anew += len(game.anew)
         later = {name for name, slip in slips().items() if slip.later}
         for violation in first_of_kind(game.violations):
             slip = violation.story.slip
@@ -77,7 +80,8 @@ class Tally:
         wrong = len({id(violation.story) for violation in self.failed})
         marks = "".join(f"; no longer fails: {name}" for name in self.untrue_marks())
         found = f"violations in {wrong} of them" if wrong else "no violation"
-        return f"{self.stories.total()} stories: {found}{marks}"
+        anew = f"; {self.anew} questions asked anew, because something had changed"
+        return f"{self.stories.total()} stories: {found}{marks}{anew}"
 
 
 def first_of_kind(violations: Iterable[Violation]) -> list[Violation]:

@@ -103,7 +103,8 @@ def dispute_lost(story: Story) -> None:
 
 def dispute_open(story: Story) -> None:
     paid = _posted(story)
-    _dispute(story, paid, story.rng.choice((9, 12)), lost=False)
+    told = _dispute(story, paid, story.rng.choice((9, 12)), lost=False)
+    story.must_ask(paid.movement, paid, told)
 
 
 def two_loans_in_a_cell(story: Story) -> None:

@@ -19,7 +19,7 @@ from repayment_platform_tests.worlds.calendar import Calendar
 from repayment_platform_tests.worlds.ledger import Books, Posted
 from repayment_platform_tests.worlds.truth import Movement, Report, Says
 
-_KEY = re.compile(r"\b[0-9a-f]{32}\b")
+KEY = re.compile(r"\b[0-9a-f]{32}\b")
 # The newest row of each observation, a proper one before a provisional one.
 _KEYS = """
 SELECT DISTINCT ON (raw_id) raw_id, source_key, rule FROM "CORE"."CORE_PAYMENT_KEY"
@@ -46,10 +46,6 @@ FROM "CORE"."CORE_RECON_RECORD" r
 WHERE r.match_status = 'amount_differs'
   AND EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK" w WHERE w.source_key = r.source_key)
 """
-_UNMATCHED = """
-SELECT 0, source_key, 'loan_unknown', 'no loan', '{}'::jsonb
-FROM "CORE"."CORE_TRANSACTION_DATA" WHERE loan_external_id IS NULL AND outcome = 'success'
-"""
 _EXTERNAL = """
 SELECT coalesce(external_id, source_key), source_key FROM "CORE"."CORE_POSTING_ATTEMPT"
 """
@@ -72,7 +68,7 @@ class Question:
     """What a person is asked: an open hold or exception, or what stands in a list of its own."""
 
     where: str
-    """`hold`, `exception`, `amount_differs` or `loan_unknown`."""
+    """`hold`, `exception` or `amount_differs`."""
     id: int
     key: str
     kind: str
@@ -82,8 +78,8 @@ class Question:
 
     @property
     def alarms(self) -> bool:
-        """Whether somebody is called to it."""
-        return self.where != "loan_unknown"
+        """Whether somebody is called to it. A loan may be named by the next report."""
+        return self.kind != "loan_unknown"
 
 
 @dataclass
@@ -214,11 +210,10 @@ def read(
     for row in connection.execute(_PAYMENTS):
         standing.payments[row[0]] = Payment(*row)
     for where, query in (
-        ("hold", _HOLDS), ("exception", _EXCEPTIONS), ("amount_differs", _DIFFERS),
-        ("loan_unknown", _UNMATCHED),
+        ("hold", _HOLDS), ("exception", _EXCEPTIONS), ("amount_differs", _DIFFERS)
     ):  # fmt: skip
         for number, key, kind, words, facts in connection.execute(query):
-            names = frozenset(_KEY.findall(f"{key} {words} {json.dumps(facts)}"))
+            names = frozenset(KEY.findall(f"{key} {words} {json.dumps(facts)}"))
             standing.questions.append(Question(where, number, key or "", kind, words or "", names))
     key_of: dict[str, str] = dict(connection.execute(_EXTERNAL).fetchall())
     for posted in books.live():
