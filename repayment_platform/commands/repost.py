@@ -44,7 +44,8 @@ def repost(
     cannot be asked about, stays as it is; so does one in the place of which another repayment
     stands, until --other-money says that it is not this payment's. Exits with 1 if any does.
     """
-    from repayment_platform.exceptions.reposting import NotReposted, missing_keys
+    from repayment_platform.exceptions.gone import NotReposted
+    from repayment_platform.exceptions.reposting import missing_keys
     from repayment_platform.exceptions.reposting import repost as put_back
     from repayment_platform.ledger.identity import WrongLedger
 

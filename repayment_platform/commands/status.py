@@ -38,8 +38,8 @@ def status(
     settings = load_settings()
     with warehouse(settings) as urls:
         migrate(urls)
-        payments = [asdict(line) for line in state_counts(urls.psycopg)]
         with psycopg.connect(urls.psycopg, row_factory=dict_row) as connection:
+            payments = [asdict(line) for line in state_counts(connection)]
             files, guards, ledger = (
                 connection.execute(query).fetchall() for query in (_FILES, _GUARDS, _LEDGER)
             )

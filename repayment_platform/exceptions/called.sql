@@ -18,7 +18,8 @@ WITH payment AS MATERIALIZED (
         t.conflict,
         t.is_disputed,
         t.loan_id_found_in,
-        p.source_key IS NOT NULL AS is_posted,
+        coalesce(p.status = 'success', false) AS is_posted,
+        coalesce(p.status = 'undone', false) AS is_undone,
         t.is_success AND "CORE".is_as_posted(
             p.loan_external_id, p.amount, coalesce(p.paid_on, p.payment_date),
             t.loan_external_id, t.amount, t.payment_date, t.earliest_day, t.payment_ref
@@ -35,7 +36,7 @@ WITH payment AS MATERIALIZED (
         jsonb_build_object('loan', t.loan_external_id, 'amount', t.amount, 'date', t.payment_date) AS facts
     FROM asked
     INNER JOIN "CORE"."CORE_TRANSACTION_DATA" t ON t.source_key = asked.source_key
-    LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p ON p.source_key = t.source_key AND p.status = 'success'
+    LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p ON p.source_key = t.source_key AND p.status <> 'failed'
     LEFT JOIN "CORE"."CORE_OPEN_WORK" w ON w.source_key = t.source_key
 ),
 
@@ -46,7 +47,8 @@ twin AS MATERIALIZED (
         x.source_key,
         other.source_key AS of_key,
         format('the same payment %s had a %s', x.source_key, replace(x.outcome, '_', ' ')) AS why,
-        p.source_key IS NOT NULL AS is_posted,
+        coalesce(p.status = 'success', false) AS is_posted,
+        coalesce(p.status = 'undone', false) AS is_undone,
         p.source_key IS NULL AND (other.source_key IS NULL OR EXISTS (
             SELECT FROM "CORE"."CORE_EXCEPTION" e
             WHERE e.source_key = other.source_key AND e.decision IN ('same_payment', 'not_a_repayment')
@@ -59,7 +61,7 @@ twin AS MATERIALIZED (
             WHERE e.source_key = x.source_key
             HAVING bool_or(e.decision = 'same_payment')
         ) other
-    LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p ON p.source_key = other.source_key AND p.status = 'success'
+    LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p ON p.source_key = other.source_key AND p.status <> 'failed'
     WHERE x.is_ruled_out AND NOT x.is_posted AND x.outcome IN ('refund', 'late_return')
 ),
 
@@ -85,10 +87,10 @@ refunded_or_returned AS (
         SELECT source_key AS of_key, source_key AS told_by, null AS why
         FROM payment
         WHERE
-            NOT is_posted AND NOT is_in_flight AND is_ruled_out IS NOT true
+            NOT is_posted AND NOT is_undone AND NOT is_in_flight AND is_ruled_out IS NOT true
             AND outcome IN ('refund', 'late_return') AND key_rule <> 'provisional'
         UNION ALL
-        SELECT of_key, source_key AS told_by, why FROM twin WHERE NOT is_posted AND NOT is_unclear
+        SELECT of_key, source_key AS told_by, why FROM twin WHERE NOT is_posted AND NOT is_undone AND NOT is_unclear
     ) teller
     INNER JOIN "CORE"."CORE_TRANSACTION_DATA" t ON t.source_key = teller.of_key
     INNER JOIN "CORE"."CORE_TRANSACTION_DATA" told ON told.source_key = teller.told_by
@@ -203,7 +205,7 @@ posted_elsewhere AS (
     WHERE t.is_eligible AND NOT t.is_posted AND NOT t.is_in_flight
 ),
 
--- A look-up that settled a doubt found ours undone, or another.
+-- A look-up that settled a doubt found another. (Of ours that was undone, its outcome tells.)
 ledger_has_otherwise AS (
     SELECT
         t.source_key,
@@ -221,6 +223,33 @@ ledger_has_otherwise AS (
     WHERE
         NOT t.is_posted AND NOT t.is_in_flight AND (t.tries > 0 OR t.is_ruled_out IS NOT null)
         AND a.outcome = 'held' AND a.undone_at IS null
+),
+
+-- It was posted and is reversed in the ledger. Money that was given back in whole is in order so, unless the
+-- repayment was changed and not undone: then it is there all the same.
+undone AS (
+    SELECT
+        t.source_key,
+        'reversed_in_ledger' AS kind,
+        t.is_eligible AS holds,
+        t.facts || jsonb_strip_nulls(jsonb_build_object(
+            'external_id', coalesce(p.external_id, p.source_key), 'fineract_transaction_id', p.fineract_transaction_id,
+            'what', p.error_text, 'refunded', CASE WHEN part.is_left THEN t.refunded_amount END
+        )) AS facts,
+        p.error_text
+        || CASE WHEN part.is_left THEN format('; %s of %s rupees were refunded', t.refunded_amount, t.amount) ELSE '' END
+            AS words,
+        jsonb_strip_nulls(jsonb_build_object(
+            'lender', p.source_lender, 'loan', p.loan_external_id, 'amount', p.amount, 'date', p.payment_date,
+            'external_id', p.external_id, 'fineract_transaction_id', p.fineract_transaction_id
+        )) AS detail
+    FROM payment t
+    INNER JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p ON p.source_key = t.source_key AND p.status = 'undone'
+    CROSS JOIN
+        LATERAL (
+            SELECT NOT t.is_success AND t.outcome = 'refund' AND t.refunded_amount < t.amount AS is_left
+        ) part
+    WHERE t.is_eligible OR part.is_left OR p.error_text <> {{ undone }}::text
 ),
 
 -- What was judged to be implausible (implausible.sql) is so as long as its facts stay.
@@ -247,7 +276,7 @@ released_as_it_was AS (
         ) e
     WHERE
         t.is_ruled_out IS NOT null AND t.is_eligible AND NOT t.is_posted AND NOT t.is_in_flight
-        AND e.decision = 'release'
+        AND CASE e.kind WHEN 'reversed_in_ledger' THEN e.decision = 'repost' AND NOT t.is_undone ELSE e.decision = 'release' END
 ),
 
 -- "Same payment" and "not a repayment" are said of the money of that day. What was ruled out with another
@@ -525,6 +554,8 @@ UNION ALL
 SELECT * FROM posted_elsewhere
 UNION ALL
 SELECT * FROM ledger_has_otherwise
+UNION ALL
+SELECT * FROM undone
 UNION ALL
 SELECT * FROM implausible
 UNION ALL

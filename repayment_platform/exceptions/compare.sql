@@ -60,7 +60,9 @@ judged AS MATERIALIZED (
         WHERE
             source_key = called.source_key AND kind = called.kind
             AND digest = md5(called.kind || called.facts::text)
-            AND decision = any({{ rulings }}::text[])
+            AND (decision = any({{ rulings }}::text[]) OR kind = 'reversed_in_ledger' AND decision = 'repost')
+            -- What holds a payment does not just stay as it is.
+            AND NOT (decision = 'leave' AND called.holds)
             AND NOT (decision = 'release' AND kind = any({{ never_released }}::text[]))
             -- A named day is good while the payment waits to be posted on it.
             AND NOT (decision = 'post_on' AND NOT EXISTS (

@@ -14,31 +14,32 @@ from psycopg import Connection
 
 from repayment_platform.exceptions.kinds import KINDS, NO_RETRY_MENDS, RULINGS, Decision
 from repayment_platform.ledger.differences import LEDGER_KINDS
+from repayment_platform.ledger.instead import UNDONE as UNDONE_WORDS
 
 Parameters = dict[str, Any]
 
 
-def _read(name: str) -> str:
+def statement(name: str) -> LiteralString:
     """A file beside this one, with `{{ name }}` as a parameter of the driver."""
     text = Path(__file__).with_name(name).read_text().replace("%", "%%")
     return re.sub(r"{{ (\w+) }}", r"%(\1)s", text)
 
 
 def _comparison(called: str) -> LiteralString:
-    return _read("compare.sql").replace("%(called)s", called)
+    return statement("compare.sql").replace("%(called)s", called)
 
 
 def kept_back(payment: str) -> LiteralString:
     """What keeps a payment from being posted now, for a statement in which `payment` names a row
     with its source_key, source_lender and payment_date: the state in which it waits, the reason,
     and the reason in brief; no row where it may be posted."""
-    return _read("kept_back.sql").replace("%(payment)s", payment)
+    return statement("kept_back.sql").replace("%(payment)s", payment)
 
 
-CALLED = _read("called.sql")
+CALLED = statement("called.sql")
 OF_KEYS = _comparison(CALLED)
 """The comparison of the payments `keys`."""
-OF_SUSPECTS = _comparison(_read("implausible.sql"))
+OF_SUSPECTS = _comparison(statement("implausible.sql"))
 """Opens what is implausible of the payments `keys`; closes nothing."""
 OF_FOUND = _comparison(
     "SELECT * FROM jsonb_to_recordset(%(found)s) AS found"
@@ -46,7 +47,7 @@ OF_FOUND = _comparison(
 )
 """The comparison with what a look-up `found` of the payments `keys`."""
 
-UNHEARD = _read("unheard.sql")
+UNHEARD = statement("unheard.sql")
 """What stands nowhere, of the reports from `first_row` and the payments after batch `after`, at
 `most` so many lines."""
 
@@ -69,8 +70,7 @@ def of_suspects(**of_caller: Any) -> Parameters:
 
 
 def _parameters(reasons: Mapping[str, str], by: str) -> Parameters:
-    posting = (Decision.RELEASE, Decision.REPOST)
-    never = [kind.name for kind in KINDS.values() if not any(map(kind.choice, posting))]
+    never = [kind.name for kind in KINDS.values() if not kind.choice(Decision.RELEASE)]
     return {
         "kinds": list(reasons),
         "reasons": list(reasons.values()),
@@ -79,6 +79,7 @@ def _parameters(reasons: Mapping[str, str], by: str) -> Parameters:
         "computed": [kind.name for kind in KINDS.values() if kind.gone],
         "rulings": list(RULINGS),
         "never_released": never,
+        "undone": UNDONE_WORDS,
     }
 
 

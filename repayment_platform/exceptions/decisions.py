@@ -141,7 +141,6 @@ def decide(
     right: Right = Right.APPROVER,
     day: date | None = None,
     loan: str | None = None,
-    reposting: bool = False,
 ) -> str | None:
     """Record a decision and its audit row; takes effect with the next run. Returns the payment's
     key, where there is a payment.
@@ -152,7 +151,6 @@ def decide(
         right: what the person may do; whoever has the command line has an approver's right.
         day: of Kolkata, to post it on, where the decision names one.
         loan: whose payment it is, where the decision names one.
-        reposting: the release is part of a repost.
 
     Raises:
         NoSuchException: it does not exist or has been decided.
@@ -166,8 +164,7 @@ def decide(
         if asked is None:
             raise NoSuchException(f"there is no open exception {exception}")
         kind, _, holds, _ = asked
-        if not (reposting and kind == UNDONE):
-            _refuse_another_kinds(asked, decision, right, day)
+        _refuse_another_kinds(asked, decision, right, day)
         given = {"id": exception, "decision": decision, "by": by, "why": why, "seen": seen}
         row = connection.execute(_DECIDE, given).fetchone()
         if row is None:
@@ -182,7 +179,7 @@ def decide(
             told |= {"loan": loan}
         elif holds:
             connection.execute(_OVERRULE, {"id": exception, "asks_anew": ASKS_ANEW})
-            if decision in LETS_POST and not reposting:
+            if decision in LETS_POST:
                 _refuse_if_ruled_out(connection, key)
             fold_again(connection, key, f"exception {exception}: {decision}")
             if decision is Decision.SAME_PAYMENT and other:  # which may be gone already

@@ -119,7 +119,7 @@ DAY_REFUSED = (BEFORE_DISBURSEMENT, BEFORE_LAST)
 NO_RETRY_MENDS = (LOAN_UNKNOWN, LOAN_STATE, *DAY_REFUSED, NOT_ACTIVE)
 """Fineract's codes of refusals that are a person's; `*` stands for any text."""
 UNDONE = "reversed_in_ledger"
-"""Why a payment is held whose repayment was undone in Fineract; its release is a repost."""
+"""What is asked of a payment that was posted and is undone in Fineract."""
 AFTER_POSTING = (
     "refunded_after_posting",
     "returned_after_posting",
@@ -127,8 +127,6 @@ AFTER_POSTING = (
     "changed_after_posting",
 )
 """Kinds that name a repayment to undo in Fineract; the look-up that sees it undone closes them."""
-CLOSED_BY_UNDOING = tuple(kind for kind in AFTER_POSTING if kind != "changed_after_posting")
-"""What changed is still the borrower's money: undone, it is yet to be posted again."""
 
 _BEFORE = (
     Kind(
@@ -233,7 +231,8 @@ _BEFORE = (
     ),
     Kind(
         UNDONE,
-        "a look-up found its repayment undone in Fineract",
+        "it was posted, and is undone or changed in Fineract; of money that was given back it is"
+        " asked only where something of it is left or stands, and holds nothing",
         (
             Choice(
                 Decision.REPOST,
@@ -242,9 +241,14 @@ _BEFORE = (
                 Right.APPROVER,
             ),
             _SAME,
-            _NONE,
+            Choice(
+                Decision.NOT_A_REPAYMENT,
+                "It is right that it is undone: never post it again",
+                _NEVER,
+            ),
+            Choice(Decision.LEAVE, "What stands in Fineract is right as it is", _STAYS.follows),
         ),
-        gone="it is posted again",
+        gone="it is posted again, or its money was given back",
     ),
 )
 
@@ -314,7 +318,6 @@ _AFTER = (
     _of_posted("withdrawn_after_posting", "the report of a posted payment was withdrawn"),
     _of_posted("changed_after_posting", "loan, amount or day of a posted payment are others now"),
     _in_ledger("ledger_missing", "a posted payment is not in the ledger"),
-    _in_ledger("ledger_reversed", "a posted payment was undone or changed in the ledger, unasked"),
     _in_ledger("ledger_amount", "a posted payment has another amount in the ledger"),
     _in_ledger("ledger_date", "a posted payment has another day in the ledger"),
     _in_ledger("ledger_foreign", "the ledger has a twin of a posted payment that is not ours"),

@@ -11,13 +11,18 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
-from repayment_platform.exceptions.queue import (
-    close_undone,
-    keep_differences,
-)
+from repayment_platform.exceptions.queue import keep_differences
+from repayment_platform.exceptions.undoing import keep_reversed, keep_standing
 from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import InvalidRequestError, Listing, LookupFailed
-from repayment_platform.ledger.differences import Difference, Posting, differences
+from repayment_platform.ledger.differences import (
+    Difference,
+    Posting,
+    Reversal,
+    differences,
+    reversals,
+    standing_again,
+)
 from repayment_platform.ledger.findings import Proof
 from repayment_platform.ledger.identity import check_ledger
 from repayment_platform.ledger.scope import LedgerScope, postings_of, sent_to
@@ -37,8 +42,8 @@ async def ledger_agrees(settings: Settings, conninfo: str, scope: LedgerScope) -
     has no twin there: a live repayment of its loan, day and amount that is not ours.
 
     Every difference is kept as a row of CORE_EXCEPTION of kind `ledger_…`, and is a finding unless
-    a person closed it as it is. That a repayment was undone as an exception asked is none, and
-    closes the exception.
+    a person closed it as it is. What is reversed there is recorded as `undone`, which is a finding
+    as long as a person is asked about it; that it was undone as an exception asked closes that.
 
     Raises:
         WrongLedger: the settings name another Fineract than the one that was posted to.
@@ -97,7 +102,8 @@ async def _keep(
     for posting in postings:
         by_loan[posting.loan].append(posting)
     asked: list[Posting] = []
-    undone: list[str] = []
+    gone: list[Reversal] = []
+    back: list[Posting] = []
     sent = await sent_to(connection, list(answers))
     found: list[Difference] = []
     for loan, listing in answers.items():
@@ -108,12 +114,18 @@ async def _keep(
         asked += ours
         found += differences(ours, listing, sent)
         if isinstance(listing, tuple):
-            reversed_ids = {t.external_id for t in listing if t.reversed}
-            undone += [posting.key for posting in ours if posting.external_id in reversed_ids]
+            gone += reversals(ours, listing, sent)
+            back += standing_again(ours, listing)
     async with connection.transaction():
         await connection.execute(_LOCK)
         await scope.checked(connection, asked)
-        await close_undone(connection, undone)
         told = await keep_differences(connection, [posting.key for posting in asked], found)
+        undone = await keep_reversed(connection, gone)
+        double = await keep_standing(connection, back)
     proof.checked += len(asked)
+    proof.findings += [f"{r.posting.key}: {r.what}" for r in undone]
     proof.findings += [f"{d.posting.key}: {d.what}" for d in told]
+    proof.findings += [
+        f"{posting.key}: stands in the ledger again, and its reference is posted under another key"
+        for posting in double
+    ]

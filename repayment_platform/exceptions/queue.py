@@ -16,26 +16,19 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from repayment_platform.exceptions.comparison import OF_FOUND, of_found
-from repayment_platform.exceptions.decisions import SEEN, SEEN_DIGITS
-from repayment_platform.exceptions.kinds import CLOSED_BY_UNDOING
+from repayment_platform.exceptions.decisions import FACTS_OF_T, SEEN, SEEN_DIGITS
+from repayment_platform.exceptions.kinds import UNDONE
 from repayment_platform.ledger.differences import Difference
 
-_CLOSE_UNDONE = """
-UPDATE "CORE"."CORE_EXCEPTION"
-SET decision = 'undone', closed_by = 'look-up', closed_why = 'it was undone in Fineract'
-WHERE closed_at IS NULL AND source_key = ANY (%s) AND kind = ANY (%s)
-"""
 # What another transaction on the loan asks stays a question.
-_CLOSE_REPOSTED = """
-UPDATE "CORE"."CORE_EXCEPTION"
-SET decision = 'repost', closed_by = %(who)s, closed_why = 'to be posted again: ' || %(why)s
-WHERE closed_at IS NULL AND source_key = %(key)s AND NOT holds AND kind <> 'ledger_foreign'
-"""
-
-
-async def close_undone(connection: AsyncConnection[Any], keys: Collection[str]) -> None:
-    """Close what asked to undo the repayments of these keys: they are undone."""
-    await connection.execute(_CLOSE_UNDONE, (list(keys), list(CLOSED_BY_UNDOING)))
+_CLOSE_REPOSTED = f"""
+UPDATE "CORE"."CORE_EXCEPTION" h
+SET decision = 'repost', closed_by = %(who)s, closed_why = 'to be posted again: ' || %(why)s,
+    facts = CASE WHEN h.holds THEN h.facts || {FACTS_OF_T} ELSE h.facts END
+FROM "CORE"."CORE_TRANSACTION_DATA" t
+WHERE t.source_key = h.source_key AND h.closed_at IS NULL AND h.source_key = %(key)s
+  AND (NOT h.holds AND h.kind <> 'ledger_foreign' OR h.kind = '{UNDONE}')
+"""  # noqa: S608 (the part is a constant)
 
 
 async def keep_differences(

@@ -1,59 +1,50 @@
 """Posting again, on purpose, a payment whose repayment does not stand in Fineract any more.
 
 What belongs here: the audited act that puts such a payment back on the list of open work: what
-Fineract, restored from a backup, has lost, and what a person undid there; and the external id that
-the payment has from then on. What does not: posting it (the next run does, under every guard of a
-new payment), undoing anything in Fineract.
+Fineract, restored from a backup, has lost, and what is undone there. What does not: asking Fineract
+whether it is gone (`gone`), posting it (the next run does, under every guard of a new payment),
+undoing anything in Fineract.
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
 from repayment_platform.display import at
-from repayment_platform.exceptions.decisions import NoSuchException, decide
-from repayment_platform.exceptions.kinds import UNDONE, Decision
+from repayment_platform.exceptions.gone import NotReposted, of_other_money, see_it_gone
+from repayment_platform.exceptions.kinds import UNDONE
 from repayment_platform.exceptions.queue import close_reposted
 from repayment_platform.exceptions.refold import fold_again
-from repayment_platform.fineract.client import FineractClient
-from repayment_platform.fineract.contract import (
-    Absent,
-    Found,
-    InvalidRequestError,
-    LedgerTransaction,
-    LookupFailed,
-)
+from repayment_platform.fineract.contract import InvalidRequestError
 from repayment_platform.fineract.errors import BEFORE_LAST
 from repayment_platform.ledger.identity import REMEMBERED, fineract_client, refuse_another
-from repayment_platform.ledger.instead import named, standing_for, strays
-from repayment_platform.ledger.scope import SENT
 from repayment_platform.settings import Settings
-from repayment_platform.sources.keys import repost_id
 from repayment_platform.warehouse import audit
 
-# A payment with the facts it would be posted with now, its outcome, and its hold where a look-up
-# that settled a doubt found it undone.
+_RULED_OUT = """EXISTS (
+    SELECT FROM "CORE"."CORE_EXCEPTION"
+    WHERE source_key = %(key)s AND decision IN ('same_payment', 'not_a_repayment'))"""
+# A payment with the facts it would be posted with now, its outcome, and whether it is held as
+# undone though it is to be posted again: its facts have changed since.
 _PAYMENT = f"""
 SELECT t.source_key, t.loan_external_id AS loan, t.amount, t.payment_date AS date, t.recon_source,
-       t.is_success AND t.loan_external_id IS NOT NULL AS is_repayment,
+       t.is_success AND t.loan_external_id IS NOT NULL AND NOT {_RULED_OUT} AS is_repayment,
        t.outcome IN ('refund', 'late_return') AND t.loan_external_id IS NOT NULL AS is_given_back,
-       coalesce(p.status = 'success', false) AS is_posted, p.fineract_transaction_id, h.id AS hold,
+       p.status <> 'failed' AS is_posted, p.fineract_transaction_id, h.id IS NOT NULL AS is_held,
        p.processed_at, p.payment_date AS date_there,
        coalesce(p.external_id, t.source_key) AS external_id,
-       CASE WHEN p.status = 'success' THEN p.loan_external_id ELSE t.loan_external_id END
+       CASE WHEN p.status <> 'failed' THEN p.loan_external_id ELSE t.loan_external_id END
            AS loan_there,
        young.ask_from, young.ask_from > clock_timestamp() AS is_young
 FROM "CORE"."CORE_TRANSACTION_DATA" t
-LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
+JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
 LEFT JOIN "CORE"."CORE_HOLD" h
     ON h.source_key = t.source_key AND h.reason_code = '{UNDONE}' AND h.decision IS NULL
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN p.status = 'success' THEN p.processed_at ELSE h.held_at END
-        + make_interval(secs => %(settle)s) AS ask_from
+    SELECT p.processed_at + make_interval(secs => %(settle)s) AS ask_from
 ) young
 WHERE t.source_key = %(key)s
 """  # noqa: S608 (the part is a constant)
@@ -61,33 +52,14 @@ _MISSING = """
 SELECT source_key FROM "CORE"."CORE_EXCEPTION"
 WHERE kind = 'ledger_missing' AND closed_at IS NULL ORDER BY id
 """
-# Each external id under which the payment has stood in Fineract, and the loan on which it did last.
-_FORMER = f"""
-SELECT DISTINCT ON (external_id) external_id, loan_external_id
-FROM (SELECT id, coalesce(external_id, source_key) AS external_id, loan_external_id
-      FROM "CORE"."CORE_POSTING_ATTEMPT"
-      WHERE source_key = %s AND (outcome = 'success' OR error_code = '{UNDONE}')) a
-ORDER BY external_id, id DESC
-"""  # noqa: S608 (the part is a constant)
-# The key's own facts, which never change: those that the payment is posted with might become the
-# facts of another key as well.
-_MADE_OF = """
-SELECT source_lender, loan_external_id, payment_date, amount, occurrence
-FROM "CORE"."CORE_PAYMENT_KEY" WHERE source_key = %s AND occurrence IS NOT NULL
-"""
 # Only what still is as it was when Fineract was asked.
-_UNDO_OUTCOME = """
-INSERT INTO "CORE"."CORE_TRANSACTION_DATA_PROCESSED" AS p (source_key, source_lender, status,
-    loan_external_id, payment_date, amount, payment_ref, recon_source, external_id, error_code,
-    error_text, run_id)
-SELECT source_key, source_lender, 'failed', loan_external_id, payment_date, amount, payment_ref,
-       recon_source, nullif(%(external_id)s, source_key), %(found)s, %(why)s, 'repost'
-FROM "CORE"."CORE_TRANSACTION_DATA" WHERE source_key = %(key)s
-ON CONFLICT (source_key) DO UPDATE SET status = 'failed', fineract_transaction_id = NULL,
-    external_id = EXCLUDED.external_id, error_code = EXCLUDED.error_code,
-    error_text = EXCLUDED.error_text, processed_at = clock_timestamp(), ledger_checked_at = NULL
-WHERE p.processed_at = %(processed_at)s
-"""
+_UNDO_OUTCOME = f"""
+UPDATE "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
+SET status = 'failed', run_id = 'repost', external_id = nullif(%(external_id)s, source_key),
+    error_code = %(found)s, error_text = %(why)s, fineract_transaction_id = NULL,
+    processed_at = clock_timestamp(), ledger_checked_at = NULL
+WHERE source_key = %(key)s AND processed_at = %(processed_at)s AND NOT {_RULED_OUT}
+"""  # noqa: S608 (the part is a constant)
 _UNDO_ATTEMPT = f"""
 UPDATE "CORE"."CORE_POSTING_ATTEMPT" SET undone_at = now()
 WHERE source_key = %(key)s AND undone_at IS NULL
@@ -112,18 +84,6 @@ FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
 WHERE w.state = 'failed' AND w.loan_external_id = %(loan)s AND w.payment_date < %(date)s
   AND p.source_key = w.source_key AND p.error_code = '{BEFORE_LAST}'
 """  # noqa: S608 (the part is a constant)
-
-
-class NotReposted(Exception):
-    """The payment was not put back; the message says why.
-
-    `standing`: the repayments in Fineract that may be its money, as far as nobody has said that
-    they are other money.
-    """
-
-    def __init__(self, why: str, standing: Sequence[LedgerTransaction] = ()) -> None:
-        super().__init__(why)
-        self.standing = tuple(standing)
 
 
 @dataclass(frozen=True)
@@ -180,8 +140,8 @@ async def repost(
         for key in dict.fromkeys(source_keys):
             try:
                 payment = _to_repost(settings, connection, key)
-                there = await _see_it_gone(client, connection, payment)
-                theirs = _of_other_money(payment, there, other_money)
+                there = await see_it_gone(client, connection, payment)
+                theirs = of_other_money(payment, there, other_money)
                 came[key] = _put_back(connection, payment, there.external_id, who, why, theirs)
             except NotReposted as reason:
                 came[key] = reason
@@ -194,95 +154,15 @@ def _to_repost(settings: Settings, connection: psycopg.Connection[Any], key: str
     cursor = connection.cursor(row_factory=dict_row)
     asked = {"key": key, "settle": settings.settle_seconds}
     payment = cursor.execute(_PAYMENT, asked).fetchone()
-    if payment is None or not (payment["is_posted"] or payment["hold"]):
-        raise NotReposted("it is neither recorded as posted nor held as undone in Fineract")
+    if payment is None or not (payment["is_posted"] or payment["is_held"]):
+        raise NotReposted("it is neither recorded as posted nor as undone in Fineract")
     # Money that was given back may come once more, as of a dispute that was won.
     if not (payment["is_repayment"] or (payment["is_posted"] and payment["is_given_back"])):
         raise NotReposted("it is no repayment any more, see the exceptions")
     if payment["is_young"]:
         when = at(payment["ask_from"])
-        raise NotReposted(f"it was posted or held only just now: ask again from {when}")
+        raise NotReposted(f"it was posted only just now: ask again from {when}")
     return payment
-
-
-@dataclass(frozen=True)
-class _There:
-    """What Fineract says of a payment of which nothing stands."""
-
-    external_id: str
-    """To post it under from now on."""
-    standing: tuple[LedgerTransaction, ...]
-    """Repayments that nobody here posted and that may be its money."""
-    is_undone: bool
-
-
-async def _see_it_gone(
-    client: FineractClient, connection: psycopg.Connection[Any], payment: dict[str, Any]
-) -> _There:
-    key, current = payment["source_key"], payment["external_id"]
-    former: dict[str, str] = dict(connection.execute(_FORMER, (key,)).fetchall())
-    former.setdefault(current, payment["loan_there"])
-    undone: dict[str, LedgerTransaction] = {}
-    for external_id, loan in former.items():
-        answer = await client.find_transaction(loan, external_id)
-        match answer:
-            case Found(transaction) if transaction.reversed:
-                undone[external_id] = transaction
-            case Found(transaction):
-                raise NotReposted(f"Fineract has it, as transaction {transaction.resource_id}")
-            case Absent():
-                pass
-            case LookupFailed(why=why):
-                raise NotReposted(f"Fineract could not be asked: {why}")
-            case _:
-                raise NotReposted(f"Fineract says neither that it is absent nor undone: {answer}")
-    loans = dict.fromkeys([payment["loan"], *(gone.loan_external_id for gone in undone.values())])
-    listing = [t for loan in loans for t in await _listing(client, loan)]
-    if current in undone:
-        # One that we posted after the backup that our database was restored from is undone too.
-        taken = {*former, *(t.external_id for t in listing if t.reversed)}
-        current = _unused(connection, key, taken)
-    sent = connection.execute(SENT, {"loans": list(loans)}).fetchall()
-    facts = (payment["loan"], payment["amount"])
-    days = {payment["date"], payment["date_there"]}
-    ours = {current, *(external_id for (external_id,) in sent)}
-    # Somebody may have changed it, which undoes and replaces it, or entered it by hand.
-    changed = standing_for(undone.values(), listing, ours)
-    twins = (
-        t
-        for t in strays(listing, ours)
-        if (t.loan_external_id, t.amount) == facts and t.date in days
-    )
-    standing = tuple({t.resource_id: t for t in (*changed, *twins)}.values())
-    return _There(current, standing, bool(undone))
-
-
-async def _listing(client: FineractClient, loan: str) -> tuple[LedgerTransaction, ...]:
-    listing = await client.list_transactions(loan)
-    if not isinstance(listing, tuple):
-        raise NotReposted(f"Fineract could not be asked about loan {loan}: {listing}")
-    return listing
-
-
-def _of_other_money(
-    payment: dict[str, Any], there: _There, other_money: Collection[int]
-) -> list[str]:
-    """What stands of other money, by name, if that was said of all that stands."""
-    unsaid = [t for t in there.standing if t.resource_id not in other_money]
-    if unsaid:
-        names = named(unsaid, payment["date"])
-        what = f"it was changed in Fineract to {names}"
-        if not there.is_undone:
-            what = f"Fineract has {names} on its loan, which we did not post"
-        raise NotReposted(f"{what}, and nobody has said that this is other money", unsaid)
-    return [named([t], payment["date"]) for t in there.standing]
-
-
-def _unused(connection: psycopg.Connection[Any], key: str, taken: Collection[str | None]) -> str:
-    made_of = connection.execute(_MADE_OF, (key,)).fetchone()
-    if made_of is None:
-        raise NotReposted("no further external id can be made for it: its key was not made here")
-    return next(made for k in count(1) if (made := repost_id(*made_of, k=k)) not in taken)
 
 
 def _put_back(
@@ -316,11 +196,6 @@ def _put_back(
         connection.execute(_UNDO_ATTEMPT, facts)
         connection.execute(_SEND_EARLIER, facts)
         close_reposted(connection, key, who, why)
-        if payment["hold"]:
-            try:
-                decide(connection, payment["hold"], Decision.RELEASE, who, why, reposting=True)
-            except NoSuchException:
-                raise NotReposted("its hold was decided just now") from None
         audit.record(connection, who, "payment.repost", key, **told)
     is_recon, is_held = payment["recon_source"] is not None, not payment["is_repayment"]
     return Reposted(external_id, is_new, is_recon, is_held)

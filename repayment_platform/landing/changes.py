@@ -60,7 +60,7 @@ class Change:
     source_key: str | None
     """The payment that the old row belongs to, where CORE has given it its key."""
     posting: str | None
-    """`posted`, or the payment's state in the list of open work."""
+    """`posted`, `undone`, or the payment's state in the list of open work."""
     becomes_exception: bool
     """It is posted, and what was posted is no longer what its sources say."""
 
@@ -155,12 +155,13 @@ SET source_key = known.source_key, posting = known.posting,
         ))
 FROM (
     SELECT DISTINCT ON (row.first_id) row.first_id, k.source_key,
-        CASE WHEN p.source_key IS NOT NULL THEN 'posted' ELSE w.state END AS posting
+        CASE p.status WHEN 'success' THEN 'posted' WHEN 'undone' THEN 'undone' ELSE w.state END
+            AS posting
     FROM changes row
     JOIN "CORE"."CORE_PAYMENT_KEY" k
         ON (k.raw_id = row.first_id OR k.replaces_id = row.first_id) AND k.rule <> 'provisional'
     LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
-        ON p.source_key = k.source_key AND p.status = 'success'
+        ON p.source_key = k.source_key AND p.status <> 'failed'
     LEFT JOIN "CORE"."CORE_OPEN_WORK" w ON w.source_key = k.source_key
     WHERE row.kind IN ('changed', 'withdrawn')
     ORDER BY row.first_id, k.raw_id DESC

@@ -11,11 +11,10 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from repayment_platform.fineract.contract import LedgerTransaction, UnknownLoan
-from repayment_platform.ledger.instead import named, standing_for, strays
+from repayment_platform.ledger.instead import became, strays
 
 LEDGER_KINDS = (
     "ledger_missing",
-    "ledger_reversed",
     "ledger_amount",
     "ledger_date",
     "ledger_foreign",
@@ -36,8 +35,8 @@ class Posting:
     amount: Decimal
     """Rupees."""
     date: date
-    to_undo: bool
-    """CORE has it otherwise now, and an exception asks or asked somebody to undo it."""
+    is_undone: bool
+    """The ledger was seen to have it reversed."""
     read_at: datetime
     posted_at: str = ""
     """Names this posting of the payment, among those of reposts."""
@@ -52,19 +51,30 @@ class Difference:
     what: str
 
 
+@dataclass(frozen=True)
+class Reversal:
+    """A posting that the ledger has reversed."""
+
+    posting: Posting
+    transaction: int
+    what: str
+    """What became of it, in words."""
+
+
 def differences(
     ours: Sequence[Posting],
     listing: tuple[LedgerTransaction, ...] | UnknownLoan,
     sent: Collection[str] = (),
 ) -> Iterator[Difference]:
     """Where the ledger disagrees with all that we recorded as posted on the loan, at most one
-    difference of a kind for each payment."""
+    difference of a kind for each payment. What is reversed there is none: see `reversals`."""
+    all_ours = {*sent, *(posting.external_id for posting in ours)}
+    ours = [posting for posting in ours if not posting.is_undone]
     if isinstance(listing, UnknownLoan):
         for posting in ours:
             yield Difference(posting, "ledger_missing", "is not in the ledger, nor is its loan")
         return
     by_external_id = {t.external_id: t for t in listing}
-    all_ours = {*sent, *(posting.external_id for posting in ours)}
     foreign = strays(listing, all_ours)
     for posting in ours:
         amount, day = posting.amount, posting.date
@@ -72,7 +82,7 @@ def differences(
         if found is None:
             yield Difference(posting, "ledger_missing", "is not in the ledger")
         elif found.reversed:
-            yield from _of_reversed(posting, standing_for([found], listing, all_ours))
+            continue
         elif found.amount != amount:
             what = f"is {found.amount:.2f} there, {amount} here"
             yield Difference(posting, "ledger_amount", what)
@@ -85,13 +95,28 @@ def differences(
             yield Difference(posting, "ledger_foreign", what)
 
 
-def _of_reversed(posting: Posting, instead: Sequence[LedgerTransaction]) -> Iterator[Difference]:
-    """What was to be undone and was only changed is there all the same."""
-    if instead:
-        what = f"was changed in the ledger to {named(instead, posting.date)}"
-        yield Difference(posting, "ledger_reversed", what)
-    elif not posting.to_undo:
-        yield Difference(posting, "ledger_reversed", "was undone in the ledger")
+def reversals(
+    ours: Sequence[Posting],
+    listing: tuple[LedgerTransaction, ...],
+    sent: Collection[str] = (),
+) -> Iterator[Reversal]:
+    """The postings of the loan that the ledger has reversed."""
+    by_external_id = {t.external_id: t for t in listing}
+    all_ours = {*sent, *(posting.external_id for posting in ours)}
+    for posting in ours:
+        found = by_external_id.get(posting.external_id)
+        if found is not None and found.reversed:
+            yield Reversal(posting, found.resource_id, became(found, listing, all_ours))
+
+
+def standing_again(
+    ours: Sequence[Posting], listing: tuple[LedgerTransaction, ...]
+) -> Iterator[Posting]:
+    """The undone postings of the loan that the ledger has live, as they were posted."""
+    live = {(t.external_id, t.amount, t.date) for t in listing if not t.reversed}
+    for posting in ours:
+        if posting.is_undone and (posting.external_id, posting.amount, posting.date) in live:
+            yield posting
 
 
 def _named(stray: LedgerTransaction, day: date) -> str:

@@ -18,6 +18,8 @@ from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import LedgerTransaction, LookupFailed
 
 Transactions = tuple[LedgerTransaction, ...]
+UNDONE = "was undone in the ledger"
+"""What became of a repayment of ours in whose place nothing stands."""
 SentTo = Callable[[list[str]], Awaitable[Collection[str]]]
 """The external ids that we have sent to some loans."""
 
@@ -66,18 +68,23 @@ def named(standing: Iterable[LedgerTransaction], day: date) -> str:
     )
 
 
+def became(
+    gone: LedgerTransaction, listing: Iterable[LedgerTransaction], ours: Collection[str]
+) -> str:
+    """What became of a reversed repayment of ours, in words."""
+    instead = standing_for([gone], listing, ours)
+    return f"was changed in the ledger to {named(instead, gone.date)}" if instead else UNDONE
+
+
 async def told(
     client: FineractClient,
     gone: LedgerTransaction,
     sent_to: SentTo,
 ) -> str:
-    """What became of a reversed repayment of ours, in words, after a look at its loan's list."""
+    """`became`, after a look at its loan's list."""
     loan = gone.loan_external_id
     listing = await client.list_transactions(loan)
     if not isinstance(listing, tuple):
         why = listing.why if isinstance(listing, LookupFailed) else listing.text
-        return f"it was posted and undone in Fineract; what stands instead could not be read: {why}"
-    ours = await sent_to([loan])
-    if instead := standing_for([gone], listing, ours):
-        return f"it was posted, and changed in Fineract to {named(instead, gone.date)}"
-    return "it was posted and undone in Fineract"
+        return f"{UNDONE}; what stands instead could not be read: {why}"
+    return became(gone, listing, await sent_to([loan]))

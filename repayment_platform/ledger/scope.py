@@ -33,48 +33,37 @@ UNION
 UNION
 (SELECT p.loan_external_id
  FROM "CORE"."CORE_EXCEPTION" e JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
- WHERE e.closed_at IS NULL AND NOT e.holds AND e.kind ~ '^ledger_|_after_posting$'
-   AND p.status = 'success'
+ WHERE e.closed_at IS NULL AND p.status <> 'failed'
+   AND (NOT e.holds AND e.kind ~ '^ledger_|_after_posting$' OR e.kind = 'reversed_in_ledger')
  ORDER BY e.looked_at NULLS FIRST, e.id LIMIT %(looked_up)s)
 """
 # Reads every outcome, as the other proof of the night does: an index on the time would be written
 # with each posting, and be no help in counting loans.
 _IN_TURN = """
-SELECT loan_external_id FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" WHERE status = 'success'
+SELECT loan_external_id FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" WHERE status <> 'failed'
 GROUP BY 1 ORDER BY min(ledger_checked_at) NULLS FIRST LIMIT %(in_turn)s
 """
 _NAMED = """
 SELECT DISTINCT loan_external_id FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
-WHERE status = 'success'
+WHERE status <> 'failed'
   AND (%(lender)s::text IS NULL OR source_lender = %(lender)s)
   AND (%(first_day)s::date IS NULL OR payment_date >= %(first_day)s)
   AND (%(last_day)s::date IS NULL OR payment_date <= %(last_day)s)
 """
-# What was to be undone is excused only while CORE has it otherwise than it was posted, and not
-# where a person closed the exception: then the repayment was to stay.
 _POSTINGS = """
-SELECT p.loan_external_id AS loan, p.source_key AS key,
-       coalesce(p.external_id, p.source_key) AS external_id, p.amount, p.payment_date AS date,
-       extract(epoch FROM p.processed_at)::text AS posted_at, now() AS read_at, coalesce((
-           SELECT (e.decision IS NULL OR e.decision = 'undone') AND NOT (t.is_success
-               AND "CORE".is_as_posted(p.loan_external_id, p.amount,
-                   coalesce(p.paid_on, p.payment_date),
-                   t.loan_external_id, t.amount, t.payment_date, t.earliest_day, t.payment_ref))
-           FROM "CORE"."CORE_EXCEPTION" e
-           LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t
-                  ON t.source_key = coalesce(e.detail ->> 'told_by', e.source_key)
-           WHERE e.source_key = p.source_key AND e.kind LIKE '%%_after_posting'
-             AND e.detail ->> 'external_id' IS NOT DISTINCT FROM p.external_id
-           ORDER BY e.id DESC LIMIT 1), false) AS to_undo
-FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
-WHERE p.status = 'success' AND p.loan_external_id = ANY (%(loans)s)
+SELECT loan_external_id AS loan, source_key AS key,
+       coalesce(external_id, source_key) AS external_id, amount, payment_date AS date,
+       status = 'undone' AS is_undone,
+       extract(epoch FROM processed_at)::text AS posted_at, now() AS read_at
+FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
+WHERE status <> 'failed' AND loan_external_id = ANY (%(loans)s)
 """
 # Not what was posted again meanwhile. A time once set is renewed in turn only, so that a run does
 # not write all that a loan ever had.
 _CHECKED = """
 UPDATE "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p SET ledger_checked_at = read.at
 FROM unnest(%(keys)s::text[], %(times)s::timestamptz[]) AS read (source_key, at)
-WHERE p.source_key = read.source_key AND p.status = 'success' AND p.processed_at < read.at
+WHERE p.source_key = read.source_key AND p.status <> 'failed' AND p.processed_at < read.at
   AND (p.ledger_checked_at IS NULL OR %(in_turn)s)
 """
 _LOOKED = """
@@ -129,18 +118,18 @@ SELECT coalesce(external_id, source_key) FROM "CORE"."CORE_POSTING_ATTEMPT"
 WHERE settled_at IS NULL AND loan_external_id = ANY (%(loans)s)
 UNION ALL
 SELECT coalesce(external_id, source_key) FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
-WHERE status = 'success' AND loan_external_id = ANY (%(loans)s)
+WHERE status <> 'failed' AND loan_external_id = ANY (%(loans)s)
 """
 
 
 async def sent_to(connection: AsyncConnection[Any], loans: Sequence[str]) -> set[str]:
-    """The external ids of what is posted on these loans, or on its way there."""
+    """The external ids of what is posted on these loans, undone there, or on its way."""
     cursor = await connection.execute(SENT, {"loans": list(loans)})
     return {external_id for (external_id,) in await cursor.fetchall()}
 
 
 async def postings_of(connection: AsyncConnection[Any], loans: Sequence[str]) -> list[Posting]:
-    """All that is recorded as posted on these loans."""
+    """All that is recorded as posted on these loans, or as undone there."""
     parameters = {"loans": list(loans)}
     async with connection.cursor(row_factory=class_row(Posting)) as cursor:
         await cursor.execute(_POSTINGS, parameters)

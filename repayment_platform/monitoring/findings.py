@@ -70,7 +70,9 @@ ORDER BY 1
 _DIFFERENCES = """
 SELECT count(*), (extract(epoch FROM max(raised_at)) * 1000000)::bigint,
        (array_agg(coalesce(source_key, '') || ' ' || words ORDER BY raised_at DESC))[1]
-FROM "CORE"."CORE_EXCEPTION" WHERE closed_at IS NULL AND NOT holds AND starts_with(kind, 'ledger_')
+FROM "CORE"."CORE_EXCEPTION"
+WHERE closed_at IS NULL
+  AND (NOT holds AND starts_with(kind, 'ledger_') OR kind = 'reversed_in_ledger')
 HAVING count(*) > 0
 """
 

@@ -55,7 +55,9 @@ _GAUGES = (
         "repayment_open_payments",
         "Payments that are not settled.",
         ("lender", "state"),
-        'SELECT source_lender, state, count(*) FROM "CORE"."CORE_OPEN_WORK" GROUP BY 1, 2',
+        "SELECT w.source_lender, coalesce(p.status, w.state), count(*) "
+        'FROM "CORE"."CORE_OPEN_WORK" w LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p '
+        "ON p.source_key = w.source_key AND p.status = 'undone' GROUP BY 1, 2",
     ),
     (
         "repayment_in_doubt_payments",

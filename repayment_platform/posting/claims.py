@@ -14,10 +14,10 @@ from repayment_platform.posting.model import Payment, Selection
 from repayment_platform.posting.work import Connection
 
 # The payment is read again under lock: it must still be open with the very facts chosen, a
-# repayment in CORE, on this run's path, not held or ruled out, not paused, posted under no key of
-# its issued reference, and as the run's reconciliation request says. Then the unique indexes on
-# what is under way or posted decide between overlapping runs, whatever has changed since this
-# statement began; loans are taken in order, so that two runs wait for each other and not in a
+# repayment in CORE, on this run's path, not held or ruled out, not paused, not undone, posted under
+# no key of its issued reference, and as the run's reconciliation request says. Then the unique
+# indexes on what is under way or posted decide between overlapping runs, whatever has changed since
+# this statement began; loans are taken in order, so that two runs wait for each other and not in a
 # circle.
 _CLAIM = f"""
 WITH asked AS (
@@ -36,7 +36,7 @@ WITH asked AS (
       AND w.state IN ('waiting', 'failed') AND t.is_success
       AND (t.recon_source IS NOT NULL) = %(is_recon)s AND t.source_lender = ANY (%(lenders)s)
       AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
-                      WHERE p.status = 'success' AND p.source_key = w.source_key)
+                      WHERE p.status <> 'failed' AND p.source_key = w.source_key)
       AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
                       WHERE p.status = 'success' AND p.payment_ref = w.payment_ref
                         AND "CORE".is_issued(p.payment_ref))

@@ -41,7 +41,8 @@ _BEGIN = f"{_LOCK};{looking_up_by_key('LOCAL')};{_NEWS}"
 # for none by what CORE tells of it.
 _FEED = f"""
 WITH changed AS MATERIALIZED (
-    SELECT t.*, p.source_key IS NOT NULL AS posted,
+    SELECT t.*, coalesce(p.status = 'success', false) AS posted,
+           coalesce(p.status = 'undone', false) AS undone,
            t.is_success AND t.loan_external_id IS NOT NULL AND t.amount > 0 AS eligible,
            p.source_key IS NULL OR "CORE".is_as_posted(
                p.loan_external_id, p.amount, coalesce(p.paid_on, p.payment_date),
@@ -56,7 +57,7 @@ WITH changed AS MATERIALIZED (
                             WHERE source_key = w.source_key OFFSET 0) c
         WHERE w.tries > 0 AND c.batch <= %(fed)s
     ) t LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
-               ON p.source_key = t.source_key AND p.status = 'success'
+               ON p.source_key = t.source_key AND p.status <> 'failed'
 ), least AS MATERIALIZED ({LEAST_IMPLAUSIBLE}
 ), withdrawn AS (
     DELETE FROM "CORE"."CORE_OPEN_WORK" w
@@ -71,7 +72,7 @@ WITH changed AS MATERIALIZED (
 ), to_judge AS (
     INSERT INTO "CORE"."CORE_TO_JUDGE" (source_key)
     SELECT c.source_key FROM changed c
-    WHERE NOT c.eligible OR NOT c.as_posted OR c.conflict IS NOT NULL OR c.is_disputed
+    WHERE NOT c.eligible OR NOT c.as_posted OR c.undone OR c.conflict IS NOT NULL OR c.is_disputed
        OR EXISTS (SELECT FROM "CORE"."CORE_EXCEPTION" e WHERE e.source_key = c.source_key)
        OR EXISTS (SELECT FROM "CORE"."CORE_EXCEPTION" e
                   WHERE e.facts ->> 'other_key' = c.source_key AND e.decision = 'same_payment')

@@ -31,6 +31,8 @@ class State(StrEnum):
     """Fineract took it into its maker-checker queue."""
     SUCCESS = "success"
     FAILED = "failed"
+    UNDONE = "undone"
+    """Posted, and seen reversed in the ledger; held where it is still a repayment."""
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ What belongs here: read-only counts per lender. What does not: showing them (`co
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import psycopg
-from psycopg.rows import class_row
+from psycopg.rows import class_row, tuple_row
 
 
 @dataclass(frozen=True)
@@ -80,23 +81,63 @@ class StateCount:
     rupees: Decimal
 
 
+# What is undone is open work too where it is still a repayment; it counts once.
 _STATES = """
-SELECT source_lender AS lender,
-       CASE WHEN recon_source IS NULL THEN 'automated' ELSE 'recon' END AS path,
-       state, reason, count(*) AS payments, sum(amount) AS rupees
-FROM "CORE"."CORE_OPEN_WORK" GROUP BY 1, 2, 3, 4
+SELECT w.source_lender AS lender,
+       CASE WHEN w.recon_source IS NULL THEN 'automated' ELSE 'recon' END AS path,
+       w.state, w.reason, count(*) AS payments, sum(w.amount) AS rupees
+FROM "CORE"."CORE_OPEN_WORK" w
+WHERE NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+                  WHERE p.source_key = w.source_key AND p.status = 'undone')
+GROUP BY 1, 2, 3, 4
 UNION ALL
-SELECT source_lender, CASE WHEN recon_source IS NULL THEN 'automated' ELSE 'recon' END,
-       status, 'posted', count(*), sum(amount)
-FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" WHERE status = 'success' GROUP BY 1, 2, 3
-ORDER BY 1, 2, 3, 5 DESC
+SELECT p.source_lender, CASE WHEN p.recon_source IS NULL THEN 'automated' ELSE 'recon' END,
+       p.status,
+       CASE WHEN p.status = 'success' THEN 'posted'
+            WHEN w.source_key IS NOT NULL THEN 'reversed in the ledger, and to be decided'
+            ELSE 'reversed in the ledger, as is right' END,
+       count(*), sum(p.amount)
+FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+LEFT JOIN "CORE"."CORE_OPEN_WORK" w ON w.source_key = p.source_key AND p.status = 'undone'
+WHERE p.status IN ('success', 'undone') GROUP BY 1, 2, 3, 4
 """
+# The payments of CORE that the engine does not have.
+_OTHERS = """
+SELECT t.source_lender AS lender,
+       CASE WHEN t.recon_source IS NULL THEN 'automated' ELSE 'recon' END AS path,
+       is_now.state,
+       CASE is_now.state WHEN 'loan_unknown' THEN 'nobody knows its loan'
+                         WHEN 'waiting' THEN 'no run has read it yet'
+                         WHEN 'given_back'
+                         THEN replace(t.outcome, '_', ' ') || ' before it was posted'
+                         ELSE CASE t.outcome WHEN 'success'
+                                   THEN coalesce(t.not_repayment_reason, 'not to be posted')
+                                   ELSE replace(t.outcome, '_', ' ') END END AS reason,
+       count(*) AS payments, coalesce(sum(t.amount), 0) AS rupees
+FROM "CORE"."CORE_TRANSACTION_DATA" t
+LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+    ON p.source_key = t.source_key AND p.status IN ('success', 'undone')
+LEFT JOIN "CORE"."CORE_OPEN_WORK" w ON w.source_key = t.source_key
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN t.is_success AND t.loan_external_id IS NULL THEN 'loan_unknown'
+                WHEN t.is_success THEN 'waiting'
+                WHEN t.outcome IN ('refund', 'late_return') AND t.key_rule <> 'provisional'
+                THEN 'given_back' ELSE 'no_repayment' END AS state
+) is_now
+WHERE p.source_key IS NULL AND w.source_key IS NULL GROUP BY 1, 2, 3, 4
+"""
+_IS_BUILT = """SELECT to_regclass('"CORE"."CORE_TRANSACTION_DATA"') IS NOT NULL"""
 
 
-def state_counts(conninfo: str) -> list[StateCount]:
-    """Every payment that the engine knows, counted by lender, path, state and reason."""
-    with (
-        psycopg.connect(conninfo) as connection,
-        connection.cursor(row_factory=class_row(StateCount)) as cursor,
-    ):
-        return cursor.execute(_STATES).fetchall()
+def state_counts(connection: psycopg.Connection[Any]) -> list[StateCount]:
+    """Every payment of CORE once, counted by lender, path, state and reason: posted, undone, open,
+    without a loan, given back before it was posted, or no repayment. Reads the whole history.
+
+    What is posted adds up to what stands in the ledger.
+    """
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        (is_built,) = cursor.execute(_IS_BUILT).fetchone() or (False,)
+    with connection.cursor(row_factory=class_row(StateCount)) as cursor:
+        queries = (_STATES, _OTHERS) if is_built else (_STATES,)
+        found = [line for query in queries for line in cursor.execute(query).fetchall()]
+    return sorted(found, key=lambda line: (line.lender, line.path, line.state, -line.payments))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from repayment_platform.exceptions.kinds import UNDONE
 from repayment_platform.posting.model import State
 from repayment_platform.posting.work import Connection
 
@@ -40,7 +41,7 @@ class Result:
 
 # The fence: only the run that the attempt belongs to may settle it, and only once. What asks for a
 # person is not judged here but by the next comparison, and most payments are as they were.
-_SETTLE = """
+_SETTLE = f"""
 WITH result AS (
     SELECT * FROM unnest(
         %(attempt_ids)s::bigint[], %(outcomes)s::text[], %(states)s::text[], %(reasons)s::text[],
@@ -54,7 +55,8 @@ WITH result AS (
         error_text = CASE WHEN r.outcome = 'success' THEN NULL ELSE r.reason END,
         resource_id = r.resource_id,
         settled_by = CASE WHEN r.outcome IS NOT NULL THEN r.settled_by END,
-        settled_at = CASE WHEN r.outcome IS NOT NULL THEN clock_timestamp() END
+        settled_at = CASE WHEN r.outcome IS NOT NULL THEN clock_timestamp() END,
+        undone_at = CASE WHEN r.error_code = '{UNDONE}' THEN clock_timestamp() END
     FROM result r
     -- IS TRUE: found by id alone, never through all that the run has attempted.
     WHERE a.id = r.attempt_id AND (a.run_id = %(run_id)s AND a.settled_at IS NULL) IS TRUE
@@ -63,11 +65,13 @@ WITH result AS (
     INSERT INTO "CORE"."CORE_TRANSACTION_DATA_PROCESSED" AS p (source_key, source_lender, status,
         loan_external_id, payment_date, paid_on, amount, payment_ref, recon_source,
         external_id, fineract_transaction_id, error_code, error_text, run_id)
-    SELECT s.source_key, s.source_lender, s.outcome, s.loan_external_id, s.payment_date,
+    SELECT s.source_key, s.source_lender,
+           CASE s.error_code WHEN '{UNDONE}' THEN 'undone' ELSE s.outcome END,
+           s.loan_external_id, s.payment_date,
            CASE WHEN w.post_on = s.payment_date THEN w.payment_date END, s.amount, s.payment_ref,
            w.recon_source, s.external_id, s.resource_id, s.error_code, s.error_text, s.run_id
     FROM settled s LEFT JOIN "CORE"."CORE_OPEN_WORK" w USING (source_key)
-    WHERE s.outcome IN ('success', 'failed')
+    WHERE s.outcome IN ('success', 'failed') OR s.error_code = '{UNDONE}'
     ORDER BY s.source_key
     ON CONFLICT (source_key) DO UPDATE SET
         status = EXCLUDED.status, loan_external_id = EXCLUDED.loan_external_id,
@@ -104,7 +108,7 @@ WITH result AS (
     ON CONFLICT DO NOTHING
 )
 SELECT id FROM settled
-"""
+"""  # noqa: S608 (the part is a constant)
 
 
 class Results:

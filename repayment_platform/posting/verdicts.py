@@ -10,6 +10,7 @@ from enum import Enum, auto
 
 from repayment_platform.exceptions.kinds import UNDONE
 from repayment_platform.fineract import contract as fineract
+from repayment_platform.ledger import instead
 from repayment_platform.posting.claims import Attempt
 from repayment_platform.posting.model import State
 from repayment_platform.posting.results import Result, Settled
@@ -186,7 +187,7 @@ def back_off(tries: int, asked_seconds: float | None) -> float:
 def _of_found(attempt: Attempt, found: fineract.LedgerTransaction, undone: str | None) -> Verdict:
     payment = attempt.payment
     if found.reversed:
-        return _held(attempt, UNDONE, undone or "it was posted and undone in Fineract")
+        return _held(attempt, UNDONE, undone or instead.UNDONE, found.resource_id)
     differences = [
         f"{name} is {theirs} there and {ours} here"
         for name, theirs, ours in (
@@ -210,7 +211,9 @@ def _of_found(attempt: Attempt, found: fineract.LedgerTransaction, undone: str |
     return Verdict(result, Then.NEXT)
 
 
-def _held(attempt: Attempt, kind: str, why: str) -> Verdict:
+def _held(attempt: Attempt, kind: str, why: str, resource_id: int | None = None) -> Verdict:
     """A person is asked; the kind of the question is the attempt's code."""
-    result = Result(attempt.id, Settled.HELD, State.HELD, why, by="lookup", code=kind)
+    result = Result(
+        attempt.id, Settled.HELD, State.HELD, why, by="lookup", code=kind, resource_id=resource_id
+    )
     return Verdict(result, Then.NEXT)

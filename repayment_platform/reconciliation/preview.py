@@ -56,9 +56,10 @@ OBJECTION = """
 CASE
     WHEN t.source_key IS NULL THEN 'unknown payment'
     WHEN t.recon_source IS NULL THEN 'of a lender that is posted automatically'
-    WHEN p.source_key IS NOT NULL THEN 'posted already'
+    WHEN p.status = 'success' THEN 'posted already'
     WHEN NOT t.is_success
         THEN 'no repayment: ' || coalesce(t.not_repayment_reason, 'not successful')
+    WHEN p.status = 'undone' THEN 'undone in the ledger: to be posted again first'
     WHEN t.loan_external_id IS NULL THEN 'loan unknown'
     WHEN kept.state IS NOT NULL THEN coalesce(replace(kept.brief, '_', ' '), kept.reason)
     WHEN o.request_id IS NOT NULL THEN 'in request ' || o.request_id || ' already'
@@ -72,7 +73,7 @@ CASE WHEN w.state IN ('sending', 'unknown') THEN 'a request to Fineract is under
 JUDGED_BY = f"""
 LEFT JOIN "CORE"."CORE_TRANSACTION_DATA" t ON t.source_key = c.source_key
 LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
-    ON p.source_key = c.source_key AND p.status = 'success'
+    ON p.source_key = c.source_key AND p.status <> 'failed'
 LEFT JOIN "CORE"."CORE_OPEN_WORK" w ON w.source_key = c.source_key
 LEFT JOIN "CORE"."CORE_RECON_REQUEST_ITEM" o
     ON o.source_key = c.source_key AND o.open AND o.request_id <> %(own_request)s

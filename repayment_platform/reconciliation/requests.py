@@ -124,7 +124,7 @@ _COUNTS = """
 SELECT coalesce(p.status, w.state, 'waiting'), count(*)::integer
 FROM "CORE"."CORE_RECON_REQUEST_ITEM" i
 LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
-    ON p.source_key = i.source_key AND p.status = 'success'
+    ON p.source_key = i.source_key AND p.status <> 'failed'
 LEFT JOIN "CORE"."CORE_OPEN_WORK" w ON w.source_key = i.source_key
 WHERE i.request_id = %s GROUP BY 1 ORDER BY 1
 """

@@ -10,6 +10,7 @@ from repayment_platform.definitions import defs
 from repayment_platform.defs.run_errors import errors_of
 from repayment_platform.exceptions.queue import (
     open_exceptions,
+    open_holds,
 )
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.conftest import Sandbox
@@ -104,7 +105,7 @@ def test_a_run_that_posts_is_followed_by_every_check(
         "ledger_agrees": False,
         "posting_complete": True,
     }
-    assert [found.source_key for found in open_exceptions(bench.connection)] == [undone]
+    assert [found.source_key for found in open_holds(bench.connection)] == [undone]
 
 
 def test_posting_that_ended_early_is_materialized_checked_and_told_by_a_check_of_its_own(
@@ -157,4 +158,4 @@ def test_every_night_the_ledger_is_asked_about_old_postings_and_the_job_fails_on
     assert not result.success
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     assert f"{undone}: was undone in the ledger" in str(failure.event_specific_data)
-    assert [found.kind for found in open_exceptions(bench.connection)] == ["ledger_reversed"]
+    assert [found.kind for found in open_holds(bench.connection)] == ["reversed_in_ledger"]

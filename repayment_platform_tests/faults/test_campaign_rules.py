@@ -86,6 +86,8 @@ BROKEN: dict[str, list[Change]] = {
         emptied("ledger"),
         emptied("outcomes"),
         changed("ledger", amount=AMOUNT + 1),
+        changed("ledger", reversed=True),
+        changed("outcomes", status="undone"),
     ],
     "sums_agree": [added("ledger", LedgerRow("theirs", LOAN, AMOUNT, DAY)), emptied("outcomes")],
     "everything_in_the_ledger_was_intended": [

@@ -95,7 +95,12 @@ def test_what_landed_is_counted_by_source_once(connection: Connection, client: T
 def test_open_payments_and_the_age_of_the_oldest_are_shown(
     connection: Connection, client: TestClient
 ) -> None:
-    for key, state, minutes in (("a", "waiting", 90), ("b", "held", 200)):
+    connection.execute(
+        'INSERT INTO "CORE"."CORE_TRANSACTION_DATA_PROCESSED" (source_key, source_lender, status, '
+        "loan_external_id, payment_date, amount, run_id) "
+        "VALUES ('c', 'DMI', 'undone', 'L1', '2026-11-01', 1, 'run')"
+    )
+    for key, state, minutes in (("a", "waiting", 90), ("b", "held", 200), ("c", "held", 10)):
         connection.execute(
             'INSERT INTO "CORE"."CORE_OPEN_WORK" (source_key, source_lender, loan_external_id, '
             "payment_date, amount, state, reason, since) "
@@ -104,6 +109,7 @@ def test_open_payments_and_the_age_of_the_oldest_are_shown(
         )
     seen = samples(client)
     assert seen["repayment_open_payments['DMI', 'held']"] == 1
+    assert seen["repayment_open_payments['DMI', 'undone']"] == 1
     assert seen["repayment_backlog_age_seconds['DMI']"] == pytest.approx(90 * 60, abs=60)
 
 

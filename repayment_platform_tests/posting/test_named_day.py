@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from repayment_platform.exceptions.decisions import Decision, NotOfItsKind, decide
+from repayment_platform.exceptions.gone import NotReposted
 from repayment_platform.exceptions.kinds import Right
 from repayment_platform.exceptions.queue import open_questions
-from repayment_platform.exceptions.reposting import NotReposted
 from repayment_platform_tests.posting.conftest import DAY, Bench
 from repayment_platform_tests.posting.test_reposting import fineract_down
 from repayment_platform_tests.posting.undone import (

@@ -13,8 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
+from repayment_platform.exceptions.gone import NotReposted
 from repayment_platform.exceptions.ledger_proof import ledger_agrees
-from repayment_platform.exceptions.reposting import NotReposted, Reposted, missing_keys, repost
+from repayment_platform.exceptions.reposting import Reposted, missing_keys, repost
 from repayment_platform.ledger.scope import LedgerScope
 from repayment_platform.posting.proof import nothing_recorded_twice, nothing_unaccounted
 from repayment_platform.sandbox.process import running_sandbox
@@ -129,4 +130,4 @@ def test_without_fineracts_own_word_nothing_is_put_back(
 
 def test_a_payment_that_was_never_posted_is_refused(bench: Bench, lost: tuple[str, str]) -> None:
     waiting = bench.payment("LN-1", "7.00")
-    assert "neither recorded as posted nor held" in str(put_back(bench, waiting)[waiting])
+    assert "neither recorded as posted nor as undone" in str(put_back(bench, waiting)[waiting])

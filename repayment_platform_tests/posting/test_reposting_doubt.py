@@ -112,9 +112,9 @@ def test_a_payment_held_as_undone_is_not_released_but_posted_again(bench: Bench,
     (hold,) = open_holds(bench.connection)
     with pytest.raises(NeedsRepost, match=held):
         decide(bench.connection, hold.id, Decision.RELEASE, "asha", "post it")
-    (held_at,) = bench.one('SELECT held_at FROM "CORE"."CORE_HOLD"')
-    when = at(held_at + timedelta(seconds=bench.settings.settle_seconds))
-    too_soon = f"it was posted or held only just now: ask again from {when}"
+    (posted_at,) = bench.one('SELECT processed_at FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"')
+    when = at(posted_at + timedelta(seconds=bench.settings.settle_seconds))
+    too_soon = f"it was posted only just now: ask again from {when}"
     assert str(post_again(bench, held)) == too_soon
 
     assert put_back(bench, held) == Reposted(again(1), True, False)
@@ -125,7 +125,7 @@ def test_a_payment_held_as_undone_is_not_released_but_posted_again(bench: Bench,
     assert bench.states() == {held: "success"}
     every_proof_holds(bench)
     audited = 'SELECT action FROM "CORE"."CORE_AUDIT_LOG" ORDER BY id'
-    assert bench.connection.execute(audited).fetchall() == [("hold.release",), ("payment.repost",)]
+    assert bench.connection.execute(audited).fetchall() == [("payment.repost",)]
     marks = 'SELECT outcome, undone_at IS NOT NULL FROM "CORE"."CORE_POSTING_ATTEMPT" ORDER BY id'
     assert bench.connection.execute(marks).fetchall() == [("held", True), ("success", False)]
 
@@ -135,7 +135,7 @@ def test_a_payment_held_as_undone_may_still_be_ruled_out(bench: Bench, held: str
     decide(bench.connection, hold.id, Decision.NOT_A_REPAYMENT, "asha", "the bank was right")
     some_time_passes(bench)
 
-    assert "neither recorded as posted nor held" in str(post_again(bench, held))
+    assert "no repayment any more" in str(post_again(bench, held))
 
 
 def test_a_repost_is_good_for_the_facts_that_were_held(bench: Bench, held: str) -> None:

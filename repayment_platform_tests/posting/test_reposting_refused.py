@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from repayment_platform.exceptions.queue import (
-    open_exceptions,
+    open_holds,
 )
 from repayment_platform.exceptions.reposting import Reposted, repost
 from repayment_platform.fineract.client import FineractClient
@@ -60,8 +60,8 @@ def test_without_fineracts_word_that_nothing_of_it_stands_it_stays_as_it_is(
 
     assert said in str(post_again(bench, undone))
 
-    assert bench.states() == {undone: "success"}
-    assert len(open_exceptions(bench.connection)) == 1
+    assert bench.states() == {undone: "held"}
+    assert len(open_holds(bench.connection)) == 1
     assert bench.one('SELECT count(*) FROM "CORE"."CORE_AUDIT_LOG"') == (0,)
 
 
@@ -103,7 +103,7 @@ def test_another_fineract_is_not_asked(bench: Bench, undone: str) -> None:
     some_time_passes(bench)
     with pytest.raises(WrongLedger):
         post_again(bench, undone, fineract_tenant="staging")
-    assert bench.states() == {undone: "success"}
+    assert bench.states() == {undone: "held"}
 
 
 @pytest.mark.parametrize("runs", [0, 1])

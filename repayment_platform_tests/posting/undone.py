@@ -8,12 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
+from repayment_platform.exceptions.gone import NotReposted
 from repayment_platform.exceptions.ledger_proof import ledger_agrees
 from repayment_platform.exceptions.queue import (
     open_exceptions,
     open_holds,
 )
-from repayment_platform.exceptions.reposting import NotReposted, Reposted, repost
+from repayment_platform.exceptions.reposting import Reposted, repost
 from repayment_platform.ledger.scope import LedgerScope
 from repayment_platform.posting.proof import nothing_recorded_twice, nothing_unaccounted
 from repayment_platform.sources.keys import repost_id

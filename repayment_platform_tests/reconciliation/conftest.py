@@ -57,13 +57,13 @@ class Desk:
             columns | {"key": key},
         )
 
-    def posted(self, key: str) -> None:
+    def posted(self, key: str, status: str = "success") -> None:
         self.connection.execute(
             """INSERT INTO "CORE"."CORE_TRANSACTION_DATA_PROCESSED" (source_key, source_lender,
                    status, loan_external_id, payment_date, amount, run_id)
-               SELECT source_key, source_lender, 'success', loan_external_id, payment_date, amount,
+               SELECT source_key, source_lender, %s, loan_external_id, payment_date, amount,
                    'other' FROM "CORE"."CORE_TRANSACTION_DATA" WHERE source_key = %s""",
-            (key,),
+            (status, key),
         )
 
     def held(self, key: str, decision: str | None = None) -> None:

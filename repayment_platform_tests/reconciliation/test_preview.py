@@ -20,6 +20,7 @@ def test_the_preview_counts_what_it_would_post_and_says_what_it_leaves_out(desk:
     desk.payment("UGRO-LN-1", "1.10")
     desk.payment("UGRO-LN-2", "2.20", status="gateway_only")
     desk.posted(desk.payment("UGRO-LN-3"))
+    desk.posted(desk.payment("UGRO-LN-8"), "undone")
     desk.held(desk.payment("UGRO-LN-4"))
     desk.held(desk.payment("UGRO-LN-6"), decision="same_payment")
     desk.held(desk.payment("UGRO-LN-7", "1.00"), decision="release")
@@ -30,6 +31,7 @@ def test_the_preview_counts_what_it_would_post_and_says_what_it_leaves_out(desk:
     assert [line.lender for line in seen.by_lender] == ["UGRO"]
     assert reasons(seen.excluded) == {
         "posted already": 1,
+        "undone in the ledger: to be posted again first": 1,
         "held: over limit": 1,
         "ruled out: same payment": 1,
         "no repayment: refunded": 1,

@@ -30,6 +30,18 @@ def test_a_request_freezes_the_payments_of_the_preview_with_their_facts(desk: De
     assert set(running.begin(desk.connection, number, "run").keys) == keys
 
 
+def test_a_payment_of_a_request_that_is_undone_counts_as_that_and_makes_no_request(
+    desk: Desk,
+) -> None:
+    posted, undone = (desk.payment(f"UGRO-LN-{n}") for n in (1, 2))
+    number = desk.request()
+    desk.posted(posted)
+    desk.posted(undone, "undone")
+
+    assert requests.get(desk.connection, number).counts == {"success": 1, "undone": 1}
+    assert running.begin(desk.connection, number, "run").keys == ()
+
+
 def test_a_selection_that_changed_since_its_preview_makes_no_request(desk: Desk) -> None:
     key = desk.payment()
     digest = preview(desk.connection, UGRO).digest

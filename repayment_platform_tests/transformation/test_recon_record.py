@@ -183,6 +183,22 @@ def test_neither_refunds_nor_fees_of_a_settlement_become_repayments(models: Ware
     assert not any(row["is_success"] for row in models.core())
 
 
+def test_what_is_undone_is_shown_as_that_with_what_became_of_it(models: Warehouse) -> None:
+    models.event(GATEWAY, captured("pay_1", "UGRO-LN-1"))
+    records(models)
+    what = "was changed in the ledger to 60.00 (transaction 7)"
+    models.connection.execute(
+        """INSERT INTO "CORE"."CORE_TRANSACTION_DATA_PROCESSED" (source_key, source_lender, status,
+               loan_external_id, payment_date, amount, error_text, run_id)
+           SELECT source_key, source_lender, 'undone', loan_external_id, payment_date, amount, %s,
+               'run' FROM "CORE"."CORE_TRANSACTION_DATA";
+        """,
+        (what,),
+    )
+    (row,) = models.rows('SELECT * FROM "CORE"."CORE_RECON_STATUS"')
+    assert (row["posting_status"], row["posting_reason"]) == ("undone", what)
+
+
 @pytest.mark.parametrize(("state", "status"), [(None, "waiting"), ("held", "held")])
 def test_the_status_of_posting_is_shown_beside_the_record(
     models: Warehouse, state: str | None, status: str

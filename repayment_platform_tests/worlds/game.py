@@ -56,7 +56,7 @@ ORDER BY 1
 _LOANS_OF_EXCEPTIONS = """
 SELECT p.loan_external_id
 FROM "CORE"."CORE_EXCEPTION" e JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
-WHERE e.closed_at IS NULL AND p.status = 'success'
+WHERE e.closed_at IS NULL AND p.status <> 'failed'
 """
 
 

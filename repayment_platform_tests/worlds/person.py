@@ -13,9 +13,10 @@ from typing import Any
 from psycopg import Connection
 
 from repayment_platform.exceptions import decisions
+from repayment_platform.exceptions.gone import NotReposted
 from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.exceptions.naming import NotMappable, map_loan
-from repayment_platform.exceptions.reposting import NotReposted, repost
+from repayment_platform.exceptions.reposting import repost
 from repayment_platform.settings import Settings
 from repayment_platform_tests.worlds.judge import is_right
 from repayment_platform_tests.worlds.ledger import Books, Posted

@@ -16,13 +16,14 @@ SELECT
     r.match_status,
     r.match_reason,
     CASE
-        WHEN p.status = 'success' THEN 'success'
+        WHEN p.status IN ('success', 'undone') THEN p.status
         WHEN w.state IS NOT NULL THEN w.state
         WHEN r.match_status IN ('reversed', 'loan_unknown') THEN 'not_postable'
         ELSE 'waiting'
     END AS posting_status,
     CASE
         WHEN p.status = 'success' THEN 'posted'
+        WHEN p.status = 'undone' THEN p.error_text
         WHEN w.state IS NOT NULL THEN w.reason
         WHEN r.match_status IN ('reversed', 'loan_unknown') THEN r.match_reason
         ELSE 'awaits reconciliation'

@@ -10,13 +10,16 @@ from decimal import Decimal
 from threading import Lock
 from typing import Any
 
+from repayment_platform.posting.report import state_counts
 from repayment_platform.sources.dates import KOLKATA
 from repayment_platform.web.operations.admin import Visit
+from repayment_platform.web.operations.payment_list import OPEN_STATES, STATUSES
 
 CHART_DAYS = 30
 REMEMBER_SECONDS = 600
 
-# What waits to be posted, whoever must act next; what a person must look at is counted apart.
+# What waits to be posted, whoever must act next; what a person must look at is counted apart. What
+# is undone counts as held: it waits for a person.
 _BACKLOG = """
 SELECT source_lender AS lender, recon_source IS NOT NULL AS recon, count(*) AS payments,
        sum(amount) AS rupees, min(since) AS oldest,
@@ -63,8 +66,10 @@ SELECT
     (SELECT count(*) FROM "CORE"."CORE_LENDER_SETTING" WHERE paused) AS paused
 FROM (SELECT count(*) FILTER (WHERE file_id IS NOT NULL) AS of_files,
              count(*) FILTER (WHERE file_id IS NULL) AS of_webhooks
-      FROM "CORE"."CORE_QUARANTINE"
-      WHERE replayed_at IS NULL AND quarantined_at > now() - interval '7 days') q
+      FROM "CORE"."CORE_QUARANTINE" rejected
+      WHERE replayed_at IS NULL AND NOT EXISTS (
+          SELECT FROM "CORE"."CORE_FILE_LOG" corrected
+          WHERE corrected.supersedes = rejected.file_id AND corrected.status = 'landed')) q
 """
 _HAS_DAGSTER = "SELECT to_regclass('dagster.runs') IS NOT NULL AS yes"
 _RUNS = """
@@ -91,6 +96,8 @@ class Numbers:
     waits: dict[str, int]
     days: list[tuple[date, int, Decimal]]
     """The last 30 days, today last: payments and rupees posted."""
+    states: list[dict[str, Any]]
+    """Every payment of CORE once: payments and rupees by state."""
 
 
 def numbers(visit: Visit, now: datetime) -> Numbers:
@@ -112,6 +119,7 @@ def numbers(visit: Visit, now: datetime) -> Numbers:
             *_days_before(visit, today),
             (today.date(), posted["payments"], posted["rupees"]),
         ],
+        _states(visit),
     )
 
 
@@ -131,8 +139,8 @@ def next_run(visit: Visit, now: datetime) -> datetime | None:
 
 
 class _Remembered:
-    """Finished days, whose successes stay as they are: adding them up takes a second when there
-    are many, so it is done every ten minutes at most."""
+    """Finished days, whose successes seldom change: adding them up takes a second when there are
+    many, so it is done every ten minutes at most."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -157,3 +165,28 @@ def _days_before(visit: Visit, today: datetime) -> list[tuple[date, int, Decimal
     dates = [(first + timedelta(days=n)).date() for n in range(CHART_DAYS - 1)]
     nothing = {"payments": 0, "rupees": Decimal(0)}
     return [(d, (row := found.get(d, nothing))["payments"], row["rupees"]) for d in dates]
+
+
+_ORDER = ("success", "undone", *OPEN_STATES, "loan_unknown", "given_back", "no_repayment")
+_SLOW_SECONDS = 0.1
+_counted: dict[str, tuple[float, list[dict[str, Any]]]] = {}
+
+
+def _states(visit: Visit) -> list[dict[str, Any]]:
+    """Counting reads the whole history; where that takes long, what was read is good for a
+    hundred times as long."""
+    good_until, found = _counted.get(visit.conninfo, (float("-inf"), []))
+    began = time.monotonic()
+    if began < good_until:
+        return found
+    sums: dict[str, dict[str, Any]] = {}
+    for line in state_counts(visit.connection):
+        nothing = {"state": line.state, "payments": 0, "rupees": Decimal(0)}
+        row = sums.setdefault(line.state, nothing | {"is_listed": line.state in STATUSES})
+        row["payments"] += line.payments
+        row["rupees"] += line.rupees
+    found = [sums[state] for state in _ORDER if state in sums]
+    took = time.monotonic() - began
+    if took > _SLOW_SECONDS:
+        _counted[visit.conninfo] = (began + 100 * took, found)
+    return found

@@ -106,7 +106,11 @@ def attempt(row: dict[str, Any]) -> list[Event]:
     by = "looked up by its external id" if row["settled_by"] == "lookup" else "Fineract's answer"
     answer = {"Known by": by, "HTTP status": row["http_status"], "Code": row["error_code"]}
     known = {name: str(value) for name, value in answer.items() if value}
-    return [sent, Event(row["settled_at"], title, text, icon, colour, known)]
+    ended = Event(row["settled_at"], title, text, icon, colour, known)
+    if row["outcome"] != "success" or not row["undone_at"]:
+        return [sent, ended]
+    text = "its repayment stands in Fineract no more"
+    return [sent, ended, Event(row["undone_at"], "Undone", text, "fa-rotate-left", "orange")]
 
 
 def exception(row: dict[str, Any]) -> list[Event]:

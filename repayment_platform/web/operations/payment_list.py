@@ -26,7 +26,7 @@ OPEN_STATES = (
     "awaiting_approval",
     "failed",
 )
-STATUSES = ("success", *OPEN_STATES, "loan_unknown", "no_repayment")
+STATUSES = ("success", "undone", *OPEN_STATES, "loan_unknown", "no_repayment")
 FOUND_AT_MOST = 200
 """Payments that a search shows."""
 NO_DAY = date(1, 1, 1)
@@ -39,6 +39,11 @@ FROM unnest(%(lenders)s::text[]) AS one(lender) CROSS JOIN LATERAL (
     WHERE source_lender = one.lender AND {where}
     ORDER BY {day} DESC, source_key DESC LIMIT %(limit)s
 ) found
+""")
+# What is undone is held too, and listed as undone.
+_HELD = SQL("""
+state = 'held' AND source_key NOT IN (
+    SELECT source_key FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" WHERE status = 'undone')
 """)
 # Few payments have no loan, and one index finds them all.
 _UNKNOWN_LOAN = SQL("""
@@ -69,7 +74,7 @@ SELECT DISTINCT source_key, {day} AS day FROM (
 WHERE {where}
 """)
 STATUS = SQL("""
-CASE WHEN p.status = 'success' THEN 'success'
+CASE WHEN p.status IN ('success', 'undone') THEN p.status
      WHEN w.state IS NOT NULL THEN w.state
      WHEN NOT t.is_success THEN 'no_repayment'
      WHEN t.loan_external_id IS NULL THEN 'loan_unknown'
@@ -82,10 +87,11 @@ WITH page AS MATERIALIZED (
 )
 SELECT t.payment_date, t.source_lender AS lender, t.loan_external_id AS loan, t.amount,
        {status} AS status,
-       coalesce(w.reason, p.error_text, t.not_repayment_reason) AS reason,
+       CASE WHEN p.status = 'undone' THEN p.error_text
+            ELSE coalesce(w.reason, p.error_text, t.not_repayment_reason) END AS reason,
        t.payment_ref, t.utr, t.method, t.recon_source, t.source_key,
        p.fineract_transaction_id,
-       CASE WHEN p.status = 'success' THEN p.processed_at END AS posted_at
+       CASE WHEN p.status <> 'failed' THEN p.processed_at END AS posted_at
 FROM page
 JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
 LEFT JOIN "CORE"."CORE_OPEN_WORK" w USING (source_key)
@@ -152,10 +158,13 @@ class Filters:
         """The table with the rows of this status, the condition for them, and their day."""
         if self.status in OPEN_STATES:
             table = sql.Identifier("CORE", "CORE_OPEN_WORK")
-            return table, SQL("state = %(status)s"), SQL("payment_date")
-        if self.status == "success":
+            condition = _HELD if self.status == "held" else SQL("state = %(status)s")
+            return table, condition, SQL("payment_date")
+        if self.status in ("success", "undone"):
             table = sql.Identifier("CORE", "CORE_TRANSACTION_DATA_PROCESSED")
-            return table, SQL("status = 'success'"), SQL("payment_date")
+            # Spelt out, for the indexes are of one status each.
+            of_status = SQL("status = 'success'"), SQL("status = 'undone'")
+            return table, of_status[self.status == "undone"], SQL("payment_date")
         condition = SQL("NOT is_success") if self.status == "no_repayment" else SQL("true")
         return sql.Identifier("CORE", "CORE_TRANSACTION_DATA"), condition, _DAY
 

@@ -102,7 +102,8 @@ def story(visit: Visit, key: str) -> Story | None:
     holds = visit.rows(_HOLDS, key=key)
     exceptions = visit.rows(_EXCEPTIONS, key=key)
     open_holds = [hold for hold in holds if hold["decision"] is None]
-    is_ruled_out = payment["status"] == "no_repayment" and payment["outcome"] == "success"
+    is_none = payment["status"] == "no_repayment" or not payment["is_success"]
+    is_ruled_out = is_none and payment["status"] != "success" and payment["outcome"] == "success"
     tale = Story(
         payment,
         candidates=visit.rows(_CANDIDATES, key=key),
@@ -110,7 +111,8 @@ def story(visit: Visit, key: str) -> Story | None:
         exceptions=[found for found in exceptions if found["closed_at"] is None],
         may_be_held=not open_holds
         and (payment["status"] in ("waiting", "deferred", "failed") or is_ruled_out),
-        may_be_undone=bool(payment["status"] == "success" and exceptions)
+        may_be_undone=payment["status"] == "undone"
+        or bool(payment["status"] == "success" and exceptions)
         or any(hold["reason_code"] == UNDONE for hold in open_holds),
     )
     keys = visit.rows(_KEYS, key=key)

@@ -30,6 +30,8 @@ STATES = {
     "failed": ("Failed", "red"),
     "loan_unknown": ("Loan unknown", "yellow"),
     "no_repayment": ("No repayment", "secondary"),
+    "undone": ("Undone", "orange"),
+    "given_back": ("Given back", "secondary"),
     "landed": ("Landed", "green"),
     "landing": ("Landing", "cyan"),
     "duplicate": ("Duplicate", "secondary"),

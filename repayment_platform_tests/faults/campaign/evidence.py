@@ -3,11 +3,14 @@
 What belongs here: reading. What does not: judging (`rules`).
 """
 
+import asyncio
 import time
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from repayment_platform.exceptions.ledger_proof import ledger_agrees
+from repayment_platform.ledger.scope import LedgerScope
 from repayment_platform.posting.proof import (
     nothing_recorded_twice,
     nothing_unaccounted,
@@ -50,6 +53,10 @@ def gather(play: Play, database: Database, *, restless: tuple[str, ...]) -> Hist
     """The whole history of a seed that has been played; its sandbox still runs."""
     conninfo = database.urls.psycopg
     settings = play.around.settings()
+    writes = [_write(row) for row in database.ask(_WRITES)]
+    requests = [_request(line) for line in play.stand_in.ask("/sandbox/requests")]
+    # What an operator of Fineract's undid is recorded as undone; what it finds is judged by itself.
+    asyncio.run(ledger_agrees(settings, conninfo, LedgerScope(in_turn=True)))
     proofs = (
         nothing_recorded_twice(conninfo),
         nothing_unaccounted(conninfo),
@@ -60,9 +67,9 @@ def gather(play: Play, database: Database, *, restless: tuple[str, ...]) -> Hist
         begin_within_seconds=settings.begin_within_seconds,
         deeds=play.deeds,
         runs=play.runs,
-        writes=[_write(row) for row in database.ask(_WRITES)],
+        writes=writes,
         attempts=[_attempt(row) for row in database.ask(_ATTEMPTS)],
-        requests=[_request(line) for line in play.stand_in.ask("/sandbox/requests")],
+        requests=requests,
         ledger=[_ledger_row(row) for row in play.stand_in.ask("/sandbox/ledger")],
         open_work=[OpenWork(**row) for row in database.ask(_OPEN_WORK)],
         outcomes=[Outcome(**row) for row in database.ask(_OUTCOMES)],

@@ -115,6 +115,18 @@ class Site:
                 run_id="run",
                 fineract_transaction_id=self.batch,
             )
+        elif state == "undone":
+            self.insert(
+                "CORE_TRANSACTION_DATA_PROCESSED",
+                **facts,
+                status="undone",
+                run_id="run",
+                fineract_transaction_id=self.batch,
+                error_code="reversed_in_ledger",
+                error_text="was undone in the ledger",
+            )
+            if columns.get("is_success", True):
+                self.insert("CORE_OPEN_WORK", **facts, state="held", reason="to be decided")
         elif state:
             self.insert("CORE_OPEN_WORK", **facts, state=state, reason=reason)
         if match:

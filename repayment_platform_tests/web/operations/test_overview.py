@@ -27,7 +27,7 @@ def fill(site: Site, seed: int) -> None:
     dice = random.Random(seed)
     for _ in range(150):
         lender = dice.choice(LENDERS)
-        state = dice.choice(("success", "success", *OPEN_STATES, ""))
+        state = dice.choice(("success", "success", "undone", *OPEN_STATES, ""))
         loan = None if not state and dice.random() < 0.6 else "LN-1"
         key = site.payment(
             state,
@@ -70,6 +70,11 @@ def fill_around(site: Site, seed: int) -> None:
             reason_code="BAD_DATE", reason="no date", original="row", quarantined_at=when,
             replayed_at=dice.choice((None, None, now)),
         )  # fmt: skip
+        if status == "landed" and dice.random() < 0.3:
+            site.insert(
+                "CORE_FILE_LOG", name="b.csv", status="landed", received_by="test",
+                supersedes=file,
+            )  # fmt: skip
         state = dice.choice(("awaiting_approval", "failed", "done", "refused"))
         site.insert(
             "CORE_RECON_REQUEST", requested_by="asha", state=state, why="paid", selection="{}",
@@ -126,10 +131,10 @@ def test_the_numbers_of_the_overview_are_those_of_the_tables(site: Site, seed: i
         "failed_files": """FROM "CORE"."CORE_FILE_LOG"
                            WHERE status = 'failed' AND now() - received_at < '7 days'""",
         "quarantined": """FROM "CORE"."CORE_QUARANTINE" JOIN "CORE"."CORE_FILE_LOG" f
-                          ON f.id = file_id WHERE now() - quarantined_at < '7 days'
-                          AND replayed_at IS NULL""",
+                          ON f.id = file_id WHERE replayed_at IS NULL
+                          AND file_id NOT IN (SELECT supersedes FROM "CORE"."CORE_FILE_LOG"
+                                              WHERE supersedes IS NOT NULL)""",
         "quarantined_webhooks": """FROM "CORE"."CORE_QUARANTINE" WHERE file_id IS NULL
-                                   AND now() - quarantined_at < '7 days'
                                    AND replayed_at IS NULL""",
         "paused": """FROM "CORE"."CORE_LENDER_SETTING" WHERE paused""",
     }
@@ -146,6 +151,15 @@ def test_the_numbers_of_the_overview_are_those_of_the_tables(site: Site, seed: i
     )
     assert sum(row["payments"] for row in found.failures) == site.one(
         """SELECT count(*) FROM "CORE"."CORE_OPEN_WORK" WHERE state = 'failed'"""
+    )
+    assert sum(row["payments"] for row in found.states) == site.one(
+        'SELECT count(*) FROM "CORE"."CORE_TRANSACTION_DATA"'
+    )
+    by_state = {row["state"]: (row["payments"], row["rupees"]) for row in found.states}
+    assert by_state["success"] == (len(posted), sum(amount for _, amount in posted))
+    assert by_state["undone"] == site.one(
+        """SELECT count(*), sum(amount) FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"
+           WHERE status = 'undone'"""
     )
     page = site.as_role(Role.VIEWER).get("/").text
     assert number(found.posted["payments"]) in page

@@ -35,7 +35,7 @@ def fill(site: Site) -> list[dict[str, Any]]:
     """Payments in every state and without dates; returns what a plain query says of each."""
     dice = random.Random(5)
     for n in range(260):
-        state = dice.choice(("success", *OPEN_STATES, "", ""))
+        state = dice.choice(("success", "undone", *OPEN_STATES, "", ""))
         site.payment(
             state,
             dice.choice(("UGRO", "DMI", "GB")),
@@ -80,7 +80,13 @@ def test_paging_shows_every_payment_once_newest_first_under_every_filter(site: S
         assert listed(browser, status=one) == in_order(expected), one
     last = DAY - timedelta(days=5)
     first = DAY - timedelta(days=9)
-    for filters in ({}, {"status": "failed"}, {"status": "success"}, {"status": "no_repayment"}):
+    for filters in (
+        {},
+        {"status": "failed"},
+        {"status": "success"},
+        {"status": "undone"},
+        {"status": "no_repayment"},
+    ):
         expected = [
             row
             for row in rows
@@ -106,6 +112,24 @@ def test_a_search_finds_by_the_whole_or_the_beginning_of_each_of_its_ids(site: S
         assert listed(browser, q=text) == [], text
     assert listed(browser, q="UGRO-LN", status="failed") == []
     assert listed(browser, q="UGRO-LN", lender="GB") == []
+
+
+def test_an_undone_payment_says_so_and_offers_to_be_posted_again(site: Site) -> None:
+    asked = site.payment("undone")
+    site.hold(asked, "reversed_in_ledger")
+    settled = site.payment(
+        "undone", is_success=False, outcome="refund", not_repayment_reason="refunded"
+    )
+    approver = site.as_role(Role.APPROVER)
+    for key, more in ((asked, "Decide"), (settled, "Nothing is asked: refunded.")):
+        page = approver.get(f"/payments/{key}").text
+        assert "it was undone in the ledger." in page
+        assert "Post again" in page
+        assert more in page
+        assert listed(approver, q=key, status="undone") == [key]
+        assert listed(approver, q=key, status="held") == []
+    assert listed(approver, status="undone") == sorted((asked, settled), reverse=True)
+    assert listed(approver, status="held") == []
 
 
 def test_filters_that_make_no_sense_filter_nothing(site: Site) -> None:

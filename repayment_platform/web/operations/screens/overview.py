@@ -22,8 +22,8 @@ TODO = (
     ("approvals", "/payments?status=awaiting_approval", "repayments await approval in Fineract"),
     ("recon", "/reconciliation", "payments await reconciliation"),
     ("failed_files", "/log?status=failed", "files failed in the last 7 days"),
-    ("quarantined", "/log?rejected=yes", "rows were rejected in the last 7 days"),
-    ("quarantined_webhooks", "/log/webhooks", "webhooks could not be read in the last 7 days"),
+    ("quarantined", "/log?rejected=yes", "rows were rejected and not corrected since"),
+    ("quarantined_webhooks", "/log/webhooks", "webhooks could not be read"),
     ("paused", "/lenders", "lenders are paused"),
 )
 """Number, where to act on it, what it counts; the most urgent first."""

@@ -16,8 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from repayment_platform.exceptions.decisions import NotHeld, hold
+from repayment_platform.exceptions.gone import NotReposted
 from repayment_platform.exceptions.rejection import rejected
-from repayment_platform.exceptions.reposting import NotReposted, repost
+from repayment_platform.exceptions.reposting import repost
 from repayment_platform.ledger.identity import WrongLedger
 from repayment_platform.posting.refusals import send_again
 from repayment_platform.settings import Settings

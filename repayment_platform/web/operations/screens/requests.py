@@ -33,11 +33,12 @@ WHERE {where} AND id < %(after)s ORDER BY id DESC LIMIT %(limit)s
 _ITEMS = """
 SELECT i.source_key, i.source_lender AS lender, i.loan_external_id AS loan, i.payment_date,
        i.amount, i.excluded, coalesce(p.status, w.state, 'waiting') AS status,
-       w.reason, p.fineract_transaction_id
+       CASE WHEN p.status = 'undone' THEN p.error_text ELSE w.reason END AS reason,
+       p.fineract_transaction_id
 FROM (SELECT * FROM "CORE"."CORE_RECON_REQUEST_ITEM" WHERE request_id = %(id)s
       ORDER BY source_key LIMIT %(limit)s) i
 LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
-    ON p.source_key = i.source_key AND p.status = 'success'
+    ON p.source_key = i.source_key AND p.status <> 'failed'
 LEFT JOIN "CORE"."CORE_OPEN_WORK" w ON w.source_key = i.source_key
 ORDER BY i.excluded IS NULL, coalesce(p.status, w.state) = 'success', i.source_key
 """
