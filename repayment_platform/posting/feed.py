@@ -93,7 +93,9 @@ WITH changed AS MATERIALIZED (
                        THEN w.post_on END,
         -- What Fineract refused of the former facts says nothing of these.
         state = CASE w.state WHEN 'failed' THEN EXCLUDED.state ELSE w.state END,
-        reason = CASE w.state WHEN 'failed' THEN EXCLUDED.reason ELSE w.reason END
+        reason = CASE WHEN w.state = 'failed' OR w.state = 'waiting'
+                           AND (w.recon_source IS NULL) <> (EXCLUDED.recon_source IS NULL)
+                      THEN EXCLUDED.reason ELSE w.reason END
     WHERE (w.loan_external_id, w.payment_date, w.amount, w.payment_ref, w.recon_source)
           IS DISTINCT FROM (EXCLUDED.loan_external_id, EXCLUDED.payment_date, EXCLUDED.amount,
                             EXCLUDED.payment_ref, EXCLUDED.recon_source)
