@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from repayment_platform.commands.backup import backup, restore
+from repayment_platform.commands.backup import backup, restore, restored
 from repayment_platform.commands.dbt import CONTEXT, dbt
 from repayment_platform.commands.demo import demo
 from repayment_platform.commands.doctor import doctor
@@ -58,7 +58,7 @@ GROUPS: dict[str, tuple[Callable[..., Any], ...]] = {
         close_exception,
         guard,
     ),
-    "Operation": (doctor, migrate, backup, restore, dbt, sql),
+    "Operation": (doctor, migrate, backup, restore, restored, dbt, sql),
     "Parts of `up`, alone": (webhooks, operations, metrics),
     "Trying things out": (sample_data, faults, worlds),
 }

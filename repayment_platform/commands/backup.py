@@ -1,9 +1,10 @@
-"""`./run backup` and `./run restore`: the warehouse as one file.
+"""`./run backup`, `./run restore`, `./run restored`: the warehouse as one file, and back.
 
 What belongs here: calling PostgreSQL's own programs. What does not: what to think of before and
 after a restore (`docs/operations.md`).
 """
 
+import getpass
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import typer
 from psycopg import sql
 
 from repayment_platform.settings import load_settings
+from repayment_platform.warehouse.audit import record
 from repayment_platform.warehouse.embedded import program
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
@@ -25,6 +27,7 @@ _OTHERS = """
 SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 """
+_OUTLIVED = """UPDATE "CORE"."CORE_LEDGER_ANSWER" SET incarnation = 'former'"""
 File = Annotated[Path, typer.Argument(dir_okay=False)]
 
 
@@ -44,15 +47,36 @@ def restore(
 ) -> None:
     """Make the warehouse what it was when FILE was written. Stop the platform first.
 
-    Payments posted since are found in Fineract by the next run and not posted again; what landed
-    since must be sent again.
+    Payments posted since are found in Fineract by the next run and not posted again. What it will
+    not send it asks Fineract about again: no answer outlives a restore. What landed since must be
+    sent again.
     """
     if not replace:
         sys.exit("restore replaces the whole warehouse; say --replace if that is meant")
     with warehouse(load_settings()) as urls:
         read(urls, file)
         migrate(urls)
-    typer.echo(f"restored from {file}; see docs/operations.md for what to do next")
+    typer.echo(
+        f"restored from {file}; the next run asks Fineract again about what it will not send. See "
+        "docs/operations.md for what to do next"
+    )
+
+
+def restored(
+    why: Annotated[str, typer.Option(help="Which snapshot, for the audit log.")],
+    by: Annotated[str, typer.Option(help="Who says so.")] = getpass.getuser(),
+) -> None:
+    """Say that the warehouse came back by a snapshot of its disk or machine.
+
+    It cannot tell that by itself, as it can of `./run restore`, of another database and of a
+    recovery from a base backup. The next run asks Fineract again about what it will not send.
+    """
+    with warehouse(load_settings()) as urls:
+        migrate(urls)
+        with psycopg.connect(urls.psycopg) as connection:
+            asked = connection.execute(_OUTLIVED).rowcount
+            record(connection, by, "warehouse.restored", "warehouse", why=why)
+    typer.echo(f"the next run asks Fineract again about {asked} payments")
 
 
 def write(urls: DatabaseUrls, file: Path) -> None:

@@ -66,6 +66,51 @@ twin AS MATERIALIZED (
 ),
 
 -- ── Before it is posted ─────────────────────────────────────────────────────────────────────
+-- What no run sends, or what a twin says was given back: no run finds it in Fineract, where it may stand
+-- since before a restore of this database. What Fineract said of it; null until it is asked.
+unsent AS MATERIALIZED (
+    SELECT
+        t.source_key,
+        said.answer,
+        said.words,
+        -- What was asked before a restore stays a question.
+        CASE
+            WHEN said.answer IS null
+                THEN EXISTS (
+                    SELECT FROM "CORE"."CORE_EXCEPTION" e
+                    WHERE e.source_key = t.source_key AND e.closed_at IS null AND e.kind IN ('refunded', 'late_return')
+                )
+            ELSE said.answer <> 'differs'
+        END AS is_answered,
+        jsonb_build_object('loan', t.loan_external_id, 'amount', t.amount, 'date', t.payment_date) AS facts,
+        jsonb_build_object('asked_at', said.asked_at) AS when_asked
+    FROM (
+        SELECT source_key FROM payment
+        WHERE NOT is_posted AND NOT is_in_flight AND NOT is_success AND key_rule <> 'provisional'
+        UNION
+        SELECT of_key AS source_key FROM twin WHERE NOT is_posted
+    ) one
+    INNER JOIN "CORE"."CORE_TRANSACTION_DATA" t ON t.source_key = one.source_key
+    LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p ON p.source_key = t.source_key
+    LEFT JOIN "CORE"."CORE_LEDGER_ANSWER" said
+        ON
+            said.source_key = t.source_key AND said.external_id = coalesce(p.external_id, t.source_key)
+            AND said.incarnation = (SELECT "CORE".incarnation())
+    WHERE t.loan_external_id IS NOT null AND coalesce(p.status, 'failed') = 'failed'
+),
+
+asked_first AS (
+    SELECT
+        source_key,
+        'asked_first' AS kind,
+        true AS holds,
+        facts,
+        'no run sends it, so Fineract is asked first whether it was posted before' AS words,
+        '{}'::jsonb AS detail
+    FROM unsent
+    WHERE answer IS null
+),
+
 refunded_or_returned AS (
     SELECT DISTINCT ON (t.source_key)
         t.source_key,
@@ -103,6 +148,7 @@ refunded_or_returned AS (
                     ELSE 0
                 END AS rupees
         ) left_out
+    WHERE NOT EXISTS (SELECT FROM unsent u WHERE u.source_key = t.source_key AND NOT u.is_answered)
     ORDER BY t.source_key ASC, teller.why ASC NULLS FIRST
 ),
 
@@ -250,6 +296,21 @@ undone AS (
             SELECT NOT t.is_success AND t.outcome = 'refund' AND t.refunded_amount < t.amount AS is_left
         ) part
     WHERE t.is_eligible OR part.is_left OR p.error_text <> {{ undone }}::text
+),
+
+-- The same of what no run sends.
+found_otherwise AS (
+    SELECT
+        u.source_key,
+        'ledger_differs' AS kind,
+        true AS holds,
+        u.facts || u.when_asked AS facts,
+        u.words,
+        '{}'::jsonb AS detail
+    FROM unsent u
+    WHERE
+        u.answer = 'differs'
+        AND NOT EXISTS (SELECT FROM ledger_has_otherwise a WHERE a.source_key = u.source_key AND a.kind = 'ledger_differs')
 ),
 
 -- What was judged to be implausible (implausible.sql) is so as long as its facts stay.
@@ -541,6 +602,8 @@ success_without_repayment AS (
     WHERE NOT r.is_posted
 )
 
+SELECT * FROM asked_first
+UNION ALL
 SELECT * FROM refunded_or_returned
 UNION ALL
 SELECT * FROM conflicting_reports
@@ -556,6 +619,8 @@ UNION ALL
 SELECT * FROM ledger_has_otherwise
 UNION ALL
 SELECT * FROM undone
+UNION ALL
+SELECT * FROM found_otherwise
 UNION ALL
 SELECT * FROM implausible
 UNION ALL

@@ -11,7 +11,9 @@ from typing import Any, LiteralString
 from psycopg import Connection
 
 from repayment_platform.exceptions.kinds import (
+    ASKED_FIRST,
     DAY_REFUSED,
+    GIVEN_BACK,
     KINDS,
     LETS_POST,
     UNDONE,
@@ -104,6 +106,23 @@ _IS_OPEN = """
 SELECT kind, source_key, holds, facts FROM "CORE"."CORE_EXCEPTION"
 WHERE id = %s AND closed_at IS NULL
 """
+# As `unsent` of called.sql: no run sends it, and Fineract has not said whether it stands there.
+_UNANSWERED = """
+SELECT FROM "CORE"."CORE_TRANSACTION_DATA" t
+LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p USING (source_key)
+WHERE t.source_key = %s AND t.loan_external_id IS NOT NULL
+  AND coalesce(p.status, 'failed') = 'failed'
+  AND NOT EXISTS (SELECT FROM "CORE"."CORE_LEDGER_ANSWER" a
+                  WHERE a.source_key = t.source_key AND a.incarnation = "CORE".incarnation()
+                    AND a.external_id = coalesce(p.external_id, t.source_key))
+"""
+# Somebody has put it right there.
+_ASK_AGAIN = """
+WITH former AS (
+    DELETE FROM "CORE"."CORE_LEDGER_ANSWER" WHERE source_key = %s RETURNING source_key
+)
+INSERT INTO "CORE"."CORE_TO_JUDGE" SELECT source_key FROM former ON CONFLICT DO NOTHING
+"""
 # The next run sends it under that day. A later day than today is none that anything was posted on.
 _NAME_DAY = """
 UPDATE "CORE"."CORE_OPEN_WORK"
@@ -164,6 +183,7 @@ def decide(
         if asked is None:
             raise NoSuchException(f"there is no open exception {exception}")
         kind, _, holds, _ = asked
+        _refuse_unanswered(connection, asked, decision)
         _refuse_another_kinds(asked, decision, right, day)
         given = {"id": exception, "decision": decision, "by": by, "why": why, "seen": seen}
         row = connection.execute(_DECIDE, given).fetchone()
@@ -182,6 +202,8 @@ def decide(
             if decision in LETS_POST:
                 _refuse_if_ruled_out(connection, key)
             fold_again(connection, key, f"exception {exception}: {decision}")
+            if decision is Decision.RELEASE and kind == "ledger_differs":
+                connection.execute(_ASK_AGAIN, (key,))
             if decision is Decision.SAME_PAYMENT and other:  # which may be gone already
                 fold_again(connection, other, f"exception {exception}: another is the same")
         act = f"hold.{decision}" if holds else "exception.close"
@@ -222,6 +244,19 @@ def _refuse_another_kinds(
             raise NotOfItsKind("Fineract did not refuse it for its day")
         if day is None:
             raise NotOfItsKind("name the day to post it on")
+
+
+def _refuse_unanswered(
+    connection: Connection[Any], asked: Sequence[Any], decision: Decision
+) -> None:
+    kind, key, _, _ = asked
+    if kind == ASKED_FIRST:
+        raise NotOfItsKind("the next run asks Fineract first: nothing is to be decided before")
+    is_for_ever = decision in (Decision.SAME_PAYMENT, Decision.NOT_A_REPAYMENT)
+    if kind in GIVEN_BACK and is_for_ever and connection.execute(_UNANSWERED, (key,)).rowcount:
+        raise NotOfItsKind(
+            "the next run asks Fineract first whether it was posted before: decide after it"
+        )
 
 
 def _name_day(connection: Connection[Any], key: str, day: date | None, by: str) -> None:

@@ -120,6 +120,10 @@ NO_RETRY_MENDS = (LOAN_UNKNOWN, LOAN_STATE, *DAY_REFUSED, NOT_ACTIVE)
 """Fineract's codes of refusals that are a person's; `*` stands for any text."""
 UNDONE = "reversed_in_ledger"
 """What is asked of a payment that was posted and is undone in Fineract."""
+ASKED_FIRST = "asked_first"
+"""A run asks Fineract about the payment; nothing is to be decided before."""
+GIVEN_BACK = ("refunded", "late_return")
+"""Kinds of money that was given back before it was posted, as far as Fineract says so too."""
 AFTER_POSTING = (
     "refunded_after_posting",
     "returned_after_posting",
@@ -152,6 +156,14 @@ _BEFORE = (
         (*_unposted("As it is stated now: post it"), _STAYS),
         gone="its reports agree",
         overrules=True,
+    ),
+    Kind(
+        ASKED_FIRST,
+        "no run sends it, because its money was given back, its report was withdrawn or a person"
+        " ruled it out; so none finds out whether it stands in Fineract, posted before this"
+        " database was restored. The next run asks",
+        (),
+        gone="Fineract has answered, or a run sends it",
     ),
     Kind(
         "refunded",

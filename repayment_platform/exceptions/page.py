@@ -40,6 +40,9 @@ def _of(kind: Kind) -> Iterable[str]:
     yield f"### `{kind.name}`\n"
     closes = f"Closes by itself when {kind.gone}" if kind.gone else "Only a person closes it"
     yield f"Asked when {kind.when}. {closes}.\n"
+    if not kind.choices:
+        yield "Nothing is to be decided.\n"
+        return
     yield "| Decision | It means | Who | Then |"
     yield "| --- | --- | --- | --- |"
     for choice in kind.choices:

@@ -15,9 +15,11 @@ from functools import partial
 from psycopg import AsyncConnection, OperationalError, errors
 
 from repayment_platform.fineract.client import FineractClient
+from repayment_platform.fineract.contract import LookupFailed
 from repayment_platform.ledger.identity import check_ledger, remember_ledger
 from repayment_platform.ledger.scope import sent_to
 from repayment_platform.ledger.workers import StopSwitch, Workers
+from repayment_platform.posting import unsent
 from repayment_platform.posting.allowance import Allowance
 from repayment_platform.posting.asking import AskFirst
 from repayment_platform.posting.claims import Claims
@@ -128,6 +130,7 @@ async def post(
                 switch,
                 pace,
             )
+            await run.ask_about_unsent()
             await take_over_dead_runs(locked, run_id)
             await run.settle_and_post()
         await _refresh(reading, judge)
@@ -192,6 +195,30 @@ class _Run:
             self._ended,
         )
         self._ask_first = AskFirst(self._sending.loan, self.summary, self.switch)
+
+    async def ask_about_unsent(self) -> None:
+        """Ask whether what no run sends stands in Fineract, and judge by the answers."""
+        if not (asked := await unsent.to_ask(self._reading)):
+            return
+        await remember_ledger(self._reading, self._settings)
+        answers: list[tuple[unsent.Unsent, unsent.Answer]] = []
+
+        async def one_by_one() -> AsyncIterator[unsent.Unsent]:
+            for each in asked:
+                yield each
+
+        async def ask(_worker: int, client: FineractClient, each: unsent.Unsent) -> None:
+            sent = partial(sent_to, self._reading)
+            answer = await unsent.ask(client, each, self._sending.transaction, sent)
+            if isinstance(answer, LookupFailed):
+                if answer.system_fault:
+                    self.switch.stop(answer.why)
+            else:
+                answers.append((each, answer))
+
+        await self._workers.share_out(one_by_one(), ask)
+        await unsent.keep(self._reading, answers)
+        await _refresh(self._reading, judge)
 
     async def settle_and_post(self) -> None:
         await self._look_up(await self._doubts())

@@ -30,6 +30,9 @@ SELECT f.batch, greatest(f.batch, (SELECT max(batch) FROM "CORE"."CORE_TRANSACTI
        EXISTS (SELECT FROM "CORE"."CORE_OPEN_WORK"),
        EXISTS (SELECT FROM "CORE"."CORE_TO_JUDGE")
        OR EXISTS (SELECT FROM "CORE"."CORE_EXCEPTION" WHERE closed_at IS NULL)
+       OR (SELECT min(incarnation) <> "CORE".incarnation()
+               OR max(incarnation) <> "CORE".incarnation()
+           FROM "CORE"."CORE_LEDGER_ANSWER") IS TRUE
 FROM "CORE"."CORE_WORK_FEED" f
 """
 _BEGIN = f"{_LOCK};{looking_up_by_key('LOCAL')};{_NEWS}"
@@ -96,7 +99,9 @@ WITH changed AS MATERIALIZED (
                        THEN w.post_on END,
         -- What Fineract refused of the former facts says nothing of these.
         state = CASE w.state WHEN 'failed' THEN EXCLUDED.state ELSE w.state END,
-        reason = CASE w.state WHEN 'failed' THEN EXCLUDED.reason ELSE w.reason END
+        reason = CASE WHEN w.state = 'failed' OR w.state = 'waiting'
+                           AND (w.recon_source IS NULL) <> (EXCLUDED.recon_source IS NULL)
+                      THEN EXCLUDED.reason ELSE w.reason END
     WHERE (w.loan_external_id, w.payment_date, w.amount, w.payment_ref, w.recon_source)
           IS DISTINCT FROM (EXCLUDED.loan_external_id, EXCLUDED.payment_date, EXCLUDED.amount,
                             EXCLUDED.payment_ref, EXCLUDED.recon_source)
@@ -112,11 +117,21 @@ WHERE p.source_key = w.source_key AND p.status = 'success'
 """
 
 _NOTED = 'DELETE FROM "CORE"."CORE_TO_JUDGE" RETURNING source_key'
+# What Fineract said before this database was restored is asked again.
+_OUTLIVED = """
+DELETE FROM "CORE"."CORE_LEDGER_ANSWER" WHERE source_key = ANY (ARRAY(
+    SELECT source_key FROM "CORE"."CORE_LEDGER_ANSWER" WHERE incarnation < "CORE".incarnation()
+    UNION ALL
+    SELECT source_key FROM "CORE"."CORE_LEDGER_ANSWER" WHERE incarnation > "CORE".incarnation()
+)) RETURNING source_key
+"""
 # What must be judged: what was noted, of CORE's news and of postings; what was sent; what a limit
 # or another posting with its reference may stop; and questions on what CORE has no more.
 _TO_JUDGE = f"""
-WITH noted AS ({_NOTED})
+WITH noted AS ({_NOTED}), outlived AS ({_OUTLIVED})
 SELECT source_key FROM noted
+UNION
+SELECT source_key FROM outlived
 UNION
 SELECT source_key FROM "CORE"."CORE_OPEN_WORK" WHERE tries > 0
 UNION

@@ -13,6 +13,7 @@ from repayment_platform.fineract.client import FineractClient
 from repayment_platform.fineract.contract import (
     InvalidRequestError,
     LoanLookup,
+    Lookup,
     Repayment,
     SystemFault,
     Unknown,
@@ -103,6 +104,13 @@ class Sending:
         """Look a loan up by its external id."""
         async with self._permits.one():
             return await answered(client, self._patience, lambda: client.get_loan(loan))
+
+    async def transaction(self, client: FineractClient, loan: str, external_id: str) -> Lookup:
+        """Look a transaction of a loan up by its external id."""
+        async with self._permits.one():
+            return await answered(
+                client, self._patience, lambda: client.find_transaction(loan, external_id)
+            )
 
     async def _claim_and_send(
         self, worker: int, client: FineractClient, payment: Payment

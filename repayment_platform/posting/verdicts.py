@@ -12,7 +12,7 @@ from repayment_platform.exceptions.kinds import UNDONE
 from repayment_platform.fineract import contract as fineract
 from repayment_platform.ledger import instead
 from repayment_platform.posting.claims import Attempt
-from repayment_platform.posting.model import State
+from repayment_platform.posting.model import Payment, State
 from repayment_platform.posting.results import Result, Settled
 
 LONGEST_BACK_OFF_SECONDS = 300.0
@@ -188,15 +188,7 @@ def _of_found(attempt: Attempt, found: fineract.LedgerTransaction, undone: str |
     payment = attempt.payment
     if found.reversed:
         return _held(attempt, UNDONE, undone or instead.UNDONE, found.resource_id)
-    differences = [
-        f"{name} is {theirs} there and {ours} here"
-        for name, theirs, ours in (
-            ("loan", found.loan_external_id, payment.loan),
-            ("amount", found.amount, payment.amount),
-            ("date", found.date, payment.date),
-        )
-        if theirs != ours
-    ]
+    differences = differing(found, payment)
     if differences:
         return _held(attempt, "ledger_differs", "Fineract has it, but " + "; ".join(differences))
     result = Result(
@@ -209,6 +201,19 @@ def _of_found(attempt: Attempt, found: fineract.LedgerTransaction, undone: str |
         resource_id=found.resource_id,
     )
     return Verdict(result, Then.NEXT)
+
+
+def differing(found: fineract.LedgerTransaction, payment: Payment) -> list[str]:
+    """In what a transaction is not the payment, in words."""
+    return [
+        f"{name} is {theirs} there and {ours} here"
+        for name, theirs, ours in (
+            ("loan", found.loan_external_id, payment.loan),
+            ("amount", found.amount, payment.amount),
+            ("date", found.date, payment.date),
+        )
+        if theirs != ours
+    ]
 
 
 def _held(attempt: Attempt, kind: str, why: str, resource_id: int | None = None) -> Verdict:

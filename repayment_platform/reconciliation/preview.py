@@ -14,6 +14,7 @@ from psycopg.rows import namedtuple_row
 
 from repayment_platform.exceptions.comparison import kept_back
 from repayment_platform.reconciliation.selection import MatchStatus, Selection
+from repayment_platform.sources.registry import automated_lenders
 
 
 class NotBuilt(Exception):
@@ -51,11 +52,14 @@ class Preview:
     """Names the exact set of (key, loan, date, amount); empty where there is none."""
 
 
-# Why a payment cannot be posted now; null where it can.
-OBJECTION = """
+_AUTOMATED = ", ".join(f"'{lender}'" for lender in automated_lenders()) or "NULL"
+# Why a payment cannot be posted now; null where it can. Its lender may be posted otherwise since it
+# was folded.
+OBJECTION = f"""
 CASE
     WHEN t.source_key IS NULL THEN 'unknown payment'
-    WHEN t.recon_source IS NULL THEN 'of a lender that is posted automatically'
+    WHEN t.recon_source IS NULL OR t.source_lender IN ({_AUTOMATED})
+        THEN 'of a lender that is posted automatically'
     WHEN p.status = 'success' THEN 'posted already'
     WHEN NOT t.is_success
         THEN 'no repayment: ' || coalesce(t.not_repayment_reason, 'not successful')

@@ -21,6 +21,7 @@ from typing import Any
 
 from repayment_platform.sources.registry import LENDERS, SOURCES, Kind, PostingMode, Source
 from repayment_platform.warehouse.dbt_build import forget_build
+from repayment_platform.warehouse.moved import refold_moved
 from repayment_platform.warehouse.raw_cut import advance_cuts, dbt_lock
 from repayment_platform.warehouse.urls import DatabaseUrls
 
@@ -75,12 +76,14 @@ def prepare() -> Path:
 
 @contextmanager
 def dbt_session(urls: DatabaseUrls) -> Iterator[dict[str, str]]:
-    """Hold the dbt lock, with the RAW cuts advanced; yields the environment of a dbt process.
+    """Hold the dbt lock, with the RAW cuts advanced and what waits for a path that is not its
+    lender's any more to be folded anew; yields the environment of a dbt process.
 
     A second session, in any process, waits for the first.
     """
     with dbt_lock(urls):
         advance_cuts(urls)
+        refold_moved(urls)
         yield {**os.environ, **urls.dbt_env}
 
 

@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from repayment_platform.commands import backup
+from repayment_platform.exceptions.decisions import NotOfItsKind, decide
+from repayment_platform.exceptions.kinds import Decision
+from repayment_platform.exceptions.queue import open_holds, open_questions
 from repayment_platform.landing.files import ingest_file
 from repayment_platform.posting.proof import nothing_recorded_twice, nothing_unaccounted
 from repayment_platform.posting.runner import run_posting
@@ -15,10 +19,14 @@ from repayment_platform.sample_data.generate import generate
 from repayment_platform.sources.registry import SOURCES, Kind
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.urls import DatabaseUrls
+from repayment_platform_tests.command import commands_on
 from repayment_platform_tests.conftest import Sandbox, settings_of
 from repayment_platform_tests.databases import TODAY, copied_database
 from repayment_platform_tests.dbt_once import play
 from repayment_platform_tests.posting.conftest import AUTOMATED
+from repayment_platform_tests.transformation.platform import Platform, loan
+from repayment_platform_tests.transformation.test_given_back import REVERSED
+from repayment_platform_tests.transformation.warehouse import Warehouse
 
 POSTED = """
 SELECT count(*) FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" WHERE status = 'success'
@@ -77,6 +85,52 @@ def test_a_restored_database_posts_nothing_twice(
     assert count(urls, POSTED) == len(ledger)
     assert nothing_recorded_twice(urls.psycopg).findings == []
     assert nothing_unaccounted(urls.psycopg).findings == []
+
+
+@contextmanager
+def platform_on(urls: DatabaseUrls, sandbox: Sandbox, folder: Path) -> Iterator[Platform]:
+    """Files land in it and runs post from it; a restore wants it stopped."""
+    with psycopg.connect(urls.psycopg, autocommit=True) as connection:
+        yield Platform(Warehouse(urls, connection), settings_of(urls, sandbox), sandbox, folder)
+
+
+def test_what_is_given_back_after_a_restore_is_looked_up_in_fineract(
+    sandbox: Sandbox, own: DatabaseUrls, tmp_path: Path
+) -> None:
+    """Posted since the backup were one payment that it does not know, and one that it knows as held
+    and not in Fineract. Both were taken back by the bank."""
+    run, file = commands_on(own, sandbox), str(tmp_path / "backup")
+    sandbox.post("loans", [{"externalId": f"DMI-APP-{n}"} for n in (1, 2)])
+    with platform_on(own, sandbox, tmp_path) as platform:
+        platform.land(loan(1, "A"))
+        platform.land(loan(1, "A", **REVERSED))
+        platform.run()
+        (hold,) = open_holds(platform.models.connection)
+        assert hold.kind == "late_return"
+        assert run("backup", file).code == 0
+        decide(platform.models.connection, hold.id, Decision.RELEASE, "asha", "paid again")
+        platform.land(loan(2, "B"))
+        platform.run()
+        ledger = platform.ledger()
+        assert ledger == [("DMI-APP-1", "500.00"), ("DMI-APP-2", "500.00")]
+
+    assert run("restore", file, "--replace").code == 0
+    with platform_on(own, sandbox, tmp_path) as platform:
+        connection = platform.models.connection
+        (hold,) = open_holds(connection)
+        with pytest.raises(NotOfItsKind, match="asks Fineract first"):
+            decide(connection, hold.id, Decision.NOT_A_REPAYMENT, "asha", "returned")
+        platform.land(loan(2, "B"))
+        platform.land(loan(2, "B", **REVERSED))
+        platform.run()
+        asked = [(each.kind, each.loan) for each in open_questions(connection)]
+        assert sorted(asked) == [
+            ("returned_after_posting", "DMI-APP-1"),
+            ("returned_after_posting", "DMI-APP-2"),
+        ]
+        assert platform.ledger() == ledger
+        assert nothing_recorded_twice(own.psycopg).findings == []
+        assert nothing_unaccounted(own.psycopg).findings == []
 
 
 def test_a_database_in_use_is_not_replaced(database_urls: DatabaseUrls, tmp_path: Path) -> None:

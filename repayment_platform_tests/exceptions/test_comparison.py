@@ -59,6 +59,7 @@ def test_what_the_facts_of_a_payment_call_for_opens_once_and_closes_by_itself(
     bench: Bench, facts: dict[str, Any], kind: str, *, holds: bool
 ) -> None:
     key = bench.payment("LN-1", **facts)
+    bench.absent(key)
 
     (question,) = asked(bench, key)
     assert (question.kind, question.holds, question.source_key) == (kind, holds, key)
@@ -71,6 +72,7 @@ def test_what_the_facts_of_a_payment_call_for_opens_once_and_closes_by_itself(
 
 def test_a_ruling_stands_while_its_facts_do_and_is_asked_anew_with_both(bench: Bench) -> None:
     key = bench.payment("LN-1", **REFUND)
+    bench.absent(key)
     (question,) = asked(bench, key)
     decide(bench.connection, question.id, Decision.RELEASE, "asha", "a discount")
     assert asked(bench, key) == []
@@ -95,6 +97,7 @@ def test_a_limit_asks_and_a_higher_one_answers(bench: Bench) -> None:
 
 def test_an_operator_does_not_release_what_was_given_back(bench: Bench) -> None:
     key = bench.payment("LN-1", **REFUND)
+    bench.absent(key)
     (question,) = asked(bench, key)
     decision = (question.id, Decision.RELEASE, "asha", "a discount", question.seen)
     with pytest.raises(NotOfItsKind, match="only an approver"):
@@ -127,6 +130,7 @@ def test_what_holds_a_payment_is_not_left_as_it_is(bench: Bench) -> None:
 )
 def test_sql_that_closes_a_hold_without_a_decision_is_refused(bench: Bench, statement: str) -> None:
     key = bench.payment("LN-1", **REFUND)
+    bench.absent(key)
     (question,) = asked(bench, key)
     with pytest.raises(psycopg.errors.RaiseException, match="holds a payment"):
         bench.connection.execute(statement.encode())
@@ -141,6 +145,7 @@ def test_what_is_left_is_asked_about_once_when_the_payment_changes(
 ) -> None:
     bench.loans("LN-1")
     key = bench.payment("LN-1", **REFUND)
+    bench.absent(key)
     (question,) = asked(bench, key)
     decide(bench.connection, question.id, Decision.POST_REST, "asha", "agreed", question.seen)
     # As the models have it then; and its day is another now.

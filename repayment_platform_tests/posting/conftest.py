@@ -74,6 +74,15 @@ class Bench:
         pairs = [sql.SQL("{} = {}").format(sql.Identifier(k), v) for k, v in changes.items()]
         self.connection.execute(statement.format(sql.SQL(", ").join(pairs), key))
 
+    def absent(self, key: str) -> None:
+        """Have Fineract's answer that it does not have the payment, as a run keeps it."""
+        self.connection.execute(
+            """INSERT INTO "CORE"."CORE_LEDGER_ANSWER"
+                   (source_key, external_id, answer, words, incarnation)
+               VALUES (%(key)s, %(key)s, 'absent', 'not in the ledger', "CORE".incarnation())""",
+            {"key": key},
+        )
+
     def post(
         self,
         selection: Selection = AUTOMATED,

@@ -65,7 +65,13 @@ class Platform:
         return sorted((each["loanExternalId"], each["amount"]) for each in rows)
 
     def table(self, name: str) -> list[Row]:
-        """The rows of a table of CORE; of the exceptions those that hold nothing."""
+        """The rows of a table of CORE; of the exceptions those that hold nothing, of the holds
+        those that are a person's."""
+        if name == "CORE_HOLD":
+            return self.models.rows(
+                """SELECT * FROM "CORE"."CORE_HOLD" WHERE reason_code <> 'asked_first'
+                   ORDER BY id"""
+            )
         if name == "CORE_EXCEPTION":
             return self.models.rows(
                 'SELECT * FROM "CORE"."CORE_EXCEPTION" WHERE NOT holds ORDER BY id'

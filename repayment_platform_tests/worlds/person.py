@@ -21,6 +21,7 @@ from repayment_platform.settings import Settings
 from repayment_platform_tests.worlds.judge import is_right
 from repayment_platform_tests.worlds.ledger import Books, Posted
 from repayment_platform_tests.worlds.slips_gateways import NAME_LOAN
+from repayment_platform_tests.worlds.slips_restored import FOLDED_ANEW, FORGET
 from repayment_platform_tests.worlds.slips_values import LOSE
 from repayment_platform_tests.worlds.standing import Question, Standing
 from repayment_platform_tests.worlds.truth import Movement
@@ -28,6 +29,10 @@ from repayment_platform_tests.worlds.world import World
 
 WHO, WHY = "asha", "as it was"
 _ANEW = re.compile(r"^changed since [a-z ]+: ")
+_OF_POSTING = (
+    "CORE_POSTING_ATTEMPT", "CORE_TRANSACTION_DATA_PROCESSED", "CORE_EXCEPTION",
+    "CORE_LEDGER_ANSWER",
+)  # fmt: skip
 _REFUSALS = (
     decisions.NoSuchException,
     decisions.HasChanged,
@@ -79,6 +84,12 @@ class Person:
             for _, posted in self._standing.live_of(movement):
                 self.books.lose(posted)
                 self._say(f"{act}: {posted}")
+        elif act == FORGET:
+            for key in sorted(self._standing.keys_of(movement)):
+                self._forget(key)
+                if loan == FOLDED_ANEW:
+                    decisions.fold_again(self.connection, key, act)
+                self._say(f"{act}: {key}")
         elif act == NAME_LOAN:
             for key in sorted(self._standing.keys_of(movement)):
                 try:
@@ -86,6 +97,12 @@ class Person:
                     self._say(f"{act} of {key}: {loan}")
                 except NotMappable as why:
                     self._say(f"{act} of {key}: refused, {why}")
+
+    def _forget(self, key: str) -> None:
+        """What a restore does to what the platform knows of a payment's posting."""
+        for table in _OF_POSTING:
+            delete = f'DELETE FROM "CORE"."{table}" WHERE source_key = %s'
+            self.connection.execute(delete.encode(), (key,))
 
     def _answer(self, question: Question, movement: Movement) -> None:
         """What is right about a question on a payment that is this movement's money."""

@@ -217,7 +217,8 @@ def read(
             standing.questions.append(Question(where, number, key or "", kind, words or "", names))
     key_of: dict[str, str] = dict(connection.execute(_EXTERNAL).fetchall())
     for posted in books.live():
-        standing.live[key_of[posted.external_id or ""]].append(posted)
+        external_id = posted.external_id or ""  # the key, unless it was posted again
+        standing.live[key_of.get(external_id, external_id)].append(posted)
     standing.sent = set(key_of.values())
     standing.link(reports)
     return standing

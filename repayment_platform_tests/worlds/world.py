@@ -17,6 +17,7 @@ from repayment_platform_tests.worlds import (
     slips_course,
     slips_gateways,
     slips_references,
+    slips_restored,
     slips_sources,
     slips_values,
 )
@@ -25,7 +26,9 @@ from repayment_platform_tests.worlds.reporting import BANKS, LENDERS_FILES
 from repayment_platform_tests.worlds.table import slips
 from repayment_platform_tests.worlds.truth import STEP_DAYS, STEPS, Report, Story, in_order
 
-MODULES = (slips_references, slips_sources, slips_course, slips_gateways, slips_values)
+MODULES = (
+    slips_references, slips_sources, slips_course, slips_gateways, slips_values, slips_restored,
+)  # fmt: skip
 _LOANS = {
     "ARTHMATE": "ARTH-LN-", "IKF": "IKF-LN-", "DMI": "DMI-APP-", "SHIVALIK": "SHIV-LN-",
     "GB": "GB-LN-", "UGRO": "UGRO-LN-", "VIVRITI": "VIV-LN-",

@@ -28,3 +28,23 @@
         )
     {%- endif -%}
 {%- endmacro %}
+
+{#
+    Removes the records of payments that were folded anew because their lender is posted automatically
+    now, but for those that are posted.
+#}
+{% macro delete_moved_rows() -%}
+    {%- if is_incremental() -%}
+        DELETE FROM {{ this }}
+        WHERE source_key IN (
+            SELECT payment.source_key
+            FROM {{ source('CORE', 'CORE_REFOLD') }} refold
+            INNER JOIN {{ ref('core_transaction_data') }} payment ON payment.source_key = refold.source_key
+            WHERE refold.batch > {{ last_batch() }} AND payment.recon_source IS NULL
+                AND NOT EXISTS (
+                    SELECT FROM {{ source('CORE', 'CORE_TRANSACTION_DATA_PROCESSED') }} posted
+                    WHERE posted.source_key = payment.source_key AND posted.status = 'success'
+                )
+        )
+    {%- endif -%}
+{%- endmacro %}

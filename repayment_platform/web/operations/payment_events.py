@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from repayment_platform.posting.unsent import LOOK_UP
 from repayment_platform.web.operations.show import day, lender_name, money, words
 
 RULES = {
@@ -91,6 +92,9 @@ def hold(row: dict[str, Any]) -> list[Event]:
 def attempt(row: dict[str, Any]) -> list[Event]:
     """The intent to post, and what came of it."""
     what = f"{money(row['amount'])} of {day(row['payment_date'])} to loan {row['loan_external_id']}"
+    if row["run_id"] == LOOK_UP:
+        text = f"transaction {row['resource_id']}: {what}, posted before a restore of this database"
+        return [Event(row["settled_at"], "Found in Fineract", text, "fa-circle-check", "green")]
     facts = {
         "External id": row["external_id"] or row["source_key"],
         "Dagster run": row["run_id"],

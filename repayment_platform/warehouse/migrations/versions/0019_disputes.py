@@ -3,7 +3,7 @@
 from repayment_platform.warehouse.migrations.run_sql import run_sql_beside
 
 revision = "0019"
-down_revision = "0017"
+down_revision = "0018"
 
 
 def upgrade() -> None:
