@@ -33,7 +33,11 @@ WHERE
         SELECT FROM "CORE"."CORE_EXCEPTION" e
         WHERE
             e.source_key = w.source_key AND e.holds
-            AND (e.closed_at IS NULL OR e.decision IN ('same_payment', 'not_a_repayment'))
+            -- What was decided since is taken up by the next run.
+            AND (
+                e.closed_at IS NULL OR e.decision IN ('same_payment', 'not_a_repayment')
+                OR e.closed_at > w.updated_at
+            )
     )
 UNION ALL
 SELECT format('%s (%s) is a success that nobody posts and nobody is asked about', t.source_key, t.source_lender)
