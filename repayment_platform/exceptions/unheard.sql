@@ -1,7 +1,7 @@
 -- What nobody would hear of: a report that belongs to no payment, a payment of reports that CORE has not, one
 -- that is held though nothing asks about it, and a success that is neither a repayment nor asked about.
--- Of the reports from row {{ first_row }} on and the payments of CORE from batch {{ after }} on; what dbt or the feed
--- has not read yet is on its way.
+-- Of the reports from a row on, and of the payments of CORE after a batch. What dbt or the feed has not read
+-- yet is on its way.
 WITH reported AS MATERIALIZED (
     SELECT o.raw_id, o.raw_table, o.source_lender, k.source_key, k.is_in_core
     FROM "CORE"."CORE_OBSERVATION" o
