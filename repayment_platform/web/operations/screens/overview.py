@@ -18,7 +18,7 @@ TODO = (
     ("failed_requests", "/requests?state=failed", "reconciliation requests failed"),
     ("holds", "/exceptions", "holds await a decision"),
     ("unmatched", "/exceptions/unmatched", "payments came without a known loan"),
-    ("exceptions", "/exceptions/posted", "posted payments changed, or the ledger differs"),
+    ("exceptions", "/exceptions/posted", "payments to look at: refused, or changed after posting"),
     ("approvals", "/payments?status=awaiting_approval", "repayments await approval in Fineract"),
     ("recon", "/reconciliation", "payments await reconciliation"),
     ("failed_files", "/log?status=failed", "files failed in the last 7 days"),
