@@ -3,6 +3,7 @@
 import pytest
 
 from repayment_platform.exceptions.decisions import NotOfItsKind, decide, hold
+from repayment_platform.exceptions.gone import MADE_OF
 from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.exceptions.naming import NotMappable, map_loan
 from repayment_platform.exceptions.queue import open_questions
@@ -193,6 +194,28 @@ def test_a_posted_payment_keeps_its_key_and_asks_to_be_undone(platform: Platform
     platform.run()
     assert only(platform.models.core())["observations"] == 2
     assert resumed(platform) == ["ARTH-LN-7"]
+
+
+def test_another_payment_of_the_former_loan_gets_a_key_of_its_own(platform: Platform) -> None:
+    platform.sandbox.post("loans", [{"externalId": "ARTH-LN-7"}, {"externalId": "ARTH-LN-8"}])
+    models = platform.models
+    row = paused(platform, "ARTH-LN-7")
+    assert resumed(platform) == ["ARTH-LN-7"]
+    map_loan(models.connection, row["source_key"], "ARTH-LN-8", "asha", "a slip")
+    platform.run()
+
+    # Of the same amount and day.
+    models.file_row("RAW_ARTHMATE_NACH_CSV", "ARTH-LN-7", ref=None, umrn="U2")
+    platform.run()
+    other = next(each for each in models.core() if each["source_key"] != row["source_key"])
+    made_of = "ARTHMATE", "ARTH-LN-7", other["payment_date"], other["amount"]
+    assert row["source_key"] == key_of(*made_of)
+    assert other["source_key"] == key_of(*made_of, 1)
+    assert [loan for loan, _ in platform.ledger()] == ["ARTH-LN-7", "ARTH-LN-7"]
+
+    # Posted again it bears an external id that no key of the right loan is made of.
+    found = models.connection.execute(MADE_OF, (row["source_key"],)).fetchone()
+    assert found == (*made_of, 0)
 
 
 def test_what_the_system_before_posted_keeps_its_key(platform: Platform) -> None:

@@ -4,7 +4,8 @@
 
     never sent    its key is retired: its rows are decided again, as if the right loan had been named at once.
                   The former key stays taken, and what was asked of it is asked of the new one
-    sent          it keeps its key. Its rows bear the right loan, so that later reports find it
+    sent          it keeps its key. Its rows bear the right loan, so that later reports find it, and beside it
+                  the one that the key was made of
 
     What belongs here: both. What does not: the person's word (`exceptions.naming`), deciding (decide).
 #}
@@ -18,7 +19,7 @@
         ON m.payment_ref = k.payment_ref OR m.payment_ref = k.order_ref OR m.raw_id = {{ chain('k') }}
     WHERE k.source_key = ANY (refolded) AND k.rule <> 'provisional'
         AND o.loan_external_id IS NULL AND k.loan_external_id <> m.loan_external_id;
-    UPDATE "CORE"."CORE_PAYMENT_KEY" k SET loan_external_id = c.loan
+    UPDATE "CORE"."CORE_PAYMENT_KEY" k SET loan_external_id = c.loan, made_of_loan = coalesce(k.made_of_loan, k.loan_external_id)
     FROM corrected c WHERE k.raw_id = c.raw_id AND k.source_key = c.source_key AND c.was_sent;
     UPDATE "CORE"."CORE_PAYMENT_KEY" k SET rule = 'provisional'
     WHERE k.source_key IN (SELECT source_key FROM corrected WHERE NOT was_sent) AND k.rule <> 'provisional';
