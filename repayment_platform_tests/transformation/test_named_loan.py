@@ -1,5 +1,9 @@
 """A payment whose loan no report names: a person names it, and may name another."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
 import pytest
 
 from repayment_platform.exceptions.decisions import NotOfItsKind, decide, hold
@@ -11,6 +15,7 @@ from repayment_platform.posting.guards import set_guards
 from repayment_platform.posting.proof import nothing_unaccounted
 from repayment_platform.posting.runner import run_posting
 from repayment_platform.sources.keys import source_key as key_of
+from repayment_platform_tests import dbt_once
 from repayment_platform_tests.transformation.platform import AUTOMATED, Platform
 from repayment_platform_tests.transformation.test_observations import CASHFREE, sample
 from repayment_platform_tests.transformation.test_recon_record import GATEWAY, captured
@@ -107,6 +112,62 @@ def test_each_word_on_its_reports_is_corrected(models: Warehouse) -> None:
     key = only(models.build())["source_key"]
     row = named(models, "GB-LN-00010", key)
     assert (row["loan_external_id"], row["observations"]) == ("GB-LN-00010", 2)
+
+
+def test_a_word_on_an_order_is_corrected_for_each_of_its_payments(models: Warehouse) -> None:
+    link = sample("cashfree_payment_link_event")
+    link["data"] |= {"link_notes": {}, "link_id": "x"}
+    order = {"order_id": link["data"]["order"]["order_id"], "order_tags": None}
+    models.event(CASHFREE, link)
+    named(models, "GB-LN-00009")
+    for payment in ("51", "52"):
+        paid = sample("cashfree_payment_success")
+        paid["data"]["order"] |= order
+        paid["data"]["payment"]["cf_payment_id"] = payment
+        models.event(CASHFREE, paid)
+        models.build()
+    first, second = models.core()
+    map_loan(models.connection, second["source_key"], "GB-LN-00010", "asha", "a slip")
+    corrected = {
+        each.source_key
+        for each in open_questions(models.connection)
+        if each.kind == "loan_corrected"
+    }
+    assert corrected == {first["source_key"], second["source_key"]}
+
+    assert {row["loan_external_id"] for row in models.build()} == {"GB-LN-00010"}
+    loans = {row["loan_external_id"] for row in models.rebuilt()}
+    assert loans == {"GB-LN-00010"}
+
+
+def test_said_back_while_dbt_takes_it_up_a_person_is_told_to_look_again(
+    platform: Platform,
+) -> None:
+    """Its key is retired at that moment, and it is another payment."""
+    models = platform.models
+    row = paused(platform, "ARTH-LN-7")
+    map_loan(models.connection, row["source_key"], "ARTH-LN-8", "asha", "a slip")
+    with psycopg.connect(models.urls.psycopg) as dbt, ThreadPoolExecutor(1) as person:
+        for statement in dbt_once.statements(models.urls):
+            dbt.execute(statement)
+        said = person.submit(_map, models, row["source_key"], "ARTH-LN-7")
+        _wait_for_a_lock(models)
+        dbt.commit()
+        with pytest.raises(NotMappable, match="there is no payment"):
+            said.result()
+    mapped = models.rows('SELECT loan_external_id FROM "CORE"."CORE_LOAN_MAPPING"')
+    assert mapped == [{"loan_external_id": only(models.core())["loan_external_id"]}]
+
+
+def _map(models: Warehouse, key: str, loan: str) -> None:
+    with psycopg.connect(models.urls.psycopg, autocommit=True) as connection:
+        map_loan(connection, key, loan, "asha", "it was right")
+
+
+def _wait_for_a_lock(models: Warehouse) -> None:
+    waits = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
+    while not models.connection.execute(waits, (models.urls.dbname,)).rowcount:
+        time.sleep(0.01)
 
 
 def paused(platform: Platform, loan: str) -> Row:
