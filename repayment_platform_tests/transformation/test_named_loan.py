@@ -57,6 +57,35 @@ def test_a_payment_that_names_no_loan_is_asked_about_until_a_person_names_it(
     assert [loan for loan, _ in platform.ledger()] == ["ARTH-LN-7"]
 
 
+@pytest.mark.parametrize("word", ["a report's", "a person's"])
+def test_what_was_dealt_with_elsewhere_is_not_posted_unasked_when_a_report_names_its_loan(
+    platform: Platform, word: str
+) -> None:
+    """It may have been entered in Fineract by hand."""
+    models = platform.models
+    platform.sandbox.post("loans", [{"externalId": "ARTH-LN-7"}])
+    models.file_row("RAW_ARTHMATE_NACH_CSV", None, ref="R1", umrn="U1")
+    platform.run()
+    [question] = open_questions(models.connection)
+    decide(models.connection, question.id, Decision.LEAVE, "asha", "entered by hand")
+    key = only(models.core())["source_key"]
+    if word == "a person's":
+        map_loan(models.connection, key, "ARTH-LN-7", "asha", "it was not entered after all")
+        platform.run()
+        assert [loan for loan, _ in platform.ledger()] == ["ARTH-LN-7"]
+        return
+    models.file_row("RAW_ARTHMATE_NACH_CSV", "ARTH-LN-7", ref="R1", umrn="U1")
+    platform.run()
+    assert platform.ledger() == []
+    [question] = open_questions(models.connection)
+    assert (question.kind, question.holds) == ("by_hand", True)
+    assert question.what == "it named no loan, and asha dealt with it elsewhere: entered by hand"
+
+    decide(models.connection, question.id, Decision.RELEASE, "asha", "it was not", question.seen)
+    platform.run()
+    assert [loan for loan, _ in platform.ledger()] == ["ARTH-LN-7"]
+
+
 # ── named anew ──────────────────────────────────────────────────────────────────────────────
 
 
