@@ -92,6 +92,12 @@ def play(urls: DatabaseUrls, *models: str, full_refresh: bool = False) -> None:
                     connection.execute(statement.replace(str(MARK), newest).encode())
 
 
+def statements(urls: DatabaseUrls) -> list[bytes]:
+    """What `dbt run` sends for CORE now, for a transaction of the caller's."""
+    newest = str(newest_batch(urls))
+    return [each.replace(str(MARK), newest).encode() for each in _recording()["run"][CORE]]
+
+
 def query_of_core(since: int = 0) -> str:
     """The query of CORE's model over the keys after batch `since`, as dbt compiles it."""
     return _recording()["query"][CORE][0].replace(str(MARK), str(since))

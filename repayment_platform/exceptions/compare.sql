@@ -64,6 +64,12 @@ judged AS MATERIALIZED (
             -- What holds a payment does not just stay as it is.
             AND NOT (decision = 'leave' AND called.holds)
             AND NOT (decision = 'release' AND kind = any({{ never_released }}::text[]))
+            -- What was to be posted again was posted, and is undone once more: a restored Fineract gives its
+            -- numbers again.
+            AND NOT (decision = 'repost' AND EXISTS (
+                SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+                WHERE p.source_key = called.source_key AND p.status = 'undone'
+            ))
             -- A named day is good while the payment waits to be posted on it.
             AND NOT (decision = 'post_on' AND NOT EXISTS (
                 SELECT FROM "CORE"."CORE_OPEN_WORK" w

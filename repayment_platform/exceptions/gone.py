@@ -29,8 +29,8 @@ ORDER BY external_id, id DESC
 """  # noqa: S608 (the part is a constant)
 # The key's own facts, which never change: those that the payment is posted with might become the
 # facts of another key as well.
-_MADE_OF = """
-SELECT source_lender, loan_external_id, payment_date, amount, occurrence
+MADE_OF = """
+SELECT source_lender, coalesce(made_of_loan, loan_external_id), payment_date, amount, occurrence
 FROM "CORE"."CORE_PAYMENT_KEY" WHERE source_key = %s AND occurrence IS NOT NULL
 """
 
@@ -130,7 +130,7 @@ def of_other_money(
 
 
 def _unused(connection: psycopg.Connection[Any], key: str, taken: Collection[str | None]) -> str:
-    made_of = connection.execute(_MADE_OF, (key,)).fetchone()
+    made_of = connection.execute(MADE_OF, (key,)).fetchone()
     if made_of is None:
         raise NotReposted("no further external id can be made for it: its key was not made here")
     return next(made for k in count(1) if (made := repost_id(*made_of, k=k)) not in taken)

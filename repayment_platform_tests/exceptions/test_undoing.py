@@ -359,6 +359,36 @@ def test_what_stands_again_in_a_restored_ledger_is_posted_again(
     every_payment_is_somewhere(bench)
 
 
+def test_posted_again_under_the_same_number_and_undone_again_it_is_asked_anew(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """A Fineract that was restored gives the numbers again that it gave after its backup."""
+    bench.loans("LN-1")
+    with fineract_down(bench) as books:
+        for file in books:
+            shutil.copy(file, tmp_path)
+    key = payment(bench)
+    bench.post()
+    some_time_passes(bench)
+    undo(bench, key)
+    differences(bench)
+    with fineract_down(bench) as books:
+        for file in books:
+            file.unlink()
+        for file in tmp_path.glob("sandbox.sqlite*"):
+            shutil.copy(file, bench.settings.home)
+    put_back(bench, key)
+    bench.post()
+    assert bench.ledger() == [(key, "LN-1", "100.00")]
+
+    undo(bench, key)
+
+    assert differences(bench) == [f"{key}: was undone in the ledger"]
+    assert asked(bench) == ["reversed_in_ledger"]
+    bench.post()
+    assert bench.states() == {key: "held"}
+
+
 def test_what_stands_again_beside_another_of_its_reference_is_a_finding(bench: Bench) -> None:
     bench.loans("LN-1", "LN-2")
     reference = {"payment_ref": "razorpay:pay_1"}

@@ -1,8 +1,13 @@
 """A payment whose loan no report names: a person names it, and may name another."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
 import pytest
 
 from repayment_platform.exceptions.decisions import NotOfItsKind, decide, hold
+from repayment_platform.exceptions.gone import MADE_OF
 from repayment_platform.exceptions.kinds import Decision
 from repayment_platform.exceptions.naming import NotMappable, map_loan
 from repayment_platform.exceptions.queue import open_questions
@@ -10,6 +15,7 @@ from repayment_platform.posting.guards import set_guards
 from repayment_platform.posting.proof import nothing_unaccounted
 from repayment_platform.posting.runner import run_posting
 from repayment_platform.sources.keys import source_key as key_of
+from repayment_platform_tests import dbt_once
 from repayment_platform_tests.transformation.platform import AUTOMATED, Platform
 from repayment_platform_tests.transformation.test_observations import CASHFREE, sample
 from repayment_platform_tests.transformation.test_recon_record import GATEWAY, captured
@@ -48,6 +54,35 @@ def test_a_payment_that_names_no_loan_is_asked_about_until_a_person_names_it(
     assert open_questions(models.connection) == []
     platform.run()
     assert open_questions(models.connection) == []
+    assert [loan for loan, _ in platform.ledger()] == ["ARTH-LN-7"]
+
+
+@pytest.mark.parametrize("word", ["a report's", "a person's"])
+def test_what_was_dealt_with_elsewhere_is_not_posted_unasked_when_a_report_names_its_loan(
+    platform: Platform, word: str
+) -> None:
+    """It may have been entered in Fineract by hand."""
+    models = platform.models
+    platform.sandbox.post("loans", [{"externalId": "ARTH-LN-7"}])
+    models.file_row("RAW_ARTHMATE_NACH_CSV", None, ref="R1", umrn="U1")
+    platform.run()
+    [question] = open_questions(models.connection)
+    decide(models.connection, question.id, Decision.LEAVE, "asha", "entered by hand")
+    key = only(models.core())["source_key"]
+    if word == "a person's":
+        map_loan(models.connection, key, "ARTH-LN-7", "asha", "it was not entered after all")
+        platform.run()
+        assert [loan for loan, _ in platform.ledger()] == ["ARTH-LN-7"]
+        return
+    models.file_row("RAW_ARTHMATE_NACH_CSV", "ARTH-LN-7", ref="R1", umrn="U1")
+    platform.run()
+    assert platform.ledger() == []
+    [question] = open_questions(models.connection)
+    assert (question.kind, question.holds) == ("by_hand", True)
+    assert question.what == "it named no loan, and asha dealt with it elsewhere: entered by hand"
+
+    decide(models.connection, question.id, Decision.RELEASE, "asha", "it was not", question.seen)
+    platform.run()
     assert [loan for loan, _ in platform.ledger()] == ["ARTH-LN-7"]
 
 
@@ -106,6 +141,62 @@ def test_each_word_on_its_reports_is_corrected(models: Warehouse) -> None:
     key = only(models.build())["source_key"]
     row = named(models, "GB-LN-00010", key)
     assert (row["loan_external_id"], row["observations"]) == ("GB-LN-00010", 2)
+
+
+def test_a_word_on_an_order_is_corrected_for_each_of_its_payments(models: Warehouse) -> None:
+    link = sample("cashfree_payment_link_event")
+    link["data"] |= {"link_notes": {}, "link_id": "x"}
+    order = {"order_id": link["data"]["order"]["order_id"], "order_tags": None}
+    models.event(CASHFREE, link)
+    named(models, "GB-LN-00009")
+    for payment in ("51", "52"):
+        paid = sample("cashfree_payment_success")
+        paid["data"]["order"] |= order
+        paid["data"]["payment"]["cf_payment_id"] = payment
+        models.event(CASHFREE, paid)
+        models.build()
+    first, second = models.core()
+    map_loan(models.connection, second["source_key"], "GB-LN-00010", "asha", "a slip")
+    corrected = {
+        each.source_key
+        for each in open_questions(models.connection)
+        if each.kind == "loan_corrected"
+    }
+    assert corrected == {first["source_key"], second["source_key"]}
+
+    assert {row["loan_external_id"] for row in models.build()} == {"GB-LN-00010"}
+    loans = {row["loan_external_id"] for row in models.rebuilt()}
+    assert loans == {"GB-LN-00010"}
+
+
+def test_said_back_while_dbt_takes_it_up_a_person_is_told_to_look_again(
+    platform: Platform,
+) -> None:
+    """Its key is retired at that moment, and it is another payment."""
+    models = platform.models
+    row = paused(platform, "ARTH-LN-7")
+    map_loan(models.connection, row["source_key"], "ARTH-LN-8", "asha", "a slip")
+    with psycopg.connect(models.urls.psycopg) as dbt, ThreadPoolExecutor(1) as person:
+        for statement in dbt_once.statements(models.urls):
+            dbt.execute(statement)
+        said = person.submit(_map, models, row["source_key"], "ARTH-LN-7")
+        _wait_for_a_lock(models)
+        dbt.commit()
+        with pytest.raises(NotMappable, match="there is no payment"):
+            said.result()
+    mapped = models.rows('SELECT loan_external_id FROM "CORE"."CORE_LOAN_MAPPING"')
+    assert mapped == [{"loan_external_id": only(models.core())["loan_external_id"]}]
+
+
+def _map(models: Warehouse, key: str, loan: str) -> None:
+    with psycopg.connect(models.urls.psycopg, autocommit=True) as connection:
+        map_loan(connection, key, loan, "asha", "it was right")
+
+
+def _wait_for_a_lock(models: Warehouse) -> None:
+    waits = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = %s"
+    while not models.connection.execute(waits, (models.urls.dbname,)).rowcount:
+        time.sleep(0.01)
 
 
 def paused(platform: Platform, loan: str) -> Row:
@@ -193,6 +284,28 @@ def test_a_posted_payment_keeps_its_key_and_asks_to_be_undone(platform: Platform
     platform.run()
     assert only(platform.models.core())["observations"] == 2
     assert resumed(platform) == ["ARTH-LN-7"]
+
+
+def test_another_payment_of_the_former_loan_gets_a_key_of_its_own(platform: Platform) -> None:
+    platform.sandbox.post("loans", [{"externalId": "ARTH-LN-7"}, {"externalId": "ARTH-LN-8"}])
+    models = platform.models
+    row = paused(platform, "ARTH-LN-7")
+    assert resumed(platform) == ["ARTH-LN-7"]
+    map_loan(models.connection, row["source_key"], "ARTH-LN-8", "asha", "a slip")
+    platform.run()
+
+    # Of the same amount and day.
+    models.file_row("RAW_ARTHMATE_NACH_CSV", "ARTH-LN-7", ref=None, umrn="U2")
+    platform.run()
+    other = next(each for each in models.core() if each["source_key"] != row["source_key"])
+    made_of = "ARTHMATE", "ARTH-LN-7", other["payment_date"], other["amount"]
+    assert row["source_key"] == key_of(*made_of)
+    assert other["source_key"] == key_of(*made_of, 1)
+    assert [loan for loan, _ in platform.ledger()] == ["ARTH-LN-7", "ARTH-LN-7"]
+
+    # Posted again it bears an external id that no key of the right loan is made of.
+    found = models.connection.execute(MADE_OF, (row["source_key"],)).fetchone()
+    assert found == (*made_of, 0)
 
 
 def test_what_the_system_before_posted_keeps_its_key(platform: Platform) -> None:

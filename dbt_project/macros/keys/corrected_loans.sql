@@ -4,7 +4,8 @@
 
     never sent    its key is retired: its rows are decided again, as if the right loan had been named at once.
                   The former key stays taken, and what was asked of it is asked of the new one
-    sent          it keeps its key. Its rows bear the right loan, so that later reports find it
+    sent          it keeps its key. Its rows bear the right loan, so that later reports find it, and beside it
+                  the one that the key was made of
 
     What belongs here: both. What does not: the person's word (`exceptions.naming`), deciding (decide).
 #}
@@ -18,7 +19,7 @@
         ON m.payment_ref = k.payment_ref OR m.payment_ref = k.order_ref OR m.raw_id = {{ chain('k') }}
     WHERE k.source_key = ANY (refolded) AND k.rule <> 'provisional'
         AND o.loan_external_id IS NULL AND k.loan_external_id <> m.loan_external_id;
-    UPDATE "CORE"."CORE_PAYMENT_KEY" k SET loan_external_id = c.loan
+    UPDATE "CORE"."CORE_PAYMENT_KEY" k SET loan_external_id = c.loan, made_of_loan = coalesce(k.made_of_loan, k.loan_external_id)
     FROM corrected c WHERE k.raw_id = c.raw_id AND k.source_key = c.source_key AND c.was_sent;
     UPDATE "CORE"."CORE_PAYMENT_KEY" k SET rule = 'provisional'
     WHERE k.source_key IN (SELECT source_key FROM corrected WHERE NOT was_sent) AND k.rule <> 'provisional';
@@ -32,7 +33,7 @@
 
 
 {# What was held, or ruled on, under a retired key, is so under the key that its rows have now. Facts of the
-   former loan make it a question again. #}
+   former loan make it a question again. So does a loan that a report brings. #}
 {% macro hand_over_questions() %}
     WITH heir AS (
         SELECT DISTINCT c.source_key AS former_key, k.source_key
@@ -50,6 +51,27 @@
     FROM heir JOIN "CORE"."CORE_EXCEPTION" e ON e.source_key = heir.former_key
     WHERE e.holds AND e.kind <> 'loan_corrected' AND e.decision IS DISTINCT FROM 'gone'
     ORDER BY e.id
+    ON CONFLICT DO NOTHING;
+    -- What a person dealt with elsewhere, for want of a loan, is not posted unasked because a report names one.
+    INSERT INTO "CORE"."CORE_EXCEPTION" (source_key, kind, holds, words, facts)
+    SELECT DISTINCT ON (k.source_key) k.source_key, 'by_hand', true,
+        format('it named no loan, and %s dealt with it elsewhere: %s', e.closed_by, e.closed_why),
+        jsonb_build_object('loan', k.loan_external_id, 'amount', k.amount, 'date', k.payment_date)
+    FROM "CORE"."CORE_PAYMENT_KEY" k
+    JOIN "CORE"."CORE_PAYMENT_KEY" nameless ON nameless.raw_id = k.raw_id AND nameless.rule = 'provisional'
+    JOIN "CORE"."CORE_EXCEPTION" e
+        ON e.source_key = nameless.source_key AND e.kind = 'loan_unknown' AND e.decision = 'leave'
+    WHERE k.batch = this_batch AND k.rule <> 'provisional' AND k.reports
+        AND NOT EXISTS (
+            SELECT FROM "CORE"."CORE_LOAN_MAPPING" m
+            WHERE (m.payment_ref IN (k.payment_ref, k.order_ref) OR m.raw_id = {{ chain('k') }})
+                AND m.mapped_at > e.closed_at
+        )
+        AND NOT EXISTS (
+            SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
+            WHERE p.source_key = k.source_key AND p.status = 'success'
+        )
+    ORDER BY k.source_key, e.id DESC
     ON CONFLICT DO NOTHING;
     UPDATE "CORE"."CORE_EXCEPTION"
     SET decision = 'gone', closed_by = 'CORE', closed_why = 'its loan was corrected, and it has another key'

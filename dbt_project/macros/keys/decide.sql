@@ -66,11 +66,7 @@
                 END AS rule
             FROM reported n
             LEFT JOIN front l ON l.place = n.place
-            LEFT JOIN LATERAL (
-                SELECT max(k.occurrence) AS last_n FROM "CORE"."CORE_PAYMENT_KEY" k
-                WHERE k.source_lender = n.source_lender AND k.loan_external_id = n.loan_external_id
-                    AND k.payment_date = n.payment_date AND k.amount = n.amount AND k.occurrence IS NOT NULL
-            ) taken ON true
+            LEFT JOIN LATERAL ({{ last_made_of('n') }}) taken ON true
         ), decided AS (
             SELECT *,
                 coalesce(
@@ -105,6 +101,19 @@
             END
         FROM decided;
 {% endmacro %}
+
+{# The last n of the keys that were made of n's loan, date and amount, whatever loan they are of since. #}
+{% macro last_made_of(n) -%}
+                SELECT max(made.occurrence) AS last_n FROM (
+                    SELECT k.occurrence FROM "CORE"."CORE_PAYMENT_KEY" k
+                    WHERE k.source_lender = {{ n }}.source_lender AND k.loan_external_id = {{ n }}.loan_external_id
+                        AND k.payment_date = {{ n }}.payment_date AND k.amount = {{ n }}.amount AND k.made_of_loan IS NULL
+                    UNION ALL
+                    SELECT k.occurrence FROM "CORE"."CORE_PAYMENT_KEY" k
+                    WHERE k.source_lender = {{ n }}.source_lender AND k.made_of_loan = {{ n }}.loan_external_id
+                        AND k.payment_date = {{ n }}.payment_date AND k.amount = {{ n }}.amount
+                ) made
+{%- endmacro %}
 
 {% macro words_of_proofs() -%}
     {{ return([
