@@ -59,5 +59,5 @@ def test_what_nobody_would_hear_of_is_found(
     platform.land(loan(1, "P1"), loan(2, "P2"))
     platform.run()
     platform.models.connection.execute(planted)
-    [finding] = look(platform.models.urls.psycopg).findings
-    assert found in finding
+    findings = look(platform.models.urls.psycopg).findings
+    assert any(found in finding for finding in findings)
