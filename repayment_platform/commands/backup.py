@@ -28,6 +28,7 @@ SELECT count(*) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 """
 _OUTLIVED = """UPDATE "CORE"."CORE_LEDGER_ANSWER" SET incarnation = 'former'"""
+_ANOTHER_COURSE = """UPDATE "CORE"."CORE_LEDGER_IDENTITY" SET first_course = 'former'"""
 File = Annotated[Path, typer.Argument(dir_okay=False)]
 
 
@@ -75,6 +76,7 @@ def restored(
         migrate(urls)
         with psycopg.connect(urls.psycopg) as connection:
             asked = connection.execute(_OUTLIVED).rowcount
+            connection.execute(_ANOTHER_COURSE)
             record(connection, by, "warehouse.restored", "warehouse", why=why)
     typer.echo(f"the next run asks Fineract again about {asked} payments")
 

@@ -218,7 +218,8 @@ disputed AS (
         ) AS words,
         CASE WHEN t.is_posted THEN t.facts || jsonb_build_object('lender', t.source_lender) ELSE '{}' END AS detail
     FROM payment t
-    WHERE t.is_disputed AND t.outcome = 'success' AND t.is_eligible AND NOT t.is_in_flight
+    -- Of a refund: what is left of it is to be posted.
+    WHERE t.is_disputed AND t.outcome IN ('success', 'refund') AND t.is_eligible AND NOT t.is_in_flight
 ),
 
 over_limit AS (

@@ -14,7 +14,7 @@ from repayment_platform_tests.transformation.test_observations import (
     razorpay,
     sample,
 )
-from repayment_platform_tests.transformation.test_returns import CASHFREE_PAYMENT, only
+from repayment_platform_tests.transformation.test_returns import CASHFREE_PAYMENT, only, refund
 
 FIRST, LATER = 1763600000, 1763700000
 
@@ -79,6 +79,16 @@ def test_a_dispute_that_is_lost_takes_the_money_back(
     platform: Platform, table: str, paid: Any, opened: Any, won: Any, lost: Any
 ) -> None:
     assert asked(platform, table, paid, opened, lost) == [("late_return", True)]
+
+
+def test_what_is_left_of_a_refunded_payment_that_is_disputed_is_asked_about(
+    platform: Platform,
+) -> None:
+    paid, opened = sample("cashfree_payment_success"), at_cashfree("CREATED", "OPEN", "21")
+    assert asked(platform, CASHFREE, paid, refund("1", "100"), opened) == [("refunded", True)]
+    [question] = open_questions(platform.models.connection)
+    decide(platform.models.connection, question.id, Decision.POST_REST, "asha", "the rest")
+    assert asked(platform, CASHFREE) == [("disputed", True)]
 
 
 @GATEWAYS

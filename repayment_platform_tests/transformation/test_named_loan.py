@@ -308,6 +308,31 @@ def test_another_payment_of_the_former_loan_gets_a_key_of_its_own(platform: Plat
     assert found == (*made_of, 0)
 
 
+def test_after_a_restore_a_corrected_payment_is_not_posted_beside_what_was_forgotten(
+    platform: Platform,
+) -> None:
+    platform.sandbox.post("loans", [{"externalId": "ARTH-LN-7"}, {"externalId": "ARTH-LN-8"}])
+    connection = platform.models.connection
+    row = paused(platform, "ARTH-LN-7")
+    assert resumed(platform) == ["ARTH-LN-7"]
+    # As a backup that is older than this posting, and younger than another.
+    for statement in (
+        'DELETE FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED"',
+        'DELETE FROM "CORE"."CORE_POSTING_ATTEMPT"',
+        'UPDATE "CORE"."CORE_WORK_FEED" SET batch = 0',
+        """UPDATE "CORE"."CORE_LEDGER_IDENTITY" SET first_course = 'before the restore'""",
+    ):
+        connection.execute(statement)
+
+    map_loan(connection, row["source_key"], "ARTH-LN-8", "asha", "a slip")
+    platform.run()
+    platform.run()
+
+    assert [loan for loan, _ in platform.ledger()] == ["ARTH-LN-7"]
+    [question] = open_questions(connection)
+    assert (question.kind, question.source_key) == ("ledger_differs", row["source_key"])
+
+
 def test_what_the_system_before_posted_keeps_its_key(platform: Platform) -> None:
     connection = platform.models.connection
     row = paused(platform, "ARTH-LN-7")

@@ -65,11 +65,20 @@ def test_a_person_says_that_a_snapshot_came_back(
         """INSERT INTO "CORE"."CORE_LEDGER_ANSWER"
            VALUES ('k', 'k', 'absent', 'so', now(), "CORE".incarnation())"""
     )
+    connection.execute(LEDGER, {"tenant": "one"})
+    connection.execute(
+        """INSERT INTO "CORE"."CORE_POSTING_ATTEMPT" (source_key, source_lender, loan_external_id,
+               payment_date, amount, idempotency_key, run_id, worker)
+           VALUES ('k', 'DMI', 'L', '2025-11-20', 1, 'i', 'r', 0)"""
+    )
+    same = 'SELECT first_course = "CORE".course() FROM "CORE"."CORE_LEDGER_IDENTITY"'
+    assert connection.execute(same).fetchone() == (True,)
     done = run("restored", "--why", "snapshot of 06:00", "--by", "asha")
     assert "asks Fineract again about 1 payments" in done.words
     counts = """SELECT count(*) FROM "CORE"."CORE_LEDGER_ANSWER"
                 WHERE incarnation = "CORE".incarnation()"""
     assert connection.execute(counts).fetchone() == (0,)
+    assert connection.execute(same).fetchone() == (False,)
     told = 'SELECT who, action, detail FROM "CORE"."CORE_AUDIT_LOG"'
     assert connection.execute(told).fetchone() == (
         "asha",

@@ -4,7 +4,7 @@
 
     never sent    its key is retired: its rows are decided again, as if the right loan had been named at once.
                   The former key stays taken, and what was asked of it is asked of the new one
-    sent          it keeps its key. Its rows bear the right loan, so that later reports find it, and beside it
+    sent          (or it may have been, before this database was restored) it keeps its key. Its rows bear the right loan, so that later reports find it, and beside it
                   the one that the key was made of
 
     What belongs here: both. What does not: the person's word (`exceptions.naming`), deciding (decide).
@@ -25,10 +25,12 @@
     WHERE k.source_key IN (SELECT source_key FROM corrected WHERE NOT was_sent) AND k.rule <> 'provisional';
 {% endmacro %}
 
-{# A posting of the system that ran before has no attempt. #}
+{# A posting of the system that ran before has no attempt; one that a restore forgot has neither. Under its
+   key it is found in Fineract, which takes no second one. #}
 {% macro was_sent(source_key) -%}
     (EXISTS (SELECT FROM "CORE"."CORE_POSTING_ATTEMPT" a WHERE a.source_key = {{ source_key }})
-        OR EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p WHERE p.source_key = {{ source_key }}))
+        OR EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p WHERE p.source_key = {{ source_key }})
+        OR EXISTS (SELECT FROM "CORE"."CORE_LEDGER_IDENTITY" i WHERE i.first_course <> "CORE".course()))
 {%- endmacro %}
 
 
