@@ -86,14 +86,14 @@ def reference_reused_next_month(story: Story) -> None:
 def reference_reused_by_other_loan(story: Story) -> None:
     first = _row(story)
     other = story.moved(first.movement.day, first.amount, loan=story.another_loan())
-    told = debit(story, other, _later(story, first), ref=first.ref, umrn=f"{story.umrn[:-1]}X")
+    told = debit(story, other, _later(story, first), ref=first.ref, umrn=f"X{story.umrn[1:]}")
     story.must_ask(other, first, told)
 
 
 def reference_reused_elsewhere(story: Story) -> None:
     first = _row(story)
     other = story.moved(first.movement.day, 590, loan=story.another_loan())
-    debit(story, other, _later(story, first), ref=first.ref, umrn=f"{story.umrn[:-1]}X")
+    debit(story, other, _later(story, first), ref=first.ref, umrn=f"X{story.umrn[1:]}")
 
 
 def free_text_reused(story: Story) -> None:

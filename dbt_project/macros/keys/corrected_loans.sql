@@ -4,8 +4,8 @@
 
     never sent    its key is retired: its rows are decided again, as if the right loan had been named at once.
                   The former key stays taken, and what was asked of it is asked of the new one
-    sent          (or it may have been, before this database was restored) it keeps its key. Its rows bear the right loan, so that later reports find it, and beside it
-                  the one that the key was made of
+    sent          it keeps its key; so does one that may have been sent before this database was restored. Its rows
+                  bear the right loan, so that later reports find it, and beside it the one that the key was made of
 
     What belongs here: both. What does not: the person's word (`exceptions.naming`), deciding (decide).
 #}
