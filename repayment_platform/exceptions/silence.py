@@ -19,9 +19,12 @@ AT_ONCE = 5_000
 """Payments that are compared in one statement."""
 RECENT_BATCHES = 5
 """How many of the latest dbt runs a quick look goes back: each is looked at again a few times."""
+# Rows up to those that were keyed just before are no news, whatever of them is keyed anew.
 _SINCE = """
-SELECT f.batch - %s, (SELECT min(raw_id) FROM "CORE"."CORE_PAYMENT_KEY" WHERE batch > f.batch - %s)
-FROM "CORE"."CORE_WORK_FEED" f
+SELECT f.after, (SELECT coalesce(max(raw_id), 0) FROM (
+    SELECT raw_id FROM "CORE"."CORE_PAYMENT_KEY" WHERE batch <= f.after
+    ORDER BY batch DESC LIMIT 1000) former)
+FROM (SELECT batch - %s AS after FROM "CORE"."CORE_WORK_FEED") f
 """
 # What was noted to be judged is on its way.
 _PAYMENTS = """
@@ -38,7 +41,7 @@ WHERE closed_at IS NULL AND source_key = ANY (%s)
 def nothing_new_silent(conninfo: str) -> Proof:
     """`nothing_silent` of the reports and payments of the latest dbt runs."""
     with psycopg.connect(conninfo) as connection:
-        row = connection.execute(_SINCE, (RECENT_BATCHES, RECENT_BATCHES)).fetchone()
+        row = connection.execute(_SINCE, (RECENT_BATCHES,)).fetchone()
     after, first_row = row or (-1, 0)
     return _nothing_silent(conninfo, after, first_row)
 
@@ -50,12 +53,11 @@ def nothing_silent(conninfo: str) -> Proof:
     return _nothing_silent(conninfo, -1, 0)
 
 
-def _nothing_silent(conninfo: str, after: int, first_row: int | None) -> Proof:
+def _nothing_silent(conninfo: str, after: int, first_row: int) -> Proof:
     proof = Proof()
     with psycopg.connect(conninfo, autocommit=True) as connection:
-        if first_row is not None:
-            about = {"after": after, "first_row": first_row, "most": FINDINGS_SHOWN}
-            proof.findings += [what for (what,) in connection.execute(UNHEARD, about)]
+        about = {"after": after, "first_row": first_row, "most": FINDINGS_SHOWN}
+        proof.findings += [what for (what,) in connection.execute(UNHEARD, about)]
         keys = [key for (key,) in connection.execute(_PAYMENTS, (after,))]
         for start in range(0, len(keys), AT_ONCE):
             proof.findings += _unasked(connection, keys[start : start + AT_ONCE])
