@@ -199,10 +199,11 @@ def _wait_for_a_lock(models: Warehouse) -> None:
         time.sleep(0.01)
 
 
-def paused(platform: Platform, loan: str) -> Row:
+def paused(platform: Platform, loan: str, **columns: str) -> Row:
     """Arthmate's payment that is named and not posted yet."""
     set_guards(platform.models.connection, "ARTHMATE", {"paused": True}, "asha")
-    platform.models.file_row("RAW_ARTHMATE_NACH_CSV", None, ref=None, umrn="U1")
+    columns = {"umrn": "U1"} | columns
+    platform.models.file_row("RAW_ARTHMATE_NACH_CSV", None, ref=None, **columns)
     row = named(platform.models, loan)
     platform.run()
     return row
@@ -266,6 +267,28 @@ def test_what_was_ruled_out_is_asked_anew_under_the_key_of_the_right_loan(
     assert resumed(platform) == []
     [question] = open_questions(connection)
     assert (question.kind, question.loan) == ("ruled_out_before", "ARTH-LN-8")
+
+
+def test_what_was_ruled_is_not_said_of_another_payment_that_it_joins(platform: Platform) -> None:
+    connection, money = platform.models.connection, {"utr": "ICIC1", "umrn": "U1"}
+    platform.sandbox.post("loans", [{"externalId": "ARTH-LN-8"}])
+    row = paused(platform, "ARTH-LN-7", **money, presentation_date="2025-11-05")
+    hold(connection, row["source_key"], "asha", "it may be none")
+    [question] = open_questions(connection)
+    decide(connection, question.id, Decision.NOT_A_REPAYMENT, "asha", "a deposit")
+    platform.models.file_row(
+        "RAW_ARTHMATE_NACH_CSV", "ARTH-LN-8", ref=None, presentation_date="2025-11-05", **money
+    )
+    platform.run()
+    for question in open_questions(connection):
+        decide(connection, question.id, Decision.RELEASE, "asha", "it is one", question.seen)
+    assert resumed(platform) == ["ARTH-LN-8"]
+
+    map_loan(connection, row["source_key"], "ARTH-LN-8", "asha", "a slip")
+    platform.run()
+    [payment] = platform.models.core()
+    assert (payment["is_success"], payment["observations"]) == (True, 2)
+    assert open_questions(connection) == []
 
 
 def test_a_posted_payment_keeps_its_key_and_asks_to_be_undone(platform: Platform) -> None:

@@ -35,7 +35,8 @@
 
 
 {# What was held, or ruled on, under a retired key, is so under the key that its rows have now. Facts of the
-   former loan make it a question again. So does a loan that a report brings. #}
+   former loan make it a question again. So does a loan that a report brings. A payment that other reports tell
+   of as well takes over what is open alone: what was ruled was not said of it. #}
 {% macro hand_over_questions() %}
     WITH heir AS (
         SELECT DISTINCT c.source_key AS former_key, k.source_key
@@ -52,6 +53,11 @@
         e.closed_by, e.closed_why
     FROM heir JOIN "CORE"."CORE_EXCEPTION" e ON e.source_key = heir.former_key
     WHERE e.holds AND e.kind <> 'loan_corrected' AND e.decision IS DISTINCT FROM 'gone'
+        AND (e.decision IS NULL OR NOT EXISTS (
+            SELECT FROM "CORE"."CORE_PAYMENT_KEY" own
+            WHERE own.source_key = heir.source_key AND own.rule <> 'provisional'
+                AND own.raw_id NOT IN (SELECT raw_id FROM corrected)
+        ))
     ORDER BY e.id
     ON CONFLICT DO NOTHING;
     -- What a person dealt with elsewhere, for want of a loan, is not posted unasked because a report names one.
