@@ -23,7 +23,7 @@ def test_lineage_a_run_from_the_ui_green_checks_and_a_planted_double_turns_one_r
     screenshot(page, "lineage")
 
     page.goto(f"{dagster_url}/assets/posted_repayments?view=checks")
-    expect(page.get_by_text("Succeeded")).to_have_count(4, timeout=SLOW)
+    expect(page.get_by_text("Succeeded")).to_have_count(5, timeout=SLOW)
 
     page.goto(f"{dagster_url}/assets/posted_repayments")
     page.get_by_role("button", name="Materialize").first.click()
