@@ -22,7 +22,7 @@ from repayment_platform.defs.posting import (
 from repayment_platform.defs.reconciliation import reconciled_repayments
 from repayment_platform.exceptions.ledger_proof import ledger_agrees
 from repayment_platform.exceptions.silence import nothing_new_silent
-from repayment_platform.ledger.findings import Proof
+from repayment_platform.ledger.findings import FINDINGS_SHOWN, Proof
 from repayment_platform.ledger.scope import LedgerScope
 from repayment_platform.posting import proof
 from repayment_platform.settings import Settings
@@ -152,7 +152,7 @@ def nothing_silent(warehouse: dg.ResourceParam[DatabaseUrls]) -> dg.AssetCheckRe
 
 
 def _result(proven: Proof) -> dg.AssetCheckResult:
-    shown = proven.findings[: proof.FINDINGS_SHOWN]
+    shown = proven.findings[:FINDINGS_SHOWN]
     return dg.AssetCheckResult(
         passed=proven.holds,
         metadata={

@@ -11,9 +11,9 @@ from dagster_dbt import DbtCliResource
 
 from repayment_platform.exceptions.ledger_proof import ledger_agrees
 from repayment_platform.exceptions.silence import nothing_silent
-from repayment_platform.ledger.findings import Proof
+from repayment_platform.ledger.findings import FINDINGS_SHOWN, Proof
 from repayment_platform.ledger.scope import LedgerScope
-from repayment_platform.posting.proof import FINDINGS_SHOWN, nothing_unaccounted
+from repayment_platform.posting.proof import nothing_unaccounted
 from repayment_platform.settings import Settings, load_settings
 from repayment_platform.warehouse import dbt
 from repayment_platform.warehouse.urls import DatabaseUrls

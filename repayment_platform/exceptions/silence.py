@@ -12,9 +12,8 @@ import psycopg
 from psycopg import Connection
 
 from repayment_platform.exceptions.comparison import OF_KEYS, UNHEARD, parameters
-from repayment_platform.ledger.findings import Proof
+from repayment_platform.ledger.findings import FINDINGS_SHOWN, Proof
 
-FINDINGS_SHOWN = 50
 AT_ONCE = 5_000
 """Payments that are compared in one statement."""
 RECENT_BATCHES = 5

@@ -5,6 +5,9 @@ What belongs here: that plain data. What does not: the proofs.
 
 from dataclasses import dataclass, field
 
+FINDINGS_SHOWN = 50
+"""So many findings are looked for and shown; more of a kind tell nothing new."""
+
 
 @dataclass
 class Proof:

@@ -7,10 +7,7 @@ checks (`defs`).
 
 import psycopg
 
-from repayment_platform.ledger.findings import Proof
-
-FINDINGS_SHOWN = 50
-
+from repayment_platform.ledger.findings import FINDINGS_SHOWN, Proof
 
 _TWICE = {
     "outcomes": """
