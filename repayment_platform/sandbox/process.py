@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -47,13 +48,29 @@ def running_sandbox(home: Path, port: int, latency_ms: int = 0) -> Iterator[str]
     with (home / "sandbox.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         try:
-            with (home / "sandbox.start.lock").open("a") as starting:
-                fcntl.flock(starting, fcntl.LOCK_EX)
-                if _answering_pid(home, port) is None:
-                    _start(home, port, latency_ms)
+            ensure_running(home, port, latency_ms)
             yield f"http://{_HOST}:{port}{API}"
         finally:
             _leave(lock, home, port)
+
+
+def ensure_running(home: Path, port: int, latency_ms: int = 0) -> None:
+    """Start the sandbox of this home, which the caller uses, unless it runs.
+
+    Raises `SandboxError`.
+    """
+    home = home.absolute()
+    with (home / "sandbox.start.lock").open("a") as starting:
+        fcntl.flock(starting, fcntl.LOCK_EX)
+        if _answering_pid(home, port) is None:
+            _start(home, port, latency_ms)
+
+
+def listens(port: int) -> bool:
+    """Whether anybody answers there at all."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((_HOST, port)) == 0
 
 
 def ledger_path(home: Path) -> Path:

@@ -17,7 +17,15 @@ from repayment_platform_tests.ports import free_port
 
 pytestmark = [pytest.mark.whole, pytest.mark.faults, pytest.mark.timeout(300)]
 PORTS = ("DAGSTER_PORT", "CODE_SERVER_PORT", "WEBHOOK_PORT", "OPS_PORT", "METRICS_PORT")
-SERVICES = ("api grpc", "webserver", "daemon run", "webhooks", "operations", "metrics", "sandbox")
+SERVICES = (
+    "code_server",
+    "webserver",
+    "daemon run",
+    "webhooks",
+    "operations",
+    "metrics",
+    "sandbox",
+)
 # What a script's `nohup ./run up &` is started with.
 IN_THE_BACKGROUND = """
 import os, signal, sys
