@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from repayment_platform.file_locks import LockNotHad, alone, sign, wait_for
 from repayment_platform.sandbox.config import API
 
 _HOST = "127.0.0.1"
@@ -45,8 +46,9 @@ def running_sandbox(home: Path, port: int, latency_ms: int = 0) -> Iterator[str]
     """
     home = home.absolute()
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "sandbox.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
+    place = home / "sandbox.lock"
+    with place.open("a+") as lock:
+        _wait_for(lock, place)
         try:
             ensure_running(home, port, latency_ms)
             yield f"http://{_HOST}:{port}{API}"
@@ -60,10 +62,12 @@ def ensure_running(home: Path, port: int, latency_ms: int = 0) -> None:
     Raises `SandboxError`.
     """
     home = home.absolute()
-    with (home / "sandbox.start.lock").open("a") as starting:
-        fcntl.flock(starting, fcntl.LOCK_EX)
-        if _answering_pid(home, port) is None:
-            _start(home, port, latency_ms)
+    try:
+        with alone(home / "sandbox.start.lock", "start the sandbox"):
+            if _answering_pid(home, port) is None:
+                _start(home, port, latency_ms)
+    except LockNotHad as waited:
+        raise SandboxError(str(waited)) from None
 
 
 def listens(port: int) -> bool:
@@ -77,12 +81,21 @@ def ledger_path(home: Path) -> Path:
     return home.absolute() / "sandbox.sqlite"
 
 
+def _wait_for(lock: IO[str], place: Path) -> None:
+    """Take part in it; waits for one who is stopping the sandbox."""
+    try:
+        wait_for(lock.fileno(), place, fcntl.LOCK_SH)
+    except LockNotHad as waited:
+        raise SandboxError(str(waited)) from None
+
+
 def _leave(lock: IO[str], home: Path, port: int) -> None:
     """Stop the sandbox unless others hold the lock; newcomers wait until it has stopped."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return
+    sign(lock.fileno(), "stop the sandbox")
     try:
         pid = _answering_pid(home, port)
     except SandboxError:
