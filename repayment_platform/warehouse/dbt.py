@@ -163,9 +163,22 @@ def _manifest_is_stale() -> bool:
 def _is_whole(manifest: Path) -> bool:
     """Whether it can be read: a full disk, or an editor, may have left half of it."""
     try:
-        return bool(json.loads(manifest.read_bytes())["nodes"])
-    except (ValueError, KeyError, TypeError):
+        return models_of(manifest) > 0
+    except DbtFailed:
         return False
+
+
+def models_of(manifest: Path) -> int:
+    """How many models a manifest holds.
+
+    Raises:
+        DbtFailed: it cannot be read.
+    """
+    try:
+        nodes = json.loads(manifest.read_bytes())["nodes"].values()
+        return sum(node["resource_type"] == "model" for node in nodes)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DbtFailed(f"{manifest} cannot be read ({error}): remove it") from None
 
 
 def _parse() -> None:

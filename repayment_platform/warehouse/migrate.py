@@ -68,7 +68,7 @@ def _head() -> str:
 def upgrade(urls: DatabaseUrls) -> None:
     """Run the missing migrations, and grant each role what it may do, whatever was there."""
     owner = urls.owner or urls
-    if not _may_migrate(owner):
+    if not may_migrate(owner):
         raise WarehouseUnavailable(
             f"the database is not at revision {_head()}, and {owner.user} may not migrate it: run "
             "./run migrate with MIGRATION_DATABASE_URL set to its owner's address"
@@ -76,7 +76,7 @@ def upgrade(urls: DatabaseUrls) -> None:
     _run_migrations(owner)
 
 
-def _may_migrate(urls: DatabaseUrls) -> bool:
+def may_migrate(urls: DatabaseUrls) -> bool:
     """Whether the role owns the tables, or may make them in a database that has none."""
     with psycopg.connect(urls.psycopg, autocommit=True) as connection:
         row = connection.execute(_MAY_MIGRATE).fetchone()
