@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.left_running import left_running, running
 from repayment_platform_tests.faults.conftest import Installation
 from repayment_platform_tests.ports import free_port
 from repayment_platform_tests.standing import COMMANDS, Trickle, Up
@@ -71,3 +72,13 @@ def test_a_machine_that_loses_its_power_loses_nothing_that_was_acknowledged(up: 
     trickle.send_refused_again()
     assert sorted(trickle.landed()) == sorted(trickle.taken)
     up.next_tick_works()
+
+
+def test_a_platform_that_is_left_running_never_stands_still() -> None:
+    """The short form of `bench.left_running`."""
+    with running(FAST_POSTING="true") as up:
+        waits = left_running(up, 3)
+    assert waits.wrong == []
+    ticks = [name for name in waits.seconds if name.startswith("tick ")]
+    assert {"tick fast_posting", "tick inbox_sensor", "tick dead_runs"} <= set(ticks)
+    assert waits.seconds["runs launched"][0] > 0
