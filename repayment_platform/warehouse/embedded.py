@@ -37,6 +37,8 @@ from repayment_platform.warehouse.server_user import ServerUser, server_user
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 PATIENCE_SECONDS = 600
+LOCK_SECONDS = 120.0
+"""For another that is starting the server; who gives up is told which process that is."""
 
 _PASSING = (
     "shared memory block",  # backends of a killed server have not yet noticed that it is gone
@@ -169,7 +171,7 @@ class EmbeddedServer:
     def _starting(self) -> Iterator[int]:
         """One at a time: the second finds the server running."""
         try:
-            with alone(self.home / "pg.start.lock", "start PostgreSQL") as lock:
+            with alone(self.home / "pg.start.lock", "start PostgreSQL", LOCK_SECONDS) as lock:
                 yield lock
         except LockNotHad as waited:
             raise WarehouseUnavailable(f"PostgreSQL cannot be joined: {waited}") from None

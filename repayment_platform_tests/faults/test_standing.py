@@ -32,6 +32,9 @@ def up() -> Iterator[Up]:
 def test_no_part_that_is_killed_takes_another_with_it_nor_an_acknowledged_delivery(
     up: Up,
 ) -> None:
+    for part in ("dagster-webserver", "dagster-daemon", "code-server"):
+        environment = Path(f"/proc/{up.pid(part)}/environ").read_bytes().split(b"\0")
+        assert b"GRPC_ENABLE_FORK_SUPPORT=0" in environment
     trickle = Trickle(up)
     others = {part: up.pid(part) for part in COMMANDS}
     with trickle.flowing():

@@ -13,7 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from repayment_platform.warehouse import WarehouseUnavailable
+from repayment_platform.file_locks import alone
+from repayment_platform.warehouse import WarehouseUnavailable, embedded
 from repayment_platform.warehouse.embedded import EmbeddedServer, embedded_postgres
 from repayment_platform.warehouse.postmaster import Postmaster
 from repayment_platform.warehouse.server_user import server_user
@@ -263,6 +264,21 @@ def test_one_that_runs_already_is_joined_without_a_program(
         pass
     monkeypatch.undo()
     other.leave()
+
+
+def test_who_cannot_join_because_another_is_starting_the_server_is_told_which_process_that_is(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "LOCK_SECONDS", 0.2)
+    with (
+        alone(home / "pg.start.lock", "start PostgreSQL"),
+        pytest.raises(
+            WarehouseUnavailable,
+            match=f"held by process {os.getpid()}, to start PostgreSQL; gave up after 0 s$",
+        ),
+        embedded_postgres(home),
+    ):
+        pass
 
 
 def forbidden(*_args: object, **_kwargs: object) -> None:
