@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import typer
 
 from repayment_platform.commands.backup import backup, restore, restored
@@ -37,6 +38,7 @@ from repayment_platform.commands.up import up
 from repayment_platform.commands.users import app as users
 from repayment_platform.commands.webhooks import webhooks
 from repayment_platform.commands.worlds import worlds
+from repayment_platform.sandbox.process import SandboxError
 from repayment_platform.warehouse import WarehouseUnavailable
 
 app = typer.Typer(
@@ -91,10 +93,24 @@ def main() -> None:
         signal.signal(signal.SIGHUP, leave)
     try:
         app(prog_name="./run")
-    except WarehouseUnavailable as error:
-        sys.exit(str(error))
+    except Exception as error:
+        if said := one_line(error):
+            sys.exit(said)
+        raise
     finally:
         gc.freeze()
+
+
+def one_line(error: BaseException) -> str:
+    """What to say of an error that somebody who runs the platform can put right; else nothing."""
+    if isinstance(error, WarehouseUnavailable | SandboxError):
+        return str(error)
+    refused = str(error).strip().partition("\n")[0] or type(error).__name__
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return f"the database: {refused}; ./run doctor says what the role lacks"
+    if isinstance(error, psycopg.OperationalError):
+        return f"the database: {refused}"
+    return ""
 
 
 if __name__ == "__main__":

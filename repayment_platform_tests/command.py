@@ -38,15 +38,14 @@ class Commands:
     def __call__(self, *arguments: str, typed: str = "", **env: str) -> Done:
         from typer.testing import CliRunner
 
-        from repayment_platform.cli import app
-        from repayment_platform.warehouse import WarehouseUnavailable
+        from repayment_platform.cli import app, one_line
 
         # Dagster's home is handed on in the environment, to processes and no further.
         with patch.dict(os.environ, {**self.env, **env}):
             ran = CliRunner().invoke(app, arguments, input=typed, prog_name="./run")
         problem, stdout, stderr = ran.exception, ran.stdout, ran.stderr
-        if isinstance(problem, WarehouseUnavailable):  # as `cli.main` says it
-            return Done(1, stdout, f"{stderr}{problem}\n")
+        if problem and (words := one_line(problem)):  # as `cli.main` says it
+            return Done(1, stdout, f"{stderr}{words}\n")
         if problem and not isinstance(problem, SystemExit):
             raise problem
         # Python writes the words of an exit to stderr; click's runner to stdout.

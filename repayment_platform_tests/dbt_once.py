@@ -76,7 +76,7 @@ def run_dbt_here(
             shutil.copy(first / "partial_parse.msgpack", target)
     places = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
     places += ["--target-path", str(target)]
-    with dbt_session(urls) as env, patch.dict(os.environ, env):
+    with dbt_session(urls) as session, patch.dict(os.environ, session.env):
         return dbtRunner(callbacks=list(callbacks)).invoke([*args, "--quiet", *places])
 
 

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from repayment_platform.settings import load_settings
 from repayment_platform.warehouse.audit import record
-from repayment_platform.warehouse.embedded import program
+from repayment_platform.warehouse.cluster import program
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
 from repayment_platform.warehouse.urls import DatabaseUrls

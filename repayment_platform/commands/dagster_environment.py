@@ -8,11 +8,11 @@ import shlex
 
 import typer
 
-from repayment_platform.commands.platform import platform
+from repayment_platform.commands.platform import NO_FORK_HANDLERS, platform
 from repayment_platform.settings import load_settings
 from repayment_platform.warehouse.dbt import prepare
 
-NAMES = ("DAGSTER_HOME", "DAGSTER_POSTGRES_URL")
+NAMES = ("DAGSTER_HOME", "DAGSTER_POSTGRES_URL", *NO_FORK_HANDLERS)
 
 
 def main() -> None:

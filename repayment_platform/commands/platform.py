@@ -18,6 +18,9 @@ from repayment_platform.warehouse.server import warehouse
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 DAGSTER_YAML = ROOT / "deploy" / "dagster.yaml"
+NO_FORK_HANDLERS = {"GRPC_ENABLE_FORK_SUPPORT": "0"}
+"""No child of ours uses gRPC before it has become another program; and a child may be caught for
+ever in what gRPC does at a fork, with every lock that it has inherited."""
 
 
 def say_where(settings: Settings) -> None:
@@ -40,6 +43,7 @@ def platform(settings: Settings) -> Iterator[DatabaseUrls]:
     make_private(settings.home)
     with warehouse(settings) as urls:
         migrate(urls)
+        os.environ |= NO_FORK_HANDLERS
         os.environ["DAGSTER_HOME"] = str(_dagster_home(settings))
         os.environ["DAGSTER_POSTGRES_URL"] = urls.dagster
         yield urls

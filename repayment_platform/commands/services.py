@@ -1,7 +1,7 @@
 """Processes that a command starts, watches and stops.
 
 What belongs here: starting them, waiting until they answer, stopping them. What does not: which
-they are (`up`, `demo`).
+they are (`parts`, `demo`), and starting again what has ended (`supervisor`).
 """
 
 import os
@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,44 +45,107 @@ class Service:
         }
 
 
+class Process:
+    """The process of a service, which may be started again, and all that it has started."""
+
+    def __init__(self, service: Service, logs: Path, env: Mapping[str, str]) -> None:
+        self.service = service
+        self.name = service.name
+        self.log = logs / f"{service.name}.log"
+        self._env = service.environment(env)
+        self._groups: set[int] = set()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; what an ended one had started itself goes on beside it."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.service.command,
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                # Ctrl-C reaches this process only, which then stops them in order.
+                start_new_session=True,
+                env=self._env,
+            )
+        self._groups.add(self._process.pid)
+
+    def ended(self) -> str | None:
+        """How it ended; None while it runs."""
+        code = self._process.poll() if self._process else None
+        if code is None:
+            return None
+        if code < 0:
+            return f"was killed by signal {-code}"
+        return f"ended with code {code}"
+
+    def answers(self) -> bool:
+        """Whether its port does; one without a port is ready at once."""
+        return self.service.port is None or _answers(self.service.port)
+
+    def tail(self) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+
+    def kill(self) -> None:
+        """End it, but nothing that a former one has started."""
+        if self._process:
+            _kill(self._process.pid)
+
+    def kill_all(self) -> None:
+        """End all that is left of it and of former ones."""
+        for group in self._living():
+            _kill(group)
+
+    def gone(self, deadline: float) -> bool:
+        """Wait until it and all that it has started are gone; False at the deadline."""
+        while self._living():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
+    def _living(self) -> set[int]:
+        """Process groups, its own and those of former ones, that are not empty."""
+        if self._process:
+            self._process.poll()
+        self._groups = {group for group in self._groups if _exists(group)}
+        return self._groups
+
+
 @contextmanager
 def running_services(
     services: Sequence[Service], logs: Path, env: Mapping[str, str]
-) -> Iterator[dict[str, "subprocess.Popen[bytes]"]]:
+) -> Iterator[list[Process]]:
     """The services, each ready, its output in `logs`; all are stopped on leaving.
 
     Ends the command with one line, and the end of the log, when one does not start.
     """
     logs.mkdir(parents=True, exist_ok=True)
-    running: dict[str, subprocess.Popen[bytes]] = {}
+    processes = [Process(service, logs, env) for service in services]
     try:
-        for service in services:
-            if service.port and _answers(service.port):
-                raise SystemExit(f"port {service.port}, for {service.name}, is in use")
-            with (logs / f"{service.name}.log").open("ab") as log:
-                running[service.name] = subprocess.Popen(
-                    service.command,
-                    cwd=ROOT,
-                    stdout=log,
-                    stderr=log,
-                    # Ctrl-C reaches this process only, which then stops them in order.
-                    start_new_session=True,
-                    env=service.environment(env),
-                )
-        for service in services:
-            _wait_until_ready(service, running[service.name], logs)
-        yield running
+        for process in processes:
+            if process.service.port and process.answers():
+                raise SystemExit(f"port {process.service.port}, for {process.name}, is in use")
+            process.start()
+        for process in processes:
+            _wait_until_ready(process)
+        yield processes
     finally:
-        _stop(running)
+        _stop(processes)
 
 
-def _wait_until_ready(service: Service, process: "subprocess.Popen[bytes]", logs: Path) -> None:
+def _wait_until_ready(process: Process) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while service.port and not _answers(service.port):
-        if process.poll() is not None or time.monotonic() > deadline:
-            log = logs / f"{service.name}.log"
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-            raise SystemExit(f"{service.name} did not start; the end of {log}:\n{tail}")
+    while not process.answers():
+        if process.ended() or time.monotonic() > deadline:
+            log = process.log
+            raise SystemExit(f"{process.name} did not start; the end of {log}:\n{process.tail()}")
         time.sleep(0.2)
 
 
@@ -92,20 +155,19 @@ def _answers(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
-def _stop(running: dict[str, "subprocess.Popen[bytes]"]) -> None:
+def _stop(processes: Sequence[Process]) -> None:
     """Ask each to end, and make sure of it, its children included.
 
     All of them are gone on return: what they held, such as the lock on the database, is free.
     """
     with _undisturbed():
-        for process in running.values():
-            if process.poll() is None:
-                process.terminate()
+        for process in processes:
+            process.terminate()
         deadline = time.monotonic() + STOP_SECONDS
-        for process in running.values():
-            if not _gone(process, deadline):
-                os.killpg(process.pid, signal.SIGKILL)
-                _gone(process, time.monotonic() + KILLED_SECONDS)
+        for process in processes:
+            if not process.gone(deadline):
+                process.kill_all()
+                process.gone(time.monotonic() + KILLED_SECONDS)
 
 
 @contextmanager
@@ -120,13 +182,14 @@ def _undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _gone(process: "subprocess.Popen[bytes]", deadline: float) -> bool:
-    """Wait until the process and all that it has started are gone; False at the deadline."""
-    while time.monotonic() < deadline:
-        process.poll()
-        try:
-            os.killpg(process.pid, 0)
-        except ProcessLookupError:
-            return True
-        time.sleep(0.05)
-    return False
+def _kill(group: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def _exists(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

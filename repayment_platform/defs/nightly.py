@@ -21,8 +21,11 @@ from repayment_platform.warehouse.urls import DatabaseUrls
 
 @dg.op(description="Runs every data test of dbt, under the dbt lock.")
 def read_all_of_core(dbt_cli: DbtCliResource, warehouse: dg.ResourceParam[DatabaseUrls]) -> None:
-    with dbt.dbt_session(warehouse):
-        dbt_cli.cli(["test", *dbt.DATA_TESTS], target_path=load_settings().home / "dbt").wait()
+    with dbt.dbt_session(warehouse) as session:
+        target = load_settings().home / "dbt"
+        invocation = dbt_cli.cli(["test", *dbt.DATA_TESTS], target_path=target)
+        with session.resting(invocation.process):
+            invocation.wait()
 
 
 @dg.op(description="Sets all of CORE against what was posted and what is open.")

@@ -11,7 +11,8 @@ _COLOURS = re.compile(r"\x1b\[\d+m")
 
 
 def errors_of(instance: dg.DagsterInstance, run_id: str) -> tuple[str, ...]:
-    """One line for each failed step, the failure's own words where it has some."""
+    """One line for each failed step, the failure's own words where it has some; of a run that no
+    step has ended, what Dagster recorded of its end."""
     found = []
     for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
         event = entry.dagster_event
@@ -22,7 +23,23 @@ def errors_of(instance: dg.DagsterInstance, run_id: str) -> tuple[str, ...]:
         cause = data.error.cause or data.error if data.error else None
         text = said or (cause.message if cause else "failed")
         found.append(f"{event.step_key}: {_gist(text)}")
-    return tuple(found)
+    return tuple(found) or _of_the_run(instance, run_id)
+
+
+def _of_the_run(instance: dg.DagsterInstance, run_id: str) -> tuple[str, ...]:
+    """Such as that it took too long to start, or that the code server was not reached."""
+    found = []
+    kinds = {dg.DagsterEventType.ENGINE_EVENT, dg.DagsterEventType.RUN_FAILURE}
+    for entry in instance.all_logs(run_id, of_type=kinds):
+        event = entry.dagster_event
+        if event is None:
+            continue
+        failed = event.event_type is dg.DagsterEventType.RUN_FAILURE
+        error = None if failed else event.engine_event_data.error
+        if failed or error:
+            words = event.message or "the run failed"
+            found.append(f"{words} ({_gist(error.message)})" if error else words)
+    return tuple(dict.fromkeys(found[-2:]))
 
 
 def _gist(text: str) -> str:

@@ -5,17 +5,20 @@ marking as failed the runs whose lock is free. What does not: what jobs do. Runs
 launches are watched by Dagster's own run monitoring.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import _thread
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
 import psycopg
 
+from repayment_platform.warehouse.advisory import held
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 IN_PROCESS = {"repayment/in_process": "true"}
-_LOCK_KEY = "hashtextextended('dagster run ' || %s, 0)"
+WAIT_SECONDS = 10.0
+_LOCK = "dagster run "
+_LOCK_KEY = f"hashtextextended('{_LOCK}' || %s, 0)"
 _UNFINISHED = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -36,7 +39,11 @@ def execute_in_process(
     """
     fail_dead_runs(instance, urls.psycopg)
     run_id = dg.DagsterRun(job_name=job.name).run_id
-    with _alive(urls.psycopg, run_id):
+    with (
+        held(urls.psycopg, _LOCK + run_id, f"run {run_id}", WAIT_SECONDS) as lock,
+        # Others mark it failed and take its place, so it must not go on.
+        lock.resting(_thread.interrupt_main),
+    ):
         job.execute_in_process(
             instance=instance,
             run_id=run_id,
@@ -62,13 +69,6 @@ def fail_dead_runs(instance: dg.DagsterInstance, conninfo: str) -> list[str]:
         instance.report_run_failed(run, "The process that executed this run is gone.")
         instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
     return [run.run_id for run in dead]
-
-
-@contextmanager
-def _alive(conninfo: str, run_id: str) -> Iterator[None]:
-    with psycopg.connect(conninfo, autocommit=True) as connection:
-        connection.execute(f"SELECT pg_advisory_lock({_LOCK_KEY})", (run_id,))
-        yield
 
 
 def _lock_is_free(connection: psycopg.Connection[Any], run_id: str) -> bool:

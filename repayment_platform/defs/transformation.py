@@ -62,7 +62,7 @@ def dbt_models(
     pipeline that would find nothing new leaves dbt out; models that are asked for by hand are
     always built."""
     in_pipeline = context.job_name == PIPELINE
-    with dbt.dbt_session(warehouse):
+    with dbt.dbt_session(warehouse) as session:
         if in_pipeline and nothing_new(warehouse, dbt.PROJECT):
             context.log.info("nothing has landed or been decided since the last build: it stands")
             yield from _still_standing(context)
@@ -71,7 +71,9 @@ def dbt_models(
         # One target folder for all runs: dbt parses only what has changed since the last, and
         # under the lock no two runs write to it.
         target = load_settings().home / "dbt"
-        yield from dbt_cli.cli(dbt.BUILD, context=context, target_path=target).stream()
+        invocation = dbt_cli.cli(dbt.BUILD, context=context, target_path=target)
+        with session.resting(invocation.process):
+            yield from invocation.stream()
         if in_pipeline:
             remember_build(warehouse, dbt.PROJECT)
 

@@ -20,6 +20,7 @@ from psycopg import Connection, sql
 from repayment_platform.sources.layouts import Outcome
 from repayment_platform.sources.registry import Source
 from repayment_platform.sources.rows import Payment
+from repayment_platform.warehouse.advisory import alone_with
 
 ARRIVED = sql.Identifier("pg_temp", "arrived")
 """Rows to be compared. Their ids only tell them apart: RAW draws its own when they land."""
@@ -199,7 +200,7 @@ ORDER BY becomes_exception DESC, posting NULLS LAST, row_number LIMIT %s
 
 def prepare(connection: Connection[Any], source: Source) -> None:
     """Make the empty `arrived`; one correction of a source at a time, until this one commits."""
-    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (source.table,))
+    alone_with(connection, source.table)
     connection.execute(_ARRIVED)
 
 

@@ -14,6 +14,7 @@ from psycopg import Connection, sql
 
 from repayment_platform.landing.webhooks import UNSTORABLE, read_delivery
 from repayment_platform.sources.registry import Source
+from repayment_platform.warehouse.advisory import alone_with
 
 _UNREAD = """
 SELECT id, event_id, body, headers, signed_by FROM {raw} r
@@ -45,7 +46,7 @@ def replay_webhooks(connection: Connection[Any], source: Source) -> tuple[int, i
     Returns how many were read, how many landed, how many are still no JSON.
     """
     raw = sql.Identifier("RAW", source.table)
-    connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", (source.table,))
+    alone_with(connection, source.table)
     unread = connection.execute(sql.SQL(_UNREAD).format(raw=raw)).fetchall()
     landed = sum(_replay_one(connection, source, raw, row) for row in unread)
     connection.execute(_KEY_WHAT_WAS_PASSED_OVER, (source.table,))

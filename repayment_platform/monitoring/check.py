@@ -30,3 +30,8 @@ def skew(name: str, theirs: datetime | None) -> Check:
     seconds = (theirs - datetime.now(UTC)).total_seconds()
     right = abs(seconds) <= LARGEST_SKEW_SECONDS
     return Check(name, right, f"{seconds:+.1f} s from ours", "keep both by NTP")
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, without its layout."""
+    return " ".join(str(error).split()) or type(error).__name__

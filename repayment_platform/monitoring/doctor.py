@@ -1,84 +1,87 @@
 """The checks of `./run doctor`: whether this installation can do its work, and what to do if not.
 
-What belongs here: each check but those of Fineract (`fineract_checks`), with advice. What does
-not: putting anything right, and trouble with payments (`findings`). No check changes anything, at
-Fineract or in the database.
+What belongs here: each check but those of Fineract (`fineract_checks`) and of the database
+(`database_checks`), with advice. What does not: putting anything right, and trouble with payments
+(`findings`). No check changes anything, at Fineract or in the database.
 """
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 
 import psycopg
 
-from repayment_platform.monitoring.check import Check, skew
+from repayment_platform.monitoring.check import Check, one_line
+from repayment_platform.monitoring.database_checks import database, roles, server_settings
 from repayment_platform.monitoring.fineract_checks import fineract_checks
 from repayment_platform.settings import Settings
 from repayment_platform.sources.registry import SOURCES, Kind
 from repayment_platform.warehouse import dbt
-from repayment_platform.warehouse.migrate import is_current
-from repayment_platform.warehouse.rights import too_little, too_much
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 LEAST_FREE_BYTES = 2 * 1024**3
 LEAST_FREE_SHARE = 0.05
 HEARTBEAT_SECONDS = 180
+DEADLINE_SECONDS = 60.0
+"""For each subject."""
+LONGER = {"dbt": 300.0, "fineract checks": 180.0}
+"""For those that ask several things, or read a whole project."""
 _HEARTBEAT = """
 SELECT extract(epoch FROM localtimestamp - max(timestamp)) FROM dagster.daemon_heartbeats
 """
 
 
+Subject = Callable[[Settings, DatabaseUrls], Iterator[Check]]
+
+
 def examine(settings: Settings, urls: DatabaseUrls) -> Iterator[Check]:
-    """Every check, one after another; each catches what its own subject can raise."""
-    checks: tuple[Callable[[Settings, DatabaseUrls], Iterator[Check]], ...] = (
-        _database,
+    """Every check, one after another. None raises, and none takes longer than its deadline."""
+    subjects: tuple[Subject, ...] = (
+        database,
+        server_settings,
+        roles,
         _dbt,
         fineract_checks,
         _secrets,
         _disk,
         _daemon,
     )
-    for check in checks:
-        yield from check(settings, urls)
+    for subject in subjects:
+        yield from _in_time(subject, settings, urls)
 
 
-def _database(_settings: Settings, urls: DatabaseUrls) -> Iterator[Check]:
-    try:
-        with psycopg.connect(urls.psycopg, autocommit=True, connect_timeout=10) as connection:
-            version = connection.info.parameter_status("server_version")
-            row = connection.execute("SELECT clock_timestamp()").fetchone()
-    except psycopg.OperationalError as error:
-        yield Check("database", False, _line(error), "start PostgreSQL, or correct DATABASE_URL")
-        return
-    yield Check("database", True, f"PostgreSQL {version}")
-    yield skew("clock of the database", row[0] if row else None)
-    current = is_current(urls)
-    seen = "up to date" if current else "not the newest"
-    yield Check("migrations", current, seen, "./run migrate, as the role that owns the tables")
-    if current:
-        yield _rights(urls)
+def _in_time(subject: Subject, settings: Settings, urls: DatabaseUrls) -> list[Check]:
+    """The checks of a subject, which is left alone when it does not end."""
+    found: list[Check] = []
+    name = subject.__name__.strip("_").replace("_", " ")
 
+    def examine_it() -> None:
+        try:
+            found.extend(subject(settings, urls))
+        except Exception as error:  # noqa: BLE001 (whatever it is, it is wrong)
+            seen = f"{type(error).__name__}: {one_line(error)}"
+            found.append(Check(name, False, seen, "tell the makers, with this line"))
 
-def _rights(urls: DatabaseUrls) -> Check:
-    with psycopg.connect(urls.psycopg, autocommit=True) as connection:
-        lacking, excess = too_little(connection), too_much(connection)
-    advice = "give DATABASE_URL the role repayment_application: docs/deployment.md, Roles"
-    if lacking:
-        seen = f"{urls.user} may not {'; '.join(lacking[:3])} ({len(lacking)} in all)"
-        return Check("rights", False, seen, f"./run migrate grants them; else {advice}")
-    if excess:
-        seen = f"{urls.user} may {'; '.join(excess[:3])} ({len(excess)} in all), and need not"
-        return Check("rights", False, seen, advice)
-    return Check("rights", True, f"{urls.user} adds, and changes nothing that has happened")
+    thread = threading.Thread(target=examine_it, name=name, daemon=True)
+    thread.start()
+    seconds = LONGER.get(name, DEADLINE_SECONDS)
+    thread.join(seconds)
+    if thread.is_alive():
+        seen = f"not done after {seconds:g} s"
+        found.append(Check(name, False, seen, "find out what it waits for"))
+    return list(found)
 
 
 def _dbt(_settings: Settings, _urls: DatabaseUrls) -> Iterator[Check]:
     try:
-        dbt.prepare()
+        models = dbt.models_of(dbt.prepare())
     except (dbt.DbtFailed, OSError) as error:
-        yield Check("dbt", False, _line(error), "the project does not parse: see ./run dbt parse")
+        yield Check(
+            "dbt", False, one_line(error), "the project does not parse: see ./run dbt parse"
+        )
         return
-    yield Check("dbt", True, "the project parses")
+    yield Check("dbt", True, f"the project parses, and its manifest holds {models} models")
 
 
 def _secrets(settings: Settings, _urls: DatabaseUrls) -> Iterator[Check]:
@@ -106,20 +109,18 @@ def _disk(settings: Settings, _urls: DatabaseUrls) -> Iterator[Check]:
     yield Check("home", writable, seen, f"give this user {settings.home}")
 
 
+_DAEMON = "nothing runs by itself without it: ./run up, or start its service"
+
+
 def _daemon(_settings: Settings, urls: DatabaseUrls) -> Iterator[Check]:
-    advice = "nothing runs by itself without it: ./run up, or start its service"
     try:
         with psycopg.connect(urls.psycopg, autocommit=True) as connection:
             row = connection.execute(_HEARTBEAT).fetchone()
     except psycopg.errors.UndefinedTable:
         row = None
-    except psycopg.OperationalError as error:
-        yield Check("Dagster's daemon", False, _line(error), advice)
+    except psycopg.Error as error:
+        yield Check("Dagster's daemon", False, one_line(error), _DAEMON)
         return
     age = float(row[0]) if row and row[0] is not None else None
     seen = "has never run" if age is None else f"last seen {age:.0f} s ago"
-    yield Check("Dagster's daemon", age is not None and age < HEARTBEAT_SECONDS, seen, advice)
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    yield Check("Dagster's daemon", age is not None and age < HEARTBEAT_SECONDS, seen, _DAEMON)

@@ -12,10 +12,12 @@ from typing import Any
 import psycopg
 
 from repayment_platform.monitoring.findings import Finding
+from repayment_platform.warehouse.advisory import take
 
 Send = Callable[[str, str], bool]
 """Sends a title and a text; whether it arrived."""
 
+WAIT_SECONDS = 20.0
 _LOCK = int.from_bytes(b"incident")
 _OPEN = """
 INSERT INTO "CORE"."CORE_INCIDENT" AS known (kind, subject, detail, newest) VALUES (%s, %s, %s, %s)
@@ -66,7 +68,7 @@ def keep(
     time, so two daemons do not tell twice. `connection` is in autocommit mode.
     """
     with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
+        take(connection, _LOCK, "telling of incidents", WAIT_SECONDS, in_transaction=True)
         for found in findings:
             connection.execute(_OPEN, (found.kind, found.subject, found.detail, found.newest))
         names = [f.kind for f in findings], [f.subject for f in findings]

@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from repayment_platform.file_locks import LockNotHad, alone, sign, wait_for
 from repayment_platform.sandbox.config import API
 
 _HOST = "127.0.0.1"
@@ -44,20 +46,47 @@ def running_sandbox(home: Path, port: int, latency_ms: int = 0) -> Iterator[str]
     """
     home = home.absolute()
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "sandbox.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
+    place = home / "sandbox.lock"
+    with place.open("a+") as lock:
+        _wait_for(lock, place)
         try:
-            with (home / "sandbox.start.lock").open("a") as starting:
-                fcntl.flock(starting, fcntl.LOCK_EX)
-                if _answering_pid(home, port) is None:
-                    _start(home, port, latency_ms)
+            ensure_running(home, port, latency_ms)
             yield f"http://{_HOST}:{port}{API}"
         finally:
             _leave(lock, home, port)
 
 
+def ensure_running(home: Path, port: int, latency_ms: int = 0) -> None:
+    """Start the sandbox of this home, which the caller uses, unless it runs.
+
+    Raises `SandboxError`.
+    """
+    home = home.absolute()
+    try:
+        with alone(home / "sandbox.start.lock", "start the sandbox"):
+            if _answering_pid(home, port) is None:
+                _start(home, port, latency_ms)
+    except LockNotHad as waited:
+        raise SandboxError(str(waited)) from None
+
+
+def listens(port: int) -> bool:
+    """Whether anybody answers there at all."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((_HOST, port)) == 0
+
+
 def ledger_path(home: Path) -> Path:
     return home.absolute() / "sandbox.sqlite"
+
+
+def _wait_for(lock: IO[str], place: Path) -> None:
+    """Take part in it; waits for one who is stopping the sandbox."""
+    try:
+        wait_for(lock.fileno(), place, fcntl.LOCK_SH)
+    except LockNotHad as waited:
+        raise SandboxError(str(waited)) from None
 
 
 def _leave(lock: IO[str], home: Path, port: int) -> None:
@@ -66,6 +95,7 @@ def _leave(lock: IO[str], home: Path, port: int) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return
+    sign(lock.fileno(), "stop the sandbox")
     try:
         pid = _answering_pid(home, port)
     except SandboxError:

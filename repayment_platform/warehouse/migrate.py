@@ -14,11 +14,13 @@ from psycopg import sql
 
 from repayment_platform.sources.registry import SOURCES
 from repayment_platform.warehouse import WarehouseUnavailable
+from repayment_platform.warehouse.advisory import take
 from repayment_platform.warehouse.raw_tables import make_is_issued, make_raw_tables
 from repayment_platform.warehouse.rights import grant_rights
 from repayment_platform.warehouse.urls import DAGSTER_SCHEMA, DatabaseUrls
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+WAIT_SECONDS = 600.0
 _LOCK = int.from_bytes(b"migrate")
 _IS_CURRENT = """
 SELECT to_regnamespace(%(dagster)s) IS NOT NULL
@@ -66,7 +68,7 @@ def _head() -> str:
 def upgrade(urls: DatabaseUrls) -> None:
     """Run the missing migrations, and grant each role what it may do, whatever was there."""
     owner = urls.owner or urls
-    if not _may_migrate(owner):
+    if not may_migrate(owner):
         raise WarehouseUnavailable(
             f"the database is not at revision {_head()}, and {owner.user} may not migrate it: run "
             "./run migrate with MIGRATION_DATABASE_URL set to its owner's address"
@@ -74,7 +76,7 @@ def upgrade(urls: DatabaseUrls) -> None:
     _run_migrations(owner)
 
 
-def _may_migrate(urls: DatabaseUrls) -> bool:
+def may_migrate(urls: DatabaseUrls) -> bool:
     """Whether the role owns the tables, or may make them in a database that has none."""
     with psycopg.connect(urls.psycopg, autocommit=True) as connection:
         row = connection.execute(_MAY_MIGRATE).fetchone()
@@ -91,11 +93,12 @@ def _run_migrations(urls: DatabaseUrls) -> None:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "newline")
     with create_engine(urls.sqlalchemy, poolclass=NullPool).begin() as connection:
-        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
         driver = connection.connection.driver_connection
         assert driver is not None  # noqa: S101 - the connection is open
+        connection.exec_driver_sql("SELECT 1")  # begins the transaction that the lock is of
+        take(driver, _LOCK, "migrating", WAIT_SECONDS, in_transaction=True)
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
         schema = sql.Identifier(DAGSTER_SCHEMA)
         driver.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
         make_raw_tables(driver)

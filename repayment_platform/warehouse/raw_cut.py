@@ -17,23 +17,28 @@ from typing import Any
 import psycopg
 from psycopg import Connection, sql
 
+from repayment_platform.warehouse.advisory import Held, held
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 log = logging.getLogger(__name__)
 
 LOCK_TIMEOUT = "2s"
 """Writers wait this long at most for a cut; webhooks must be answered within 5 s."""
+DBT_WAIT_SECONDS = 3600.0
+"""Longer than a build of all of history; whoever waits longer leaves it to the next run."""
 _DBT_LOCK = int.from_bytes(b"dbt run")
 
 
 @contextmanager
-def dbt_lock(urls: DatabaseUrls) -> Iterator[None]:
-    """The lock around a dbt run: two at once would break each other's tables."""
-    with psycopg.connect(urls.psycopg, autocommit=True) as connection:
-        if not _try_lock(connection):
-            log.info("another dbt run is going on; waiting for it to end")
-            connection.execute("SELECT pg_advisory_lock(%s)", (_DBT_LOCK,))
-        yield  # the server drops the lock with the connection
+def dbt_lock(urls: DatabaseUrls) -> Iterator[Held]:
+    """The lock around a dbt run: two at once would break each other's tables.
+
+    Raises:
+        LockNotHad: another has had it for `DBT_WAIT_SECONDS`.
+        LockLost: it was lost meanwhile; what rested on it has ended.
+    """
+    with held(urls.psycopg, _DBT_LOCK, "running dbt", DBT_WAIT_SECONDS) as lock:
+        yield lock
 
 
 def advance_cuts(urls: DatabaseUrls) -> None:
@@ -41,11 +46,6 @@ def advance_cuts(urls: DatabaseUrls) -> None:
     with psycopg.connect(urls.psycopg, autocommit=True) as connection:
         for table in _tables_with_news(connection):
             _advance(connection, table)
-
-
-def _try_lock(connection: Connection[Any]) -> bool:
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", (_DBT_LOCK,)).fetchone()
-    return bool(row and row[0])
 
 
 def _tables_with_news(connection: Connection[Any]) -> list[str]:

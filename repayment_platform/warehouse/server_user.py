@@ -16,6 +16,7 @@ from pathlib import Path
 from repayment_platform.warehouse import WarehouseUnavailable
 
 SYSTEM_USER = "repayment-postgres"
+ADMINISTRATORS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 @dataclass(frozen=True)
@@ -94,14 +95,20 @@ def _user_of(uid: int) -> ServerUser:
     return ServerUser(entry.pw_name, entry.pw_uid, entry.pw_gid)
 
 
+def _path() -> str:
+    """Where programs are, those of an administrator too: a shell of root's may not name them."""
+    return os.pathsep.join((os.environ.get("PATH", os.defpath), *ADMINISTRATORS))
+
+
 def _system_user() -> ServerUser:
     commands = (
         ("useradd", "--system", "--no-create-home", "--shell", "/bin/false", SYSTEM_USER),
         ("adduser", "-S", "-D", "-H", "-s", "/bin/false", SYSTEM_USER),
     )
     for command in ((), *commands):
-        if command and shutil.which(command[0]):
-            subprocess.run(command, check=False, capture_output=True)
+        if command and (found := shutil.which(command[0], path=_path())):
+            env = os.environ | {"PATH": _path()}
+            subprocess.run((found, *command[1:]), check=False, capture_output=True, env=env)
         try:
             return _user_of(pwd.getpwnam(SYSTEM_USER).pw_uid)
         except KeyError:

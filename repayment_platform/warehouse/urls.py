@@ -13,6 +13,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import Conninfo
 
+from repayment_platform.warehouse import pins
+
 DAGSTER_SCHEMA = "dagster"
 _REQUIRED = ("host", "user", "dbname")
 
@@ -28,7 +30,7 @@ class DatabaseUrls:
     dbname: str
     password: str = field(default="", repr=False)
     options: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Every other libpq parameter, such as `sslmode`."""
+    """Every other libpq parameter, such as `sslmode`, but those of every connection (`pins`)."""
     owner: "DatabaseUrls | None" = field(default=None, repr=False, compare=False)
     """The same database as the role that owns its tables, where it is known and another."""
 
@@ -57,7 +59,7 @@ class DatabaseUrls:
             user=parts.pop("user"),
             dbname=parts.pop("dbname"),
             password=parts.pop("password", ""),
-            options=parts,
+            options=_without_pins(parts),
         )
 
     def with_database(self, dbname: str) -> "DatabaseUrls":
@@ -85,8 +87,7 @@ class DatabaseUrls:
         The driver is named because a bare `postgresql://` becomes psycopg 3 in later
         SQLAlchemy, and Dagster's NOTIFY with a parameter fails there.
         """
-        given = f"{self.options.get('options', '')} -csearch_path={DAGSTER_SCHEMA}".strip()
-        return self._url("postgresql+psycopg2", options=given)
+        return self._url("postgresql+psycopg2", schema=DAGSTER_SCHEMA)
 
     @property
     def dbt_env(self) -> dict[str, str]:
@@ -96,7 +97,8 @@ class DatabaseUrls:
             for option in Conninfo.get_defaults()
             if option.envvar
         }
-        extra = {variables[key]: value for key, value in self.options.items() if key in variables}
+        options = self._parameters("public")
+        extra = {variables[key]: value for key, value in options.items() if key in variables}
         return extra | {
             "DBT_HOST": self.host,
             "DBT_PORT": str(self.port),
@@ -105,11 +107,16 @@ class DatabaseUrls:
             "DBT_DBNAME": self.dbname,
         }
 
-    def _url(self, scheme: str, **overrides: str) -> str:
+    def _parameters(self, schema: str) -> dict[str, str]:
+        """Every libpq parameter but the address: what was given, else ours; of settings both."""
+        options = pins.with_settings(self.options.get("options", ""), schema)
+        return {**pins.network(), **self.options, "options": options}
+
+    def _url(self, scheme: str, schema: str = "public") -> str:
         user = quote(self.user, safe="")
         if self.password:
             user += f":{quote(self.password, safe='')}"
-        query = {**self.options, **overrides}
+        query = self._parameters(schema)
         if self.host.startswith("/"):
             place = ""
             query |= {"host": self.host, "port": str(self.port)}
@@ -123,3 +130,15 @@ class DatabaseUrls:
         # quote(), not quote_plus(): libpq takes a plus sign for itself, not for a space.
         pairs = "&".join(f"{quote(key)}={quote(value, safe='')}" for key, value in query.items())
         return f"{scheme}://{user}@{place}/{path}" + (pairs and f"?{pairs}")
+
+
+def _without_pins(parameters: Mapping[str, str]) -> dict[str, str]:
+    """What somebody gave, of the parameters of an address that may be one of ours."""
+    given = {
+        name: value
+        for name, value in parameters.items()
+        if name != pins.NAME and pins.NETWORK.get(name) != value
+    }
+    if options := pins.without_settings(given.pop("options", "")):
+        given["options"] = options
+    return given

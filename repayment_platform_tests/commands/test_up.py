@@ -14,10 +14,18 @@ import pytest
 
 from repayment_platform_tests.faults.conftest import Installation
 from repayment_platform_tests.ports import free_port
+from repayment_platform_tests.standing import PORTS, processes
 
 pytestmark = [pytest.mark.whole, pytest.mark.faults, pytest.mark.timeout(300)]
-PORTS = ("DAGSTER_PORT", "CODE_SERVER_PORT", "WEBHOOK_PORT", "OPS_PORT", "METRICS_PORT")
-SERVICES = ("api grpc", "webserver", "daemon run", "webhooks", "operations", "metrics", "sandbox")
+SERVICES = (
+    "code_server",
+    "webserver",
+    "daemon run",
+    "webhooks",
+    "operations",
+    "metrics",
+    "sandbox",
+)
 # What a script's `nohup ./run up &` is started with.
 IN_THE_BACKGROUND = """
 import os, signal, sys
@@ -80,19 +88,3 @@ def until_it_says(up: "subprocess.Popen[str]", word: str) -> None:
         if line.startswith(word):
             return
     raise AssertionError("".join(said))
-
-
-def processes(home: Path) -> dict[int, str]:
-    """The command lines of all processes that have to do with this home, by process id."""
-    found = {}
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (place / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            about = command + (place / "environ").read_bytes().decode()
-        except (FileNotFoundError, ProcessLookupError):
-            continue  # it has ended meanwhile
-        except PermissionError:
-            about = command  # as of the embedded server, which may have a user of its own
-        if command and str(home) in about:
-            found[int(place.name)] = command
-    return found

@@ -1,11 +1,14 @@
 """Failed runs and checks as findings."""
 
+import sys
 import time
 from typing import Any
 
 import dagster as dg
 import psycopg
+from dagster._core.events import EngineEventData
 from dagster._core.test_utils import create_run_for_test, instance_for_test
+from dagster._utils.error import serializable_error_info_from_exc_info
 
 from repayment_platform.definitions import defs
 from repayment_platform.defs.alerts import failed_checks, failed_runs, incidents, posting_stopped
@@ -60,6 +63,21 @@ def test_a_job_whose_last_run_failed_is_a_finding_until_one_succeeds() -> None:
         assert len(list(failed_runs(instance, ["a_job"]))) == 1
         run(instance)
         assert list(failed_runs(instance, ["a_job"])) == []
+
+
+def test_of_a_run_that_no_step_has_ended_an_incident_says_what_dagster_recorded() -> None:
+    with instance_for_test() as instance:
+        begun = instance.create_run_for_job(JOB)
+        try:
+            raise ConnectionError("the code server is away")
+        except ConnectionError:
+            away = serializable_error_info_from_exc_info(sys.exc_info())
+        instance.report_engine_event("Caught an error", begun, EngineEventData.engine_error(away))
+        instance.report_run_failed(begun, "This run took too long to start.")
+        (found,) = failed_runs(instance, ["a_job"])
+    assert "Caught an error (" in found.detail
+    assert "the code server is away" in found.detail
+    assert "This run took too long to start." in found.detail
 
 
 def test_a_failed_run_is_made_good_by_a_later_one_of_the_job_that_does_more() -> None:

@@ -72,3 +72,26 @@ def wait_for_postings(installation: Installation, count: int) -> None:
     while len(installation.ledger()) < count:
         assert time.monotonic() < deadline, "nothing was posted"
         time.sleep(0.02)
+
+
+END_THE_RUNS_SESSION = """
+SELECT pg_terminate_backend(l.pid)
+FROM pg_locks AS l CROSS JOIN dagster.runs AS r
+WHERE l.locktype = 'advisory' AND r.status = 'STARTED'
+  AND ((l.classid::bigint << 32) | l.objid::bigint)
+      = hashtextextended('dagster run ' || r.run_id, 0)
+"""
+
+
+def test_a_pipeline_whose_lock_is_lost_ends_and_says_so_and_the_next_posts_the_rest(
+    installation: Installation,
+) -> None:
+    losing = installation.start("pipeline")
+    wait_for_postings(installation, 5)
+    installation.run("sql", END_THE_RUNS_SESSION)
+    output, _ = losing.communicate(timeout=180)
+    assert losing.returncode == 1, output
+    assert "the lock was lost" in output, output
+
+    installation.run("pipeline")
+    assert installation.differences() == []

@@ -18,9 +18,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from repayment_platform.commands.parts import DAEMON, WORKSPACE
 from repayment_platform.commands.platform import platform
 from repayment_platform.commands.services import Service, running_services
-from repayment_platform.commands.up import DAEMON, WORKSPACE
 from repayment_platform.settings import SANDBOX, Settings
 from repayment_platform_tests.faults.conftest import Installation
 from repayment_platform_tests.ports import free_port

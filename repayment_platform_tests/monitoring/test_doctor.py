@@ -2,10 +2,13 @@
 
 import os
 import signal
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 from pydantic import SecretStr
 
 from repayment_platform.monitoring.check import Check
@@ -16,6 +19,8 @@ from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform_tests.command import Commands
 from repayment_platform_tests.conftest import Sandbox
 
+CARELESS = "durability"
+"""Wrong in every test: their server does not wait for the disk (`databases.be_careless`)."""
 HEARTBEAT = """
 CREATE TABLE dagster.daemon_heartbeats (daemon_type text, timestamp timestamp);
 INSERT INTO dagster.daemon_heartbeats VALUES ('SENSOR', localtimestamp - interval '10 s')
@@ -39,10 +44,10 @@ def test_a_new_installation_misses_its_daemon_only(
     settings: Settings, database_urls: DatabaseUrls
 ) -> None:
     application = database_urls.as_role(APPLICATION)
-    assert wrong(settings, application) == {"Dagster's daemon"}
+    assert wrong(settings, application) == {"Dagster's daemon", CARELESS}
     with psycopg.connect(application.psycopg) as connection:
         connection.execute(HEARTBEAT)
-    assert wrong(settings, application) == set()
+    assert wrong(settings, application) == {CARELESS}
 
 
 def test_a_role_that_may_too_much_or_too_little_is_told(
@@ -118,3 +123,52 @@ def test_a_full_disk_is_told(
         "repayment_platform.monitoring.doctor.LEAST_FREE_BYTES", 10**18 * (room > 0)
     )
     assert ("disk" in wrong(settings, database_urls)) is (room > 0)
+
+
+def test_settings_that_harm_are_named_with_who_has_set_them(
+    settings: Settings, empty_database: DatabaseUrls
+) -> None:
+    with psycopg.connect(empty_database.psycopg, autocommit=True) as owner:
+        for setting in ("statement_timeout = '30s'", "default_transaction_read_only = on"):
+            name = sql.Identifier(empty_database.dbname)
+            owner.execute(sql.SQL(f"ALTER DATABASE {{}} SET {setting}").format(name))
+    found = checks(settings, empty_database)
+    harm = found["settings of the database"]
+    assert not harm.right
+    assert "statement_timeout is 30s (by database)" in harm.seen
+    assert "default_transaction_read_only is on (by database)" in harm.seen
+    assert "fsync is off" in found[CARELESS].seen
+
+
+def test_an_owner_that_cannot_migrate_is_told_before_an_update_needs_it(
+    settings: Settings, database_urls: DatabaseUrls
+) -> None:
+    application = database_urls.as_role(APPLICATION)
+    assert checks(settings, application)["owner"].right
+    reader = replace(application, owner=database_urls.as_role(READER))
+    assert "may not migrate" in checks(settings, reader)["owner"].seen
+    away = replace(application, owner=database_urls.with_database("nowhere"))
+    assert "nowhere" in checks(settings, away)["owner"].seen
+
+
+def test_what_cannot_be_examined_is_wrong_and_ends_nothing(
+    settings: Settings, database_urls: DatabaseUrls, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    broken = settings.model_copy(update={"repayment_home": tmp_path / "file" / "home"})
+    with psycopg.connect(database_urls.psycopg) as connection:
+        connection.execute("CREATE TABLE dagster.daemon_heartbeats (timestamp text)")
+    found = checks(broken, database_urls)
+    assert found["disk"].seen.startswith("NotADirectoryError: ")
+    assert "operator does not exist" in found["Dagster's daemon"].seen
+
+
+def test_a_check_that_waits_for_ever_is_left_at_its_deadline(
+    settings: Settings, database_urls: DatabaseUrls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("repayment_platform.monitoring.doctor.DEADLINE_SECONDS", 1)
+    with psycopg.connect(database_urls.psycopg, autocommit=True) as other:
+        other.execute(HEARTBEAT)
+        with other.transaction():
+            other.execute("LOCK TABLE dagster.daemon_heartbeats")
+            assert checks(settings, database_urls)["daemon"].seen == "not done after 1 s"

@@ -50,7 +50,7 @@ def test_two_preparations_at_once_parse_once(
     def parse() -> None:
         time.sleep(0.2)
         parsed.append(1)
-        dbt.MANIFEST.touch()
+        dbt.MANIFEST.write_text('{"nodes": {"model.a": {"resource_type": "model"}}}')
 
     monkeypatch.setattr(dbt, "PROJECT", shutil.copytree(PROJECT, tmp_path / "dbt", ignore=MADE))
     monkeypatch.setattr(dbt, "MANIFEST", tmp_path / "dbt" / "target" / "manifest.json")
@@ -63,6 +63,16 @@ def test_two_preparations_at_once_parse_once(
         for thread in both:
             thread.join()
     assert parsed == [1, 1]
+
+
+def test_a_damaged_manifest_is_made_anew(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    whole = prepare().read_bytes()
+    monkeypatch.setattr(dbt, "MANIFEST", tmp_path / "target" / "manifest.json")
+    dbt.MANIFEST.parent.mkdir()
+    dbt.MANIFEST.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(dbt.DbtFailed, match="cannot be read"):
+        dbt.models_of(dbt.MANIFEST)
+    assert dbt.models_of(prepare()) > len(SOURCES)
 
 
 def test_a_source_without_a_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

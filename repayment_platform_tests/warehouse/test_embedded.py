@@ -13,7 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from repayment_platform.warehouse import WarehouseUnavailable
+from repayment_platform.file_locks import alone
+from repayment_platform.warehouse import WarehouseUnavailable, embedded
 from repayment_platform.warehouse.embedded import EmbeddedServer, embedded_postgres
 from repayment_platform.warehouse.postmaster import Postmaster
 from repayment_platform.warehouse.server_user import server_user
@@ -238,3 +239,47 @@ def test_for_root_the_server_runs_as_another_user_who_may_only_pass_through(
         assert Path(f"/proc/{server_pid(empty_home)}").stat().st_uid != 0
         assert empty_home.parent.stat().st_mode & 0o777 == 0o701
         assert (empty_home / "pgdata").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_process_that_has_joined_joins_again_without_a_lock_a_program_or_a_thread_in_between(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with embedded_postgres(home) as first:
+        monkeypatch.setattr(subprocess, "Popen", forbidden)
+        monkeypatch.setattr(os, "open", forbidden)  # every lock is a file
+        with embedded_postgres(home) as second:
+            assert second is first
+        monkeypatch.undo()
+        with psycopg.connect(first.psycopg) as connection:  # the inner one has not stopped it
+            connection.execute("SELECT 1")
+    assert not is_up(home)
+
+
+def test_one_that_runs_already_is_joined_without_a_program(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = User(home).joined()
+    monkeypatch.setattr(subprocess, "Popen", forbidden)
+    with embedded_postgres(home) as urls, psycopg.connect(urls.psycopg):
+        pass
+    monkeypatch.undo()
+    other.leave()
+
+
+def test_who_cannot_join_because_another_is_starting_the_server_is_told_which_process_that_is(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "LOCK_SECONDS", 0.2)
+    with (
+        alone(home / "pg.start.lock", "start PostgreSQL"),
+        pytest.raises(
+            WarehouseUnavailable,
+            match=f"held by process {os.getpid()}, to start PostgreSQL; gave up after 0 s$",
+        ),
+        embedded_postgres(home),
+    ):
+        pass
+
+
+def forbidden(*_args: object, **_kwargs: object) -> None:
+    raise AssertionError("nothing of the kind is needed")

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from repayment_platform.settings import Settings
@@ -9,6 +10,7 @@ from repayment_platform.warehouse import WarehouseUnavailable
 from repayment_platform.warehouse.rights import APPLICATION
 from repayment_platform.warehouse.server import warehouse
 from repayment_platform.warehouse.urls import DatabaseUrls
+from repayment_platform_tests.command import commands_on
 
 
 def settings_for(database_url: str) -> Settings:
@@ -59,3 +61,17 @@ def test_without_a_url_the_embedded_server_of_the_home_is_used(
     with warehouse(Settings(_env_file=None, repayment_home=home)) as urls:
         assert urls == server.as_role(APPLICATION)
         assert urls.owner == server
+
+
+def test_a_role_that_may_nothing_ends_a_command_with_one_line(database_urls: DatabaseUrls) -> None:
+    with psycopg.connect(database_urls.psycopg, autocommit=True) as owner:
+        owner.execute("CREATE ROLE may_nothing LOGIN")
+        try:
+            poor = database_urls.as_role("may_nothing")
+            for command in ("status", "holds"):
+                done = commands_on(poor)(command)
+                assert done.code == 1
+                assert done.stderr.count("\n") == 1
+                assert "may not" in done.stderr or "permission denied" in done.stderr
+        finally:
+            owner.execute("DROP ROLE may_nothing")

@@ -83,12 +83,15 @@ def test_dbt_gets_its_profile_and_libpq_options_by_environment() -> None:
     url = (
         f"postgresql://u:{quote(secret, safe='')}@h:6543/d?sslmode=verify-full&sslrootcert=/ca.pem"
     )
-    assert DatabaseUrls.parse(url).dbt_env == {
+    env = DatabaseUrls.parse(url).dbt_env
+    assert "-cidle_session_timeout=0" in env.pop("PGOPTIONS")
+    assert env == {
         "DBT_HOST": "h",
         "DBT_PORT": "6543",
         "DBT_USER": "u",
         "DBT_PASSWORD": secret,
         "DBT_DBNAME": "d",
+        "PGCONNECT_TIMEOUT": "10",
         "PGSSLMODE": "verify-full",
         "PGSSLROOTCERT": "/ca.pem",
     }

@@ -26,6 +26,7 @@ from starlette_admin.flash import flash
 from starlette_admin.routing import route
 
 from repayment_platform.settings import Settings
+from repayment_platform.warehouse.pins import and_options
 from repayment_platform.web.operations.auth import Visitor
 from repayment_platform.web.operations.protection import UNSTORABLE
 from repayment_platform.web.operations.users import Role
@@ -190,7 +191,7 @@ class OperationsAdmin(BaseAdmin):
     @contextmanager
     def connect(self, *, read_only: bool, options: str = _OPTIONS) -> Iterator[Connection[Any]]:
         only = f"{options} -c default_transaction_read_only=on" if read_only else options
-        with psycopg.connect(self.conninfo, autocommit=True, options=only) as connection:
+        with psycopg.connect(and_options(self.conninfo, only), autocommit=True) as connection:
             yield connection
 
     def connect_long(self) -> AbstractContextManager[Connection[Any]]:

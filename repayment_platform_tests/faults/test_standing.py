@@ -1,0 +1,87 @@
+"""`./run up` whose parts are killed: nothing falls because something else did."""
+
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.left_running import left_running, running
+from repayment_platform_tests.faults.conftest import Installation
+from repayment_platform_tests.ports import free_port
+from repayment_platform_tests.standing import COMMANDS, Trickle, Up
+
+pytestmark = [pytest.mark.whole, pytest.mark.faults, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def up() -> Iterator[Up]:
+    """A platform of its own that is up."""
+    home = Path(tempfile.mkdtemp(prefix="repayment-standing-"))
+    started = Up(Installation(home, free_port()))
+    try:
+        started.start()
+        yield started
+    finally:
+        started.kill_everything()
+        shutil.rmtree(home)
+
+
+def test_no_part_that_is_killed_takes_another_with_it_nor_an_acknowledged_delivery(
+    up: Up,
+) -> None:
+    for part in ("dagster-webserver", "dagster-daemon", "code-server"):
+        environment = Path(f"/proc/{up.pid(part)}/environ").read_bytes().split(b"\0")
+        assert b"GRPC_ENABLE_FORK_SUPPORT=0" in environment
+    trickle = Trickle(up)
+    others = {part: up.pid(part) for part in COMMANDS}
+    with trickle.flowing():
+        for part in COMMANDS:
+            refused = len(trickle.refused)
+            up.kill(part)
+            del others[part]
+            if part != "webhooks":
+                assert len(trickle.refused) == refused, f"the receiver was away without {part}"
+            assert {other: up.pid(other) for other in others} == others
+        parts = {part: up.pid(part) for part in COMMANDS}
+        up.kill("PostgreSQL")
+        assert {part: up.pid(part) for part in COMMANDS} == parts
+
+    # A receiver that is gone, or one without its database; never a wrong answer.
+    kinds = set(trickle.refused.values())
+    assert kinds <= {"ConnectError", "ReadError", "RemoteProtocolError", "503"}, kinds
+    assert trickle.taken <= set(trickle.landed())
+    trickle.send_refused_again()
+    landed = trickle.landed()
+    assert sorted(landed) == sorted(trickle.taken)
+    up.next_tick_works()
+    assert up.process
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(60) == 0
+
+
+def test_a_machine_that_loses_its_power_loses_nothing_that_was_acknowledged(up: Up) -> None:
+    trickle = Trickle(up)
+    with trickle.flowing():
+        up.next_tick_works()
+        up.kill_everything()
+    assert trickle.taken
+    acknowledged = set(trickle.taken)
+
+    up.start()
+    assert acknowledged <= set(trickle.landed())
+    trickle.send_refused_again()
+    assert sorted(trickle.landed()) == sorted(trickle.taken)
+    up.next_tick_works()
+
+
+def test_a_platform_that_is_left_running_never_stands_still() -> None:
+    """The short form of `bench.left_running`."""
+    with running(FAST_POSTING="true") as up:
+        waits = left_running(up, 3)
+    assert waits.wrong == []
+    ticks = [name for name in waits.seconds if name.startswith("tick ")]
+    assert {"tick fast_posting", "tick inbox_sensor", "tick dead_runs"} <= set(ticks)
+    assert waits.seconds["runs launched"][0] > 0
