@@ -5,9 +5,7 @@ elsewhere; what follows for posting (`kept_back`). What does not: what the facts
 (`called.sql`, `implausible.sql`), the kinds.
 """
 
-import re
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any, LiteralString
 
 from psycopg import Connection
@@ -15,31 +13,26 @@ from psycopg import Connection
 from repayment_platform.exceptions.kinds import KINDS, NO_RETRY_MENDS, RULINGS, Decision
 from repayment_platform.ledger.differences import LEDGER_KINDS
 from repayment_platform.ledger.instead import UNDONE as UNDONE_WORDS
+from repayment_platform.warehouse.statements import statement
 
 Parameters = dict[str, Any]
 
 
-def statement(name: str) -> LiteralString:
-    """A file beside this one, with `{{ name }}` as a parameter of the driver."""
-    text = Path(__file__).with_name(name).read_text().replace("%", "%%")
-    return re.sub(r"{{ (\w+) }}", r"%(\1)s", text)
+def _comparison(called: LiteralString) -> LiteralString:
+    return statement(__file__, "compare.sql", called=called)
 
 
-def _comparison(called: str) -> LiteralString:
-    return statement("compare.sql").replace("%(called)s", called)
-
-
-def kept_back(payment: str) -> LiteralString:
+def kept_back(payment: LiteralString) -> LiteralString:
     """What keeps a payment from being posted now, for a statement in which `payment` names a row
     with its source_key, source_lender and payment_date: the state in which it waits, the reason,
     and the reason in brief; no row where it may be posted."""
-    return statement("kept_back.sql").replace("%(payment)s", payment)
+    return statement(__file__, "kept_back.sql", payment=payment)
 
 
-CALLED = statement("called.sql")
+CALLED = statement(__file__, "called.sql")
 OF_KEYS = _comparison(CALLED)
 """The comparison of the payments `keys`."""
-OF_SUSPECTS = _comparison(statement("implausible.sql"))
+OF_SUSPECTS = _comparison(statement(__file__, "implausible.sql"))
 """Opens what is implausible of the payments `keys`; closes nothing."""
 OF_FOUND = _comparison(
     "SELECT * FROM jsonb_to_recordset(%(found)s) AS found"
@@ -47,7 +40,7 @@ OF_FOUND = _comparison(
 )
 """The comparison with what a look-up `found` of the payments `keys`."""
 
-UNHEARD = statement("unheard.sql")
+UNHEARD = statement(__file__, "unheard.sql")
 """What stands nowhere, of the reports from `first_row` and the payments after batch `after`, at
 `most` so many lines."""
 

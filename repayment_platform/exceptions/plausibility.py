@@ -33,7 +33,7 @@ LEAST_IMPLAUSIBLE = """
 """
 # For the same statement, in which the former is `least`: all that might be implausible. Where a
 # payment is 50 times the median, at least one that its loan has paid is so much less.
-SUSPECTS = f"""ARRAY(
+SUSPECTS = f"""
     SELECT c.source_key FROM changed c
     LEFT JOIN "CORE"."CORE_LENDER_SETTING" s USING (source_lender)
     WHERE c.eligible AND NOT c.posted AND (c.payment_date < s.post_from) IS NOT TRUE
@@ -43,7 +43,7 @@ SUSPECTS = f"""ARRAY(
            OR c.amount >= (SELECT min(amount) FROM least)
            OR (SELECT true FROM "CORE"."CORE_TRANSACTION_DATA" t
                WHERE t.loan_external_id = c.loan_external_id AND t.amount <= c.amount / 50
-               LIMIT 1)))
+               LIMIT 1))
 """  # noqa: S608 (the part is a number)
 
 # Payments that a hold or a setting keeps back no more, which may have come to the list unjudged.

@@ -12,12 +12,13 @@ from typing import Any, LiteralString
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
-from repayment_platform.exceptions.comparison import OF_KEYS, parameters, statement
+from repayment_platform.exceptions.comparison import OF_KEYS, parameters
 from repayment_platform.exceptions.kinds import AFTER_POSTING, UNDONE
 from repayment_platform.ledger.differences import Posting, Reversal
+from repayment_platform.warehouse.statements import statement
 
-_UNDO = statement("undo.sql")
-_STAND_AGAIN = statement("stand_again.sql")
+_UNDO = statement(__file__, "undo.sql")
+_STAND_AGAIN = statement(__file__, "stand_again.sql")
 _CLOSE = """
 UPDATE "CORE"."CORE_EXCEPTION"
 SET decision = 'undone', closed_by = 'look-up', closed_why = 'it was undone in Fineract'

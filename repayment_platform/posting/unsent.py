@@ -33,6 +33,7 @@ from repayment_platform.ledger.instead import SentTo, named, standing_for
 from repayment_platform.posting.model import Payment
 from repayment_platform.posting.verdicts import differing
 from repayment_platform.posting.work import Connection
+from repayment_platform.warehouse.statements import statement
 
 MOST = 1000
 """How many a run asks about; the rest is left to the next."""
@@ -50,42 +51,7 @@ WHERE e.closed_at IS NULL AND e.kind = 'asked_first'
                   WHERE a.source_key = e.source_key AND a.settled_at IS NULL)
 ORDER BY e.id LIMIT {MOST}
 """  # noqa: S608 (a number of this module)
-# As a run records what it finds of its own. Nothing, where the payment or another with its issued
-# reference is posted or under way.
-_RECORD = f"""
-WITH found AS (
-    INSERT INTO "CORE"."CORE_POSTING_ATTEMPT" (source_key, source_lender, loan_external_id,
-        payment_date, amount, payment_ref, idempotency_key, external_id, run_id, worker, outcome,
-        settled_by, settled_at, http_status, resource_id)
-    SELECT t.source_key, t.source_lender, %(loan)s, %(date)s, %(amount)s, t.payment_ref,
-           %(idempotency_key)s, nullif(%(external_id)s, t.source_key), '{LOOK_UP}', 0, 'success',
-           'lookup', clock_timestamp(), 200, %(resource_id)s
-    FROM "CORE"."CORE_TRANSACTION_DATA" t
-    WHERE t.source_key = %(key)s
-      AND NOT EXISTS (SELECT FROM "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
-                      WHERE p.status = 'success' AND (p.source_key = t.source_key
-                          OR p.payment_ref = t.payment_ref AND "CORE".is_issued(p.payment_ref)))
-    ON CONFLICT DO NOTHING
-    RETURNING *
-), recorded AS (
-    INSERT INTO "CORE"."CORE_TRANSACTION_DATA_PROCESSED" AS p (source_key, source_lender, status,
-        loan_external_id, payment_date, amount, payment_ref, recon_source, external_id,
-        fineract_transaction_id, run_id)
-    SELECT f.source_key, f.source_lender, 'success', f.loan_external_id, f.payment_date, f.amount,
-           f.payment_ref, t.recon_source, f.external_id, f.resource_id, f.run_id
-    FROM found f JOIN "CORE"."CORE_TRANSACTION_DATA" t USING (source_key)
-    ON CONFLICT (source_key) DO UPDATE SET
-        status = EXCLUDED.status, loan_external_id = EXCLUDED.loan_external_id,
-        payment_date = EXCLUDED.payment_date, paid_on = NULL, amount = EXCLUDED.amount,
-        payment_ref = EXCLUDED.payment_ref, external_id = EXCLUDED.external_id,
-        fineract_transaction_id = EXCLUDED.fineract_transaction_id, error_code = NULL,
-        error_text = NULL, attempts = p.attempts + 1, run_id = EXCLUDED.run_id,
-        processed_at = clock_timestamp(), ledger_checked_at = NULL
-), finished AS (
-    DELETE FROM "CORE"."CORE_OPEN_WORK" w USING found f WHERE w.source_key = f.source_key
-)
-SELECT source_key FROM found
-"""  # noqa: S608 (a constant of this module)
+_RECORD = statement(__file__, "record_found.sql")
 _IS_KNOWN = """
 SELECT FROM "CORE"."CORE_POSTING_ATTEMPT"
 WHERE source_key = %s AND (settled_at IS NULL OR outcome = 'success' AND undone_at IS NULL)
@@ -221,6 +187,7 @@ async def _cannot_record(connection: Connection, unsent: Unsent, answer: Answer)
         "external_id": unsent.external_id,
         "resource_id": answer.resource_id,
         "idempotency_key": secrets.token_hex(16),
+        "look_up": LOOK_UP,
     }
     if (await connection.execute(_RECORD, facts)).rowcount:
         return False
