@@ -21,6 +21,7 @@ from repayment_platform.sources.layouts import Outcome
 from repayment_platform.sources.registry import Source
 from repayment_platform.sources.rows import Payment
 from repayment_platform.warehouse.advisory import alone_with
+from repayment_platform.warehouse.statements import statement
 
 ARRIVED = sql.Identifier("pg_temp", "arrived")
 """Rows to be compared. Their ids only tell them apart: RAW draws its own when they land."""
@@ -136,39 +137,7 @@ WHERE CASE
 END;
 ANALYZE changes
 """
-_LOOK_UP_POSTING = """
-UPDATE changes c
-SET source_key = known.source_key, posting = known.posting,
-    becomes_exception = known.posting = 'posted'
-        AND (c.new_loan, c.new_date, c.new_amount, c.new_outcome)
-            IS DISTINCT FROM (c.old_loan, c.old_date, c.old_amount, c.old_outcome)
-        AND NOT (c.kind = 'withdrawn' AND EXISTS (
-            -- What is withdrawn takes back its own report; this one says the same of the payment.
-            SELECT FROM "CORE"."CORE_PAYMENT_KEY" other
-            WHERE other.source_key = known.source_key AND other.reports
-                AND other.rule <> 'provisional'
-                AND (other.payment_date, other.amount) = (c.old_date, c.old_amount)
-                AND NOT EXISTS (SELECT FROM "CORE"."CORE_PAYMENT_KEY" later
-                                WHERE later.replaces_id = coalesce(other.replaces_id, other.raw_id)
-                                    AND later.raw_id > other.raw_id)
-                AND NOT EXISTS (SELECT FROM changes gone
-                                WHERE gone.first_id = coalesce(other.replaces_id, other.raw_id))
-        ))
-FROM (
-    SELECT DISTINCT ON (row.first_id) row.first_id, k.source_key,
-        CASE p.status WHEN 'success' THEN 'posted' WHEN 'undone' THEN 'undone' ELSE w.state END
-            AS posting
-    FROM changes row
-    JOIN "CORE"."CORE_PAYMENT_KEY" k
-        ON (k.raw_id = row.first_id OR k.replaces_id = row.first_id) AND k.rule <> 'provisional'
-    LEFT JOIN "CORE"."CORE_TRANSACTION_DATA_PROCESSED" p
-        ON p.source_key = k.source_key AND p.status <> 'failed'
-    LEFT JOIN "CORE"."CORE_OPEN_WORK" w ON w.source_key = k.source_key
-    WHERE row.kind IN ('changed', 'withdrawn')
-    ORDER BY row.first_id, k.raw_id DESC
-) known
-WHERE c.first_id = known.first_id
-"""
+_LOOK_UP_POSTING = statement(__file__, "look_up_posting.sql")
 _APPEND: LiteralString = """
 INSERT INTO {raw} (file_id, row_number, cells, {columns}, replaces_id)
 SELECT a.file_id, a.row_number, a.cells, {arrived}, c.first_id
@@ -207,10 +176,10 @@ def prepare(connection: Connection[Any], source: Source) -> None:
 def load_standing(connection: Connection[Any], source: Source, file_id: int) -> None:
     """Make `standing`: the rows in force of a file and of those that it supersedes, withdrawn
     ones among them."""
-    statement = sql.SQL(_STANDING).format(
+    query = sql.SQL(_STANDING).format(
         file_id=sql.Literal(file_id), columns=_COLUMNS, raw=sql.Identifier("RAW", source.table)
     )
-    connection.execute(statement)
+    connection.execute(query)
     connection.execute("ANALYZE standing; ANALYZE arrived")
 
 
@@ -232,10 +201,10 @@ def append_changes(
     connection.execute(sql.SQL(_APPEND).format(**names))
     if withdraw_as is not None:
         withdrawn = _of("s", outcome=sql.Literal(Outcome.WITHDRAWN.value))
-        statement = sql.SQL(_WITHDRAW).format(
+        query = sql.SQL(_WITHDRAW).format(
             **names, file_id=sql.Literal(withdraw_as), withdrawn=withdrawn
         )
-        connection.execute(statement)
+        connection.execute(query)
     return _summary(connection)
 
 
