@@ -57,7 +57,14 @@ class Process:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it; what an ended one had started itself goes on beside it."""
+        """Start it; what an ended one had started itself goes on beside it.
+
+        Raises:
+            OSError: its port is another program's, or the system starts none.
+        """
+        if self.service.port and self.answers():
+            # It would end, and until then the other's answers would be taken for its own.
+            raise OSError(f"port {self.service.port} is in use")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.service.command,
@@ -130,9 +137,10 @@ def running_services(
     processes = [Process(service, logs, env) for service in services]
     try:
         for process in processes:
-            if process.service.port and process.answers():
-                raise SystemExit(f"port {process.service.port}, for {process.name}, is in use")
-            process.start()
+            try:
+                process.start()
+            except OSError as error:
+                raise SystemExit(f"{process.name} could not be started: {error}") from None
         for process in processes:
             _wait_until_ready(process)
         yield processes

@@ -128,8 +128,11 @@ class EmbeddedServer:
         """Start the server, which the caller has joined, if it has ended.
 
         Raises:
-            WarehouseUnavailable: it does not start.
+            WarehouseUnavailable: it does not start, or its files are gone.
         """
+        if not self.data.exists():
+            # A new one would be empty: whoever lands or posts would take it for the one that was.
+            raise WarehouseUnavailable(f"{self.data} is gone: restore it, or start anew")
         with self._starting() as start_lock:
             self._ensure_running(tcp_port, start_lock)
 

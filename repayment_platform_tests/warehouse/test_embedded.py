@@ -283,3 +283,9 @@ def test_who_cannot_join_because_another_is_starting_the_server_is_told_which_pr
 
 def forbidden(*_args: object, **_kwargs: object) -> None:
     raise AssertionError("nothing of the kind is needed")
+
+
+def test_a_server_whose_files_are_gone_is_not_started_again_as_an_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(WarehouseUnavailable, match="pgdata is gone"):
+        EmbeddedServer(tmp_path).start_again(None)
+    assert not (tmp_path / "pgdata").exists()
