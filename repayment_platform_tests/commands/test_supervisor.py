@@ -4,6 +4,7 @@ import io
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from repayment_platform.commands import services, supervisor
+from repayment_platform.commands import process_groups, services, supervisor
 from repayment_platform.commands.parts import Shared
+from repayment_platform.commands.process_groups import end_left_over
 from repayment_platform.commands.services import Process, Service, running_services
 from repayment_platform.commands.supervisor import Supervisor
 from repayment_platform_tests.ports import free_port
@@ -35,6 +37,7 @@ time.sleep(60)
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "STOP_SECONDS", 2)
+    monkeypatch.setattr(process_groups, "STOP_SECONDS", 2)
     monkeypatch.setattr(supervisor, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(supervisor, "PAUSES", (0.0, 0.05, 0.1))
 
@@ -222,3 +225,26 @@ def test_what_a_killed_part_had_started_goes_on_and_is_gone_when_all_are_stopped
     for child in said()[1::2]:
         with pytest.raises(ProcessLookupError):
             os.kill(child, 0)
+
+
+def test_what_a_killed_up_has_left_is_ended_by_the_next_and_no_other_process(
+    tmp_path: Path,
+) -> None:
+    service = Service("parent", (sys.executable, "-c", HAS_A_CHILD))
+    parent = Process(service, tmp_path, os.environ)
+    parent.start()
+    wait_until(lambda: len(parent.log.read_text().split()) == 2)
+    stranger = subprocess.Popen(("sleep", "60"), start_new_session=True)
+    _, _, began = (tmp_path / "parent.pid").read_text().partition(" ")
+    (tmp_path / "reused.pid").write_text(f"{stranger.pid} {began}")
+    (tmp_path / "gone.pid").write_text(f"{2**22 - 1} {began}")
+    (tmp_path / "damaged.pid").write_text("\0")
+    threading.Thread(target=lambda: wait_until(lambda: parent.ended() is not None)).start()
+    try:
+        assert end_left_over(tmp_path.glob("*.pid")) == ["parent"]
+        assert stranger.poll() is None
+        assert parent.gone(0)
+        assert end_left_over(tmp_path.glob("*.pid")) == []
+    finally:
+        stranger.kill()
+        stranger.wait()

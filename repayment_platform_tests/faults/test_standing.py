@@ -62,6 +62,25 @@ def test_no_part_that_is_killed_takes_another_with_it_nor_an_acknowledged_delive
     assert up.process.wait(60) == 0
 
 
+def test_an_up_that_is_killed_is_followed_by_one_that_starts_and_two_at_once_by_a_word(
+    up: Up,
+) -> None:
+    assert up.process
+    left = {part: up.pid(part) for part in COMMANDS}
+    up.process.kill()
+    up.process.wait()
+    up.start()
+    for part in COMMANDS:
+        if part != "sandbox":
+            assert f"{part} was left by an `up` that was killed; ended" in up.output
+            assert up.pid(part) != left[part]
+    second = up.installation.start("up")
+    said, _ = second.communicate(timeout=120)
+    assert second.returncode == 1
+    assert f"another ./run up runs: {up.home}/up.lock is held by process {up.process.pid}" in said
+    assert up.process.poll() is None
+
+
 def test_a_machine_that_loses_its_power_loses_nothing_that_was_acknowledged(up: Up) -> None:
     trickle = Trickle(up)
     with trickle.flowing():
