@@ -13,6 +13,7 @@ from pathlib import Path
 import typer
 from dotenv import dotenv_values
 
+from repayment_platform.commands.database_watch import watched
 from repayment_platform.commands.leaving import asked_to_leave
 from repayment_platform.commands.operations import first_user
 from repayment_platform.commands.parts import PostgreSQL, Sandbox, code_server, services
@@ -49,6 +50,8 @@ def up() -> None:
         urls = stack.enter_context(platform(settings))
         if settings.database_url is None:
             parts.append(PostgreSQL(EmbeddedServer(settings.home), settings.postgres_port))
+        else:
+            stack.enter_context(watched(urls.psycopg))
         if settings.uses_sandbox:
             from repayment_platform.sandbox.process import running_sandbox
 
