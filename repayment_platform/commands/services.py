@@ -31,6 +31,8 @@ class Service:
     name: str
     command: tuple[str, ...]
     port: int | None = None
+    question: bytes = b"GET /healthz HTTP/1.0\r\n\r\n"
+    """Whatever is answered shows that it does not hang; empty where it speaks first."""
     secrets: tuple[str, ...] = ()
     """How settings begin that are secret and that it needs; it is not given the others."""
 

@@ -8,18 +8,19 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 import typer
 from dotenv import dotenv_values
 
-from repayment_platform.commands.database_watch import watched
 from repayment_platform.commands.leaving import asked_to_leave
 from repayment_platform.commands.operations import first_user
 from repayment_platform.commands.parts import PostgreSQL, Sandbox, code_server, services
 from repayment_platform.commands.platform import platform, say_where
 from repayment_platform.commands.process_groups import end_left_over
 from repayment_platform.commands.services import HOST, running_services
+from repayment_platform.commands.silence import database_away, part_hangs, watched
 from repayment_platform.commands.stream import gateway_secrets
 from repayment_platform.commands.supervisor import Part, Supervisor, say
 from repayment_platform.file_locks import LockNotHad, alone
@@ -50,8 +51,7 @@ def up() -> None:
         urls = stack.enter_context(platform(settings))
         if settings.database_url is None:
             parts.append(PostgreSQL(EmbeddedServer(settings.home), settings.postgres_port))
-        else:
-            stack.enter_context(watched(urls.psycopg))
+        stack.enter_context(watched("database", partial(database_away, urls.psycopg)))
         if settings.uses_sandbox:
             from repayment_platform.sandbox.process import running_sandbox
 
@@ -73,6 +73,9 @@ def up() -> None:
         # The code server stops last: the runs that it has started are its children.
         for group in (code_server(settings), services(settings)):
             parts += stack.enter_context(running_services(group, logs, os.environ))
+            for service in group:
+                if service.port:
+                    stack.enter_context(watched(service.name, partial(part_hangs, service)))
         typer.echo(first_user(urls.psycopg), nl=False)
         _say_where(settings)
         raise SystemExit(Supervisor(parts).run(asked_to_leave))
