@@ -108,6 +108,11 @@ def one_line(error: BaseException) -> str:
     refused = str(error).strip().partition("\n")[0] or type(error).__name__
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return f"the database: {refused}; ./run doctor says what the role lacks"
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        where = f" {error.diag.context.strip()}" if error.diag.context else ""
+        return (
+            f"the database: gave up waiting for what another session has locked{where}; try again"
+        )
     if isinstance(error, psycopg.OperationalError):
         return f"the database: {refused}"
     return ""

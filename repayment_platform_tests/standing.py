@@ -19,6 +19,8 @@ import httpx
 import psycopg
 
 from repayment_platform.warehouse.embedded import EmbeddedServer
+from repayment_platform.web.operations import sessions
+from repayment_platform.web.operations.auth import COOKIE
 from repayment_platform_tests.faults.conftest import Installation
 from repayment_platform_tests.ports import free_port
 from repayment_platform_tests.waiting import wait_until
@@ -138,6 +140,23 @@ class Up:
         urls = EmbeddedServer(self.home).urls()
         with psycopg.connect(urls.psycopg, autocommit=True) as connection:
             yield connection
+
+    @contextmanager
+    def screens(self, role: str) -> Iterator[httpx.Client]:
+        """The operations screens as a user of that role, who is made, sees them."""
+        here = f"http://127.0.0.1:{self.ports['OPS_PORT']}"
+        with (
+            self.database() as connection,
+            httpx.Client(base_url=here, headers={"origin": here}, trust_env=False) as client,
+        ):
+            connection.execute(
+                """INSERT INTO "CORE"."CORE_USER" (name, password_hash, role)
+                   VALUES (%(role)s, 'none', %(role)s)""",
+                {"role": role},
+            )
+            client.cookies.set(COOKIE, sessions.start(connection, role))
+            client.get("/login")
+            yield client
 
     def next_tick_works(self) -> None:
         """Make the half-hourly schedule miss a tick, and wait until its run has succeeded."""

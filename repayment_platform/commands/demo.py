@@ -115,7 +115,7 @@ def _receiver(settings: Settings, sample: Path) -> Iterator[str]:
 
     secrets = {k: v for k, v in dotenv_values(sample / SECRETS).items() if v}
     command = (sys.executable, "-m", "repayment_platform.cli", "webhooks")
-    service = Service("webhooks", command, settings.webhook_port, WEBHOOK_SECRETS)
+    service = Service("webhooks", command, settings.webhook_port, secrets=WEBHOOK_SECRETS)
     with running_services((service,), settings.home / "logs", os.environ | secrets):
         yield f"http://127.0.0.1:{settings.webhook_port}"
 

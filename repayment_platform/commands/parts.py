@@ -5,7 +5,7 @@ which are shared with other commands, as parts. What does not: watching them (`s
 """
 
 import sys
-from dataclasses import dataclass
+import threading
 
 from repayment_platform.commands.services import ALERTS, FINERACT, HOST, WEBHOOK_SECRETS, Service
 from repayment_platform.settings import ROOT, Settings
@@ -21,7 +21,7 @@ def code_server(settings: Settings) -> tuple[Service, ...]:
     """Where the daemon and the webserver have the definitions from, and runs are started."""
     port = settings.code_server_port
     command = (*_PYTHON, f"{_COMMANDS}.code_server", "--host", HOST, "--port", str(port))
-    return (Service("code-server", command, port, (FINERACT, ALERTS)),)
+    return (Service("code-server", command, port, b"", secrets=(FINERACT, ALERTS)),)
 
 
 def services(settings: Settings) -> tuple[Service, ...]:
@@ -30,55 +30,92 @@ def services(settings: Settings) -> tuple[Service, ...]:
     operations = (*cli, "operations", "--no-first-user")
     daemon = (*_PYTHON, DAEMON, "run", "--workspace", str(WORKSPACE))
     return (
-        Service("webhooks", (*cli, "webhooks"), settings.webhook_port, WEBHOOK_SECRETS),
-        Service("operations", operations, settings.ops_port, (FINERACT,)),
+        Service("webhooks", (*cli, "webhooks"), settings.webhook_port, secrets=WEBHOOK_SECRETS),
+        Service("operations", operations, settings.ops_port, secrets=(FINERACT,)),
         Service("metrics", (*cli, "metrics"), settings.metrics_port),
         Service("dagster-webserver", (*_PYTHON, f"{_COMMANDS}.webserver"), settings.dagster_port),
         Service("dagster-daemon", daemon, secrets=(FINERACT, ALERTS)),
     )
 
 
-@dataclass(frozen=True)
-class PostgreSQL:
-    """The embedded server, which this process has joined."""
+class Shared:
+    """A part that other commands use too, which this process has joined.
 
-    server: EmbeddedServer
-    tcp_port: int | None
-    name: str = "PostgreSQL"
+    Starting it waits until it answers, or for another who is starting it. That may take minutes,
+    in which all other parts are looked at, so a thread waits.
+    """
+
+    name: str
+
+    def __init__(self) -> None:
+        self._starter: threading.Thread | None = None
+        self._failure: str | None = None
 
     def start(self) -> None:
-        self.server.start_again(self.tcp_port)
+        self._failure = None
+        self._starter = threading.Thread(target=self._start, name=self.name, daemon=True)
+        self._starter.start()
 
     def ended(self) -> str | None:
-        return None if self.server.alive() else "ended"
+        if self._starter and self._starter.is_alive():
+            return None
+        if self._failure is not None:
+            return f"could not be started ({self._failure})"
+        return None if self.runs() else "ended"
 
     def answers(self) -> bool:
-        return self.server.alive()
+        return not (self._starter and self._starter.is_alive()) and self.runs()
 
     def kill(self) -> None:
-        """Never: starting it waits until it answers, and it may be recovering."""
+        """Never: it may be recovering, and is not ours alone."""
+
+    def start_it(self) -> None:
+        """Start it if it does not run, and wait until it answers."""
+        raise NotImplementedError
+
+    def runs(self) -> bool:
+        """Whether it does; asked often, so it must not wait."""
+        raise NotImplementedError
+
+    def _start(self) -> None:
+        try:
+            self.start_it()
+        except Exception as error:  # noqa: BLE001 - told, and tried again
+            self._failure = " ".join(str(error).split()) or type(error).__name__
 
 
-@dataclass(frozen=True)
-class Sandbox:
-    """The sandbox of this home, which this process has joined."""
+class PostgreSQL(Shared):
+    """The embedded server."""
 
-    settings: Settings
-    name: str = "sandbox"
+    name = "PostgreSQL"
 
-    def start(self) -> None:
+    def __init__(self, server: EmbeddedServer, tcp_port: int | None) -> None:
+        super().__init__()
+        self._server, self._tcp_port = server, tcp_port
+
+    def start_it(self) -> None:
+        self._server.start_again(self._tcp_port)
+
+    def runs(self) -> bool:
+        return self._server.alive()
+
+
+class Sandbox(Shared):
+    """The sandbox of this home."""
+
+    name = "sandbox"
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+
+    def start_it(self) -> None:
         from repayment_platform.sandbox.process import ensure_running
 
-        settings = self.settings
+        settings = self._settings
         ensure_running(settings.home, settings.sandbox_port, settings.sandbox_latency_ms)
 
-    def ended(self) -> str | None:
+    def runs(self) -> bool:
         from repayment_platform.sandbox.process import listens
 
-        return None if listens(self.settings.sandbox_port) else "ended"
-
-    def answers(self) -> bool:
-        return self.ended() is None
-
-    def kill(self) -> None:
-        """Never: starting it waits until it answers."""
+        return listens(self._settings.sandbox_port)

@@ -4,22 +4,21 @@ What belongs here: starting them, waiting until they answer, stopping them. What
 they are (`parts`, `demo`), and starting again what has ended (`supervisor`).
 """
 
-import os
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from repayment_platform.commands import process_groups
+from repayment_platform.commands.process_groups import KILLED_SECONDS, STOP_SECONDS
 from repayment_platform.settings import ROOT
 
 HOST = "127.0.0.1"
 START_SECONDS = 180
-STOP_SECONDS = 20
-KILLED_SECONDS = 5
 WEBHOOK_SECRETS = ("RAZORPAY_WEBHOOK_SECRETS_", "CASHFREE_WEBHOOK_SECRETS_")
 FINERACT, ALERTS = "FINERACT_PASSWORD", "ALERT_URLS"
 SECRETS = (*WEBHOOK_SECRETS, FINERACT, ALERTS, "MIGRATION_DATABASE_URL")
@@ -32,6 +31,8 @@ class Service:
     name: str
     command: tuple[str, ...]
     port: int | None = None
+    question: bytes = b"GET /healthz HTTP/1.0\r\n\r\n"
+    """Whatever is answered shows that it does not hang; empty where it speaks first."""
     secrets: tuple[str, ...] = ()
     """How settings begin that are secret and that it needs; it is not given the others."""
 
@@ -57,7 +58,15 @@ class Process:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it; what an ended one had started itself goes on beside it."""
+        """Start it; what an ended one had started itself goes on beside it. Its group is noted
+        beside its log.
+
+        Raises:
+            OSError: its port is another program's, or the system starts none.
+        """
+        if self.service.port and self.answers():
+            # It would end, and until then the other's answers would be taken for its own.
+            raise OSError(f"port {self.service.port} is in use")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self.service.command,
@@ -69,6 +78,7 @@ class Process:
                 env=self._env,
             )
         self._groups.add(self._process.pid)
+        process_groups.note(self.log.with_suffix(".pid"), self._process.pid)
 
     def ended(self) -> str | None:
         """How it ended; None while it runs."""
@@ -95,12 +105,12 @@ class Process:
     def kill(self) -> None:
         """End it, but nothing that a former one has started."""
         if self._process:
-            _kill(self._process.pid)
+            process_groups.kill(self._process.pid)
 
     def kill_all(self) -> None:
         """End all that is left of it and of former ones."""
         for group in self._living():
-            _kill(group)
+            process_groups.kill(group)
 
     def gone(self, deadline: float) -> bool:
         """Wait until it and all that it has started are gone; False at the deadline."""
@@ -114,7 +124,7 @@ class Process:
         """Process groups, its own and those of former ones, that are not empty."""
         if self._process:
             self._process.poll()
-        self._groups = {group for group in self._groups if _exists(group)}
+        self._groups = {group for group in self._groups if process_groups.exists(group)}
         return self._groups
 
 
@@ -130,9 +140,10 @@ def running_services(
     processes = [Process(service, logs, env) for service in services]
     try:
         for process in processes:
-            if process.service.port and process.answers():
-                raise SystemExit(f"port {process.service.port}, for {process.name}, is in use")
-            process.start()
+            try:
+                process.start()
+            except OSError as error:
+                raise SystemExit(f"{process.name} could not be started: {error}") from None
         for process in processes:
             _wait_until_ready(process)
         yield processes
@@ -180,16 +191,3 @@ def _undisturbed() -> Iterator[None]:
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)
-
-
-def _kill(group: int) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
-
-
-def _exists(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True

@@ -6,6 +6,7 @@ there are (`parts`), and what starting one takes (`services`, the embedded serve
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 import typer
@@ -49,7 +50,7 @@ class Supervisor:
         try:
             while (code := asked()) is None:
                 for watch in self._watches:
-                    watch.look(time.monotonic())
+                    watch.look_whatever_comes(time.monotonic())
                 time.sleep(LOOK_SECONDS)
         except KeyboardInterrupt:
             return 0
@@ -65,6 +66,18 @@ class _Watch:
         self._coming = False
         self._due: float | None = None
         self._failures = 0
+        self._trouble = ""
+
+    def look_whatever_comes(self, now: float) -> None:
+        """Look; trouble in looking is said when it begins, and ends nothing."""
+        trouble = ""
+        try:
+            self.look(now)
+        except Exception as error:  # noqa: BLE001 - the others are to be looked at
+            trouble = " ".join(str(error).split()) or type(error).__name__
+        if trouble and trouble != self._trouble:
+            self._say(f"cannot be looked at ({trouble})")
+        self._trouble = trouble
 
     def look(self, now: float) -> None:
         if self._due is None:
@@ -99,6 +112,14 @@ class _Watch:
         elif now - self._began > START_SECONDS:
             self._say(f"does not answer after {START_SECONDS} s")
             self._part.kill()
+            self._began = now  # one that is never killed is told of once in so long
 
     def _say(self, what: str) -> None:
-        typer.echo(f"{time.strftime('%H:%M:%S')}  {self._part.name} {what}", err=True)
+        say(self._part.name, what)
+
+
+def say(name: str, what: str) -> None:
+    """Tell of a part, with the time, whoever sits before `up` or reads its log."""
+    # A full disk, or a terminal that is gone, ends nothing.
+    with suppress(OSError):
+        typer.echo(f"{time.strftime('%H:%M:%S')}  {name} {what}", err=True)

@@ -6,7 +6,10 @@ What belongs here: in which order its parts start and stop. What does not: which
 
 import os
 import signal
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
 
 import typer
 from dotenv import dotenv_values
@@ -15,11 +18,17 @@ from repayment_platform.commands.leaving import asked_to_leave
 from repayment_platform.commands.operations import first_user
 from repayment_platform.commands.parts import PostgreSQL, Sandbox, code_server, services
 from repayment_platform.commands.platform import platform, say_where
+from repayment_platform.commands.process_groups import end_left_over
 from repayment_platform.commands.services import HOST, running_services
+from repayment_platform.commands.silence import database_away, part_hangs, watched
 from repayment_platform.commands.stream import gateway_secrets
-from repayment_platform.commands.supervisor import Part, Supervisor
-from repayment_platform.settings import ENV_FILE, Settings, env_file, load_settings
+from repayment_platform.commands.supervisor import Part, Supervisor, say
+from repayment_platform.file_locks import LockNotHad, alone
+from repayment_platform.settings import ENV_FILE, Settings, env_file, load_settings, make_private
 from repayment_platform.warehouse.embedded import EmbeddedServer
+
+OTHER_SECONDS = 40.0
+"""Longer than another takes to stop."""
 
 
 def up() -> None:
@@ -34,10 +43,15 @@ def up() -> None:
     settings = load_settings()
     say_where(settings)
     parts: list[Part] = []
+    logs = settings.home / "logs"
     with ExitStack() as stack:
+        stack.enter_context(_alone(settings.home))
+        for name in end_left_over(logs.glob("*.pid")):
+            say(name, "was left by an `up` that was killed; ended")
         urls = stack.enter_context(platform(settings))
         if settings.database_url is None:
             parts.append(PostgreSQL(EmbeddedServer(settings.home), settings.postgres_port))
+        stack.enter_context(watched("database", partial(database_away, urls.psycopg)))
         if settings.uses_sandbox:
             from repayment_platform.sandbox.process import running_sandbox
 
@@ -51,7 +65,6 @@ def up() -> None:
         if settings.uses_sandbox:
             secrets = gateway_secrets(settings)
             os.environ.update({name: ",".join(values) for name, values in secrets.items()})
-        logs = settings.home / "logs"
         _take_over_the_file()
         os.environ |= {
             "CODE_SERVER_HOST": HOST,
@@ -60,9 +73,23 @@ def up() -> None:
         # The code server stops last: the runs that it has started are its children.
         for group in (code_server(settings), services(settings)):
             parts += stack.enter_context(running_services(group, logs, os.environ))
+            for service in group:
+                if service.port:
+                    stack.enter_context(watched(service.name, partial(part_hangs, service)))
         typer.echo(first_user(urls.psycopg), nl=False)
         _say_where(settings)
         raise SystemExit(Supervisor(parts).run(asked_to_leave))
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Two on one home would start each part twice, and each take the other's for its own."""
+    make_private(home)
+    try:
+        with alone(home / "up.lock", "run the platform", OTHER_SECONDS):
+            yield
+    except LockNotHad as waited:
+        raise SystemExit(f"another ./run up runs: {waited}") from None
 
 
 def _take_over_the_file() -> None:

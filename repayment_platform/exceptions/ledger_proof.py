@@ -28,13 +28,16 @@ from repayment_platform.ledger.identity import check_ledger
 from repayment_platform.ledger.scope import LedgerScope, postings_of, sent_to
 from repayment_platform.ledger.workers import StopSwitch, Workers
 from repayment_platform.settings import Settings
+from repayment_platform.warehouse.advisory import take_in_transaction
 
 LOANS_AT_ONCE = 500
 """After so many loans what was learned is kept: a comparison that dies has not asked in vain."""
 GIVES_UP_AFTER = 20
 """Failures of Fineract in a row after which it is asked no more: each may take a time-out."""
 # Comparisons at the same time write one after another: they meet in many rows, in any order.
-_LOCK = f"SELECT pg_advisory_xact_lock({int.from_bytes(b'compare')})"
+LOCK = int.from_bytes(b"compare")
+LOCK_SECONDS = 600.0
+"""Each writes for seconds."""
 
 
 async def ledger_agrees(settings: Settings, conninfo: str, scope: LedgerScope) -> Proof:
@@ -47,6 +50,7 @@ async def ledger_agrees(settings: Settings, conninfo: str, scope: LedgerScope) -
 
     Raises:
         WrongLedger: the settings name another Fineract than the one that was posted to.
+        LockNotHad: another comparison has written for all of `LOCK_SECONDS`.
     """
     proof, switch = Proof(), StopSwitch()
     async with await AsyncConnection.connect(conninfo, autocommit=True) as connection:
@@ -117,7 +121,7 @@ async def _keep(
             gone += reversals(ours, listing, sent)
             back += standing_again(ours, listing)
     async with connection.transaction():
-        await connection.execute(_LOCK)
+        await take_in_transaction(connection, LOCK, "keeping what was compared", LOCK_SECONDS)
         await scope.checked(connection, asked)
         told = await keep_differences(connection, [posting.key for posting in asked], found)
         undone = await keep_reversed(connection, gone)

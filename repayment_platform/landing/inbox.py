@@ -8,7 +8,6 @@ its `.landed/`, files that cannot be taken to its `.failed/`. A process may die 
 a file that had landed but was not moved yet is found again and is a duplicate then.
 """
 
-import fcntl
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterator
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from repayment_platform.file_locks import alone
 from repayment_platform.landing.files import ingest_file, printable_name
 from repayment_platform.landing.reading import Limits
 from repayment_platform.landing.results import FileResult, FileStatus
@@ -25,6 +25,8 @@ from repayment_platform.sources.registry import SOURCES, Kind
 
 SETTLED_SECONDS = 5.0
 """A file that was written to within these seconds may still be growing."""
+LOCK_SECONDS = 1800.0
+"""Many great files take another process as long."""
 UNFINISHED = (".part", ".partial", ".filepart", ".crdownload", ".tmp", ".swp", "~")
 """Endings that browsers, SFTP clients and editors give to files they are still writing."""
 
@@ -81,7 +83,11 @@ def land_inbox(
     limits: Limits | None = None,
 ) -> dict[str, Taken]:
     """Land every finished file, of these sources if given, by source; one process at a time does
-    it. Whatever keeps a file from landing keeps no other."""
+    it. Whatever keeps a file from landing keeps no other.
+
+    Raises:
+        LockNotHad: another process has landed for all of `LOCK_SECONDS`.
+    """
     taken: dict[str, Taken] = defaultdict(Taken)
     with _alone(inbox_of(home)):
         for waiting in waiting_files(home):
@@ -128,6 +134,5 @@ def _move(path: Path, folder: Path, file_id: int) -> None:
 @contextmanager
 def _alone(inbox: Path) -> Iterator[None]:
     """Hold the inbox's lock; the operating system frees it when the process ends."""
-    with (inbox / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(inbox / ".lock", "land the inbox", LOCK_SECONDS):
         yield

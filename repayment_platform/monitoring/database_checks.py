@@ -23,7 +23,6 @@ _LOSES = {
 """With another value a crash of the machine loses what was committed, and so acknowledged."""
 _HARMS = {
     "statement_timeout": "0",
-    "lock_timeout": "0",
     "transaction_timeout": "0",
     "default_transaction_read_only": "off",
     "default_transaction_isolation": "read committed",

@@ -23,6 +23,8 @@ from psycopg import sql
 from repayment_platform.sources.registry import SOURCES
 
 Connection = psycopg.Connection[Any]
+WAIT_SECONDS = 8.0
+"""Prometheus gives up after ten; more who wait would only take the threads of those to come."""
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Upper bounds of the histogram of how long a posting took, from its intent to its end."""
@@ -127,8 +129,17 @@ class PlatformCollector(Collector):
         self._landed_to = dict.fromkeys(SOURCES, 0)
 
     def collect(self) -> Iterator[Metric]:
-        """Raises psycopg.Error when the database is away or not migrated."""
-        with self._one_at_a_time, psycopg.connect(self._conninfo) as connection:
+        """Raises psycopg.Error when the database is away or not migrated, TimeoutError when an
+        earlier scrape is still reading."""
+        if not self._one_at_a_time.acquire(timeout=WAIT_SECONDS):
+            raise TimeoutError("an earlier scrape is still reading")
+        try:
+            yield from self._read()
+        finally:
+            self._one_at_a_time.release()
+
+    def _read(self) -> Iterator[Metric]:
+        with psycopg.connect(self._conninfo) as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
             yield from self._postings(connection).metrics()

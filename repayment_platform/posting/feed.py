@@ -15,15 +15,16 @@ from repayment_platform.exceptions.plausibility import (
     judge_suspects,
 )
 from repayment_platform.posting.work import Connection, looking_up_by_key
+from repayment_platform.warehouse.advisory import take_in_transaction
 from repayment_platform.warehouse.statements import statement
 
 # A run whose process is stopped while it feeds (a suspended machine) must not keep all others out.
 LET_GO_SECONDS = 10
+_LET_GO = f"SET LOCAL idle_in_transaction_session_timeout = '{LET_GO_SECONDS}s'"
 # Feeding is one at a time. The lock is no row's, so that a refresh with nothing new writes nothing.
-_LOCK = f"""
-SELECT set_config('idle_in_transaction_session_timeout', '{LET_GO_SECONDS}s', true),
-       pg_advisory_xact_lock({int.from_bytes(b"feed")})
-"""
+LOCK = int.from_bytes(b"feed")
+LOCK_SECONDS = 600.0
+"""Longer than feeding all of history takes."""
 # max(batch) is an index look-up.
 _NEWS = """
 SELECT f.batch, greatest(f.batch, (SELECT max(batch) FROM "CORE"."CORE_TRANSACTION_DATA")),
@@ -36,7 +37,7 @@ SELECT f.batch, greatest(f.batch, (SELECT max(batch) FROM "CORE"."CORE_TRANSACTI
            FROM "CORE"."CORE_LEDGER_ANSWER") IS TRUE
 FROM "CORE"."CORE_WORK_FEED" f
 """
-_BEGIN = f"{_LOCK};{looking_up_by_key('LOCAL')};{_NEWS}"
+_BEGIN = f"{looking_up_by_key('LOCAL')};{_NEWS}"
 
 _FEED = statement(__file__, "feed.sql", least_implausible=LEAST_IMPLAUSIBLE, suspects=SUSPECTS)
 
@@ -61,7 +62,11 @@ async def refresh(connection: Connection) -> None:
     """Bring the list of open work, and what is asked, up to date with CORE and lender settings.
 
     Call it in a transaction; one that is rolled back leaves no trace (a dry run).
+
+    Raises:
+        LockNotHad: another run has fed it for all of `LOCK_SECONDS`.
     """
+    await _one_at_a_time(connection)
     cursor = await connection.execute(_BEGIN)
     await cursor.set_result(-1)
     row = await cursor.fetchone()
@@ -84,9 +89,19 @@ async def refresh(connection: Connection) -> None:
 
 
 async def judge(connection: Connection) -> None:
-    """Ask what became a question by what was posted, and close what it has answered."""
-    await connection.execute(f"{_LOCK};{looking_up_by_key('LOCAL')}")
+    """Ask what became a question by what was posted, and close what it has answered.
+
+    Raises:
+        LockNotHad: see `refresh`.
+    """
+    await _one_at_a_time(connection)
+    await connection.execute(looking_up_by_key("LOCAL"))
     await _compare(connection, _NOTED)
+
+
+async def _one_at_a_time(connection: Connection) -> None:
+    await connection.execute(_LET_GO)
+    await take_in_transaction(connection, LOCK, "bringing open work up to date", LOCK_SECONDS)
 
 
 async def _compare(connection: Connection, which: LiteralString) -> None:

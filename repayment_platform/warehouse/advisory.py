@@ -8,6 +8,7 @@ the connection is asked all the while: when it is gone, another may have the loc
 it ends at once.
 """
 
+import asyncio
 import logging
 import threading
 import time
@@ -77,19 +78,27 @@ def take(
     Raises:
         LockNotHad: another session has had it for all of `seconds`.
     """
-    begun = time.monotonic()
-    said = False
-    while True:
-        row = _ask(connection, _TRY[in_transaction], key)
-        if row and row[0]:
-            return
-        waited = time.monotonic() - begun
-        if waited > seconds:
-            raise LockNotHad(f"{what}: {_holder(connection, key)}; gave up after {seconds:.0f} s")
-        if not said:
-            log.warning("%s: waiting, %s", what, _holder(connection, key))
-            said = True
+    wait = _Wait(what, seconds)
+    while not _is_true(_ask(connection, _TRY[in_transaction], key)):
+        if wait.must_say():
+            wait.say(_holder(_ask(connection, _HOLDER, key)))
         time.sleep(ASK_SECONDS)
+
+
+async def take_in_transaction(
+    connection: psycopg.AsyncConnection[Any], key: int, what: str, seconds: float
+) -> None:
+    """`take` until the transaction ends, for those who must not keep an event loop waiting.
+
+    Raises:
+        LockNotHad: see `take`.
+    """
+    wait = _Wait(what, seconds)
+    cursor = connection.cursor(row_factory=tuple_row)
+    while not _is_true(await (await cursor.execute(_TRY[True], (key,))).fetchone()):
+        if wait.must_say():
+            wait.say(_holder(await (await cursor.execute(_HOLDER, (key,))).fetchone()))
+        await asyncio.sleep(ASK_SECONDS)
 
 
 def alone_with(connection: psycopg.Connection[Any], table: str) -> None:
@@ -102,8 +111,33 @@ def alone_with(connection: psycopg.Connection[Any], table: str) -> None:
     take(connection, key, f"correcting {table}", TABLE_SECONDS, in_transaction=True)
 
 
-def _holder(connection: psycopg.Connection[Any], key: int) -> str:
-    row = _ask(connection, _HOLDER, key)
+class _Wait:
+    """How long a lock has been waited for, and what is said of it: for whom, once, and the end."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self._what, self._seconds = what, seconds
+        self._begun = time.monotonic()
+        self._said = False
+
+    def must_say(self) -> bool:
+        return not self._said or self._is_over()
+
+    def say(self, holder: str) -> None:
+        """Raises LockNotHad at the deadline."""
+        if self._is_over():
+            raise LockNotHad(f"{self._what}: {holder}; gave up after {self._seconds:.0f} s")
+        log.warning("%s: waiting, %s", self._what, holder)
+        self._said = True
+
+    def _is_over(self) -> bool:
+        return time.monotonic() - self._begun > self._seconds
+
+
+def _is_true(row: tuple[Any, ...] | None) -> bool:
+    return bool(row and row[0])
+
+
+def _holder(row: tuple[Any, ...] | None) -> str:
     if row is None:
         return "the lock has just been given back"
     pid, name, role = row
@@ -194,6 +228,6 @@ def _watch(
         except psycopg.Error as error:
             lock.lose(" ".join(str(error).split()) or type(error).__name__)
             return
-        if not (row and row[0]):
+        if not _is_true(row):
             lock.lose("the session does not hold it any more")
             return

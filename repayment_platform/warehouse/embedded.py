@@ -17,6 +17,7 @@ at once: no lock is waited for and no program started.
 import fcntl
 import os
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ import psycopg
 from psycopg import pq, sql
 from psycopg.conninfo import make_conninfo
 
-from repayment_platform.file_locks import LockNotHad, alone, sign, wait_for
+from repayment_platform.file_locks import SAY_SECONDS, LockNotHad, alone, sign, wait_for
 from repayment_platform.warehouse import WarehouseUnavailable, cluster
 from repayment_platform.warehouse.cluster import NAME, SOCKET_PORT, program, socket_directory
 from repayment_platform.warehouse.postmaster import Postmaster
@@ -128,8 +129,11 @@ class EmbeddedServer:
         """Start the server, which the caller has joined, if it has ended.
 
         Raises:
-            WarehouseUnavailable: it does not start.
+            WarehouseUnavailable: it does not start, or its files are gone.
         """
+        if not self.data.exists():
+            # A new one would be empty: whoever lands or posts would take it for the one that was.
+            raise WarehouseUnavailable(f"{self.data} is gone: restore it, or start anew")
         with self._starting() as start_lock:
             self._ensure_running(tcp_port, start_lock)
 
@@ -211,11 +215,19 @@ class EmbeddedServer:
         """Whether a server runs; waits for one that is starting, recovering or stopping."""
         postmaster = Postmaster(self.data)
         sockets = str(socket_directory(self.data, user))
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        begun = time.monotonic()
+        said = False
         while postmaster.alive():
             if _accepts(sockets, postmaster.port or SOCKET_PORT):
                 return True
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - begun
+            if waited > SAY_SECONDS and not said:
+                sys.stderr.write(
+                    "waiting: PostgreSQL runs and does not answer, as when it recovers; "
+                    f"see {self._log}\n"
+                )
+                said = True
+            if waited > PATIENCE_SECONDS:
                 raise WarehouseUnavailable(f"PostgreSQL does not answer; see {self._log}")
             time.sleep(0.05)
         postmaster.disown_stale_pid()

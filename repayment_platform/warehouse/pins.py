@@ -22,6 +22,10 @@ _SETTINGS = {
     # A session that holds a lock is idle for as long as what rests on the lock goes on.
     "idle_session_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
+    # No row or table is waited for without end; an advisory lock has a deadline of its own.
+    "lock_timeout": "600s",
+    # Names and words are of many scripts, and psycopg gives bytes where the encoding is none.
+    "client_encoding": "UTF8",
 }
 NETWORK: Mapping[str, str] = {
     "connect_timeout": "10",

@@ -23,6 +23,8 @@ def create_app(conninfo: str) -> Starlette:
             return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
         except psycopg.Error:
             return PlainTextResponse("database away, or not migrated", 503)
+        except TimeoutError as error:
+            return PlainTextResponse(str(error), 503)
 
     def healthz(_request: Request) -> Response:
         return PlainTextResponse("ok")

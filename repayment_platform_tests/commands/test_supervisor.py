@@ -1,17 +1,24 @@
 """Parts that end, and how the supervisor starts them again; the processes are real ones."""
 
+import io
 import os
 import signal
+import socket
+import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from repayment_platform.commands import services, supervisor
+from repayment_platform.commands import process_groups, services, supervisor
+from repayment_platform.commands.parts import Shared
+from repayment_platform.commands.process_groups import end_left_over
 from repayment_platform.commands.services import Process, Service, running_services
 from repayment_platform.commands.supervisor import Supervisor
 from repayment_platform_tests.ports import free_port
+from repayment_platform_tests.waiting import wait_until
 
 SERVES = """
 import http.server, os, sys
@@ -30,6 +37,7 @@ time.sleep(60)
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(services, "STOP_SECONDS", 2)
+    monkeypatch.setattr(process_groups, "STOP_SECONDS", 2)
     monkeypatch.setattr(supervisor, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(supervisor, "PAUSES", (0.0, 0.05, 0.1))
 
@@ -105,6 +113,100 @@ def test_a_part_that_cannot_be_started_is_tried_again(
     assert len(pids(first)) == 2
 
 
+def test_a_part_whose_port_is_another_programs_is_not_said_to_run(
+    two: list[Process], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = two
+    os.kill(pids(first)[0], signal.SIGKILL)
+    assert first.service.port
+    wait_until(lambda: not first.answers())
+    other = socket.create_server(("127.0.0.1", first.service.port))
+    said: list[str] = []
+
+    def was_said(words: str, times: int) -> bool:
+        said.append(capsys.readouterr().err)
+        return "".join(said).count(words) >= times
+
+    with other:
+        Supervisor(two).run(until(lambda: was_said(f"port {first.service.port} is in use", 3)))
+        assert "runs again" not in "".join(said)
+    Supervisor(two).run(until(lambda: was_said("first runs again", 1)))
+    assert second.ended() is None
+
+
+class Lost:
+    """A part that cannot be asked whether it runs."""
+
+    name = "lost"
+
+    def start(self) -> None:
+        raise AssertionError
+
+    def ended(self) -> str | None:
+        raise PermissionError("its files cannot be read")
+
+    def answers(self) -> bool:
+        raise AssertionError
+
+    def kill(self) -> None:
+        raise AssertionError
+
+
+def test_a_part_that_cannot_be_asked_keeps_no_other_from_being_started_again(
+    two: list[Process], capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, _ = two
+    os.kill(pids(first)[0], signal.SIGKILL)
+    Supervisor([Lost(), *two]).run(until(lambda: len(pids(first)) == 2))
+    assert capsys.readouterr().err.count("lost cannot be looked at (its files cannot be read)") == 1
+
+
+def test_parts_are_started_again_though_nothing_can_be_said_of_it(
+    two: list[Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = two
+    os.kill(pids(first)[0], signal.SIGKILL)
+    reading, writing = os.pipe()
+    os.close(reading)
+    gone = io.TextIOWrapper(io.FileIO(writing, "w"), write_through=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", gone)
+        Supervisor(two).run(until(lambda: len(pids(first)) == 2))
+    gone.detach().close()
+
+
+def test_while_a_shared_part_is_coming_the_others_are_looked_at(
+    two: list[Process], capsys: pytest.CaptureFixture[str]
+) -> None:
+    coming = threading.Event()
+
+    class Slow(Shared):
+        name = "slow"
+        up = False
+
+        def start_it(self) -> None:
+            coming.wait(60)
+            self.up = True
+
+        def runs(self) -> bool:
+            return self.up
+
+    first, _ = two
+    said: list[str] = []
+
+    def was_said(words: str) -> bool:
+        said.append(capsys.readouterr().err)
+        return words in "".join(said)
+
+    supervisor = Supervisor([Slow(), *two])
+    supervisor.run(until(lambda: was_said("slow ended; starting it again")))
+    os.kill(pids(first)[0], signal.SIGKILL)
+    supervisor.run(until(lambda: was_said("first runs again")))
+    assert not was_said("slow runs again")
+    coming.set()
+    supervisor.run(until(lambda: was_said("slow runs again")))
+
+
 def test_what_a_killed_part_had_started_goes_on_and_is_gone_when_all_are_stopped(
     tmp_path: Path,
 ) -> None:
@@ -123,3 +225,26 @@ def test_what_a_killed_part_had_started_goes_on_and_is_gone_when_all_are_stopped
     for child in said()[1::2]:
         with pytest.raises(ProcessLookupError):
             os.kill(child, 0)
+
+
+def test_what_a_killed_up_has_left_is_ended_by_the_next_and_no_other_process(
+    tmp_path: Path,
+) -> None:
+    service = Service("parent", (sys.executable, "-c", HAS_A_CHILD))
+    parent = Process(service, tmp_path, os.environ)
+    parent.start()
+    wait_until(lambda: len(parent.log.read_text().split()) == 2)
+    stranger = subprocess.Popen(("sleep", "60"), start_new_session=True)
+    _, _, began = (tmp_path / "parent.pid").read_text().partition(" ")
+    (tmp_path / "reused.pid").write_text(f"{stranger.pid} {began}")
+    (tmp_path / "gone.pid").write_text(f"{2**22 - 1} {began}")
+    (tmp_path / "damaged.pid").write_text("\0")
+    threading.Thread(target=lambda: wait_until(lambda: parent.ended() is not None)).start()
+    try:
+        assert end_left_over(tmp_path.glob("*.pid")) == ["parent"]
+        assert stranger.poll() is None
+        assert parent.gone(0)
+        assert end_left_over(tmp_path.glob("*.pid")) == []
+    finally:
+        stranger.kill()
+        stranger.wait()

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from repayment_platform.file_locks import LockNotHad, alone
 from repayment_platform.landing import inbox
 from repayment_platform.landing.files import ingest_file
 from repayment_platform.landing.inbox import inbox_of, land_inbox, waiting_files
@@ -175,6 +176,19 @@ def test_a_database_that_is_away_leaves_the_files_where_they_are(home: Path) -> 
     [failure] = land_inbox("host=/nowhere", home, received_by="inbox")[NACH].failures
     assert isinstance(failure, psycopg.OperationalError)
     assert path.exists()
+
+
+def test_who_waits_too_long_for_another_that_lands_is_told_which(
+    database_urls: DatabaseUrls, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "LOCK_SECONDS", 0.1)
+    drop(home, "a.csv")
+    with (
+        alone(inbox_of(home) / ".lock", "land the inbox"),
+        pytest.raises(LockNotHad, match=rf"held by process {os.getpid()}, to land the inbox"),
+    ):
+        land_inbox(database_urls.psycopg, home, received_by="inbox")
+    assert len(take(database_urls, home)) == 1
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no names that are not UTF-8")

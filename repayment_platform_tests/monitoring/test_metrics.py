@@ -1,5 +1,6 @@
 """The metrics that Prometheus reads."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -7,8 +8,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.testclient import TestClient
 
+from repayment_platform.monitoring import metrics
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform.web.metrics import create_app
+from repayment_platform_tests.waiting import wait_until
 
 Connection = psycopg.Connection[Any]
 ATTEMPT = """
@@ -134,3 +137,19 @@ def test_without_a_database_it_answers_503_and_recovers() -> None:
     away = TestClient(create_app("host=127.0.0.1 port=9 connect_timeout=1"))
     assert away.get("/metrics").status_code == 503
     assert away.get("/healthz").status_code == 200
+
+
+def test_scrapes_do_not_pile_up_behind_one_that_waits_for_ever(
+    connection: Connection, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "WAIT_SECONDS", 0.2)
+    with ThreadPoolExecutor() as pool:
+        with connection.transaction():
+            connection.execute('LOCK TABLE "CORE"."CORE_POSTING_ATTEMPT"')
+            first = pool.submit(client.get, "/metrics")
+            waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+            wait_until(lambda: connection.execute(waiting).fetchone() != (0,))
+            second = client.get("/metrics")
+            assert (second.status_code, second.text) == (503, "an earlier scrape is still reading")
+        assert first.result().status_code == 200
+    assert client.get("/metrics").status_code == 200

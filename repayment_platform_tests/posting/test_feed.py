@@ -16,6 +16,7 @@ from repayment_platform.posting.feed import READ_ANEW, refresh
 from repayment_platform.posting.guards import set_guards
 from repayment_platform.posting.model import Selection
 from repayment_platform.posting.work import POST_NEW, due_loans, look_up_by_key
+from repayment_platform.warehouse.advisory import LockNotHad, held
 from repayment_platform_tests.posting.conftest import DAY, Bench
 from repayment_platform_tests.waiting import wait_until
 
@@ -137,8 +138,8 @@ def test_a_run_that_is_stopped_while_it_feeds_keeps_the_others_out_only_for_a_wh
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     limit = f"'{feed.LET_GO_SECONDS}s'"
-    assert limit in feed._LOCK
-    monkeypatch.setattr(feed, "_LOCK", feed._LOCK.replace(limit, "'1s'"))
+    assert limit in feed._LET_GO
+    monkeypatch.setattr(feed, "_LET_GO", feed._LET_GO.replace(limit, "'1s'"))
     key = bench.payment("LN-1")
 
     async def beside_one_that_is_stopped() -> None:
@@ -151,6 +152,18 @@ def test_a_run_that_is_stopped_while_it_feeds_keeps_the_others_out_only_for_a_wh
     asyncio.run(beside_one_that_is_stopped())
 
     assert bench.states() == {key: "waiting"}
+
+
+def test_a_run_that_waits_too_long_for_another_that_feeds_is_told_which(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "LOCK_SECONDS", 0.3)
+    with (
+        held(bench.conninfo, feed.LOCK, "feeding", 5),
+        pytest.raises(LockNotHad, match=r"open work up to date: the lock is held by session \d+"),
+    ):
+        bench.post()
+    assert bench.post().run_id
 
 
 async def _refresh(conninfo: str) -> None:

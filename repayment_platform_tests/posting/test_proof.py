@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from repayment_platform.exceptions import ledger_proof
 from repayment_platform.exceptions.ledger_proof import ledger_agrees
 from repayment_platform.fineract.contract import LedgerTransaction, UnknownLoan
 from repayment_platform.ledger.differences import Posting, differences
 from repayment_platform.ledger.scope import LedgerScope
 from repayment_platform.posting import proof
+from repayment_platform.warehouse.advisory import LockNotHad, held
 from repayment_platform_tests.posting.conftest import DAY, Bench
 
 
@@ -140,3 +142,18 @@ def test_the_quick_proof_goes_back_some_runs_and_the_nightly_one_to_the_beginnin
     (finding,) = proof.nothing_new_unaccounted(bench.conninfo).findings
     assert new in finding
     assert old in " ".join(proof.nothing_unaccounted(bench.conninfo).findings)
+
+
+def test_a_comparison_that_waits_too_long_for_another_is_told_which(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.loans("LN-1")
+    bench.payment("LN-1")
+    bench.post()
+    monkeypatch.setattr(ledger_proof, "LOCK_SECONDS", 0.3)
+    with (
+        held(bench.conninfo, ledger_proof.LOCK, "comparing", 5),
+        pytest.raises(LockNotHad, match=r"was compared: the lock is held by session \d+"),
+    ):
+        agrees(bench)
+    assert agrees(bench).checked == 1

@@ -283,3 +283,25 @@ def test_who_cannot_join_because_another_is_starting_the_server_is_told_which_pr
 
 def forbidden(*_args: object, **_kwargs: object) -> None:
     raise AssertionError("nothing of the kind is needed")
+
+
+def test_a_server_whose_files_are_gone_is_not_started_again_as_an_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(WarehouseUnavailable, match="pgdata is gone"):
+        EmbeddedServer(tmp_path).start_again(None)
+    assert not (tmp_path / "pgdata").exists()
+
+
+def test_who_waits_for_a_server_that_hangs_is_told_so(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(embedded, "SAY_SECONDS", 0)
+    monkeypatch.setattr(embedded, "PATIENCE_SECONDS", 1)
+    with embedded_postgres(home):
+        server = server_pid(home)
+        os.kill(server, signal.SIGSTOP)
+        try:
+            with pytest.raises(WarehouseUnavailable, match="PostgreSQL does not answer"):
+                EmbeddedServer(home).join(None)
+        finally:
+            os.kill(server, signal.SIGCONT)
+    assert capsys.readouterr().err.count("waiting: PostgreSQL runs and does not answer") == 1

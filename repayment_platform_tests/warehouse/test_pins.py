@@ -25,6 +25,8 @@ HOSTILE = {
     "search_path": "nowhere",
     "idle_session_timeout": "300ms",
     "idle_in_transaction_session_timeout": "300ms",
+    "lock_timeout": "1ms",
+    "client_encoding": "SQL_ASCII",
 }
 
 
@@ -48,13 +50,15 @@ def hostile(empty_database: DatabaseUrls) -> DatabaseUrls:
 def test_the_settings_of_role_and_database_count_for_none_of_our_drivers(
     hostile: DatabaseUrls,
 ) -> None:
-    with psycopg.connect(plain(hostile)) as unpinned:
+    with psycopg.connect(plain(hostile), client_encoding="utf8") as unpinned:
         assert show(unpinned, "datestyle") == "German, DMY"  # they are there
     with psycopg.connect(hostile.psycopg) as connection:
         assert show(connection, "datestyle").startswith("ISO")
         assert show(connection, "timezone") == "UTC"
         assert show(connection, "search_path") == "public"
         assert show(connection, "idle_session_timeout") == "0"
+        assert show(connection, "lock_timeout") == "10min"
+        assert connection.execute("SELECT 'आशा ₹'::text").fetchone() == ("आशा ₹",)
         (now,) = connection.execute("SELECT now()").fetchone() or (None,)
         assert isinstance(now, datetime)
         assert now.tzinfo is not None
