@@ -14,11 +14,11 @@ from dotenv import dotenv_values
 from repayment_platform.commands.leaving import asked_to_leave
 from repayment_platform.commands.operations import first_user
 from repayment_platform.commands.parts import PostgreSQL, Sandbox, code_server, services
-from repayment_platform.commands.platform import platform, say_where
+from repayment_platform.commands.platform import platform, settings_told
 from repayment_platform.commands.services import HOST, running_services
 from repayment_platform.commands.stream import gateway_secrets
 from repayment_platform.commands.supervisor import Part, Supervisor
-from repayment_platform.settings import ENV_FILE, Settings, env_file, load_settings
+from repayment_platform.settings import ENV_FILE, Settings, env_file
 from repayment_platform.warehouse.embedded import EmbeddedServer
 
 
@@ -31,8 +31,7 @@ def up() -> None:
     """
     # A shell has its background processes ignore it; whoever sends it means it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    settings = load_settings()
-    say_where(settings)
+    settings = settings_told()
     parts: list[Part] = []
     with ExitStack() as stack:
         urls = stack.enter_context(platform(settings))
