@@ -18,6 +18,7 @@ import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from dotenv import dotenv_values
 
@@ -92,21 +93,10 @@ class Machine:
                 env |= {name: value or "" for name, value in values.items()}
         return env
 
-    def start(self, part: str, command: Sequence[str] = (), **more: str) -> None:
-        """Start it as the unit does, or as `command`; its output goes into `PART.log`."""
-        unit = self.unit()
-        [start] = unit["ExecStart"]
-        with (self.root / f"{part}.log").open("ab") as log:
-            self.running[part] = subprocess.Popen(
-                command or start.replace("%i", part).split(),
-                cwd=unit["WorkingDirectory"][0],
-                env=self.environment(part) | more,
-                umask=int(unit["UMask"][0], 8),
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                **self._user(),  # type: ignore[call-overload]
-            )
+    def start(self, part: str) -> None:
+        """Start it as the unit does; its output goes into `PART.log`."""
+        [command], [mask] = self.unit()["ExecStart"], self.unit()["UMask"]
+        self._start(part, command.replace("%i", part).split(), int(mask, 8))
 
     def run(
         self, command: Sequence[str | Path], *, as_user: bool = True, typed: str = "", **env: str
@@ -140,6 +130,19 @@ class Machine:
                 continue
             process.wait()
 
+    def _start(self, part: str, command: Sequence[str], mask: int) -> None:
+        with (self.root / f"{part}.log").open("ab") as log:
+            self.running[part] = subprocess.Popen(
+                command,
+                cwd=self.project,
+                env=self.environment(part),
+                umask=mask,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **self._user(),  # type: ignore[call-overload]
+            )
+
     def _user(self) -> dict[str, object]:
         if os.geteuid() == self.user.pw_uid:
             return {}
@@ -154,11 +157,14 @@ class Machine:
             os.chown(file, 0, self.user.pw_gid)
 
 
-def installed(root: Path) -> Machine:
+T = TypeVar("T", bound=Machine)
+
+
+def installed(kind: type[T], root: Path) -> T:
     """The project where the page has it, with the packages of this test run as its own."""
     python = _python_for_all()
     name = "nobody" if os.geteuid() == 0 and python else pwd.getpwuid(os.geteuid()).pw_name
-    machine = Machine(root, pwd.getpwnam(name))
+    machine = kind(root, pwd.getpwnam(name))
     root.chmod(0o755)
     copy_project(machine.project)
     _make_venv(machine.project, python or Path(sys.executable))

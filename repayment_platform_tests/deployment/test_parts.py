@@ -4,6 +4,7 @@ roles to a repayment that an operator launches, and down again."""
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,12 +15,12 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-import yaml
 
 from repayment_platform.sandbox.process import running_sandbox
 from repayment_platform.settings import API_PATH, ROOT
 from repayment_platform.sources.dates import KOLKATA
 from repayment_platform_tests.deployment.cluster import Cluster, documented_roles, running_cluster
+from repayment_platform_tests.deployment.container import Container, services
 from repayment_platform_tests.deployment.machine import PARTS, Machine, hand_over, installed
 from repayment_platform_tests.deployment.proxy import SITE, Visitor
 from repayment_platform_tests.ports import free_port
@@ -31,7 +32,6 @@ pytestmark = [pytest.mark.whole, pytest.mark.timeout(900)]
 PORTS = {"code-server": "CODE_SERVER_PORT", "webserver": "DAGSTER_PORT", "webhooks": "WEBHOOK_PORT",
          "operations": "OPS_PORT", "metrics": "METRICS_PORT"}  # fmt: skip
 PASSWORD = "wind over the paddy"
-COMPOSE = yaml.safe_load((ROOT / "deploy/container/compose.yaml").read_text())["services"]
 LAUNCH = """
 mutation($params: ExecutionParams!) { launched: launchRun(executionParams: $params) {
   __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }
@@ -50,14 +50,26 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def machine(cluster: Cluster) -> Iterator[Machine]:
-    """Installed, and nothing started; its roles and its database are the documented ones."""
+def root(cluster: Cluster) -> Iterator[Path]:
+    """A folder that stands for `/`, beside a server without a role or database of ours."""
     cluster.remove_everything()
-    root = Path(tempfile.mkdtemp(prefix="repayment-machine-"))
-    made = installed(root)
+    made = Path(tempfile.mkdtemp(prefix="repayment-machine-"))
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def machine(root: Path) -> Iterator[Machine]:
+    made = installed(Machine, root)
     yield made
     made.kill_all()
-    shutil.rmtree(root)
+
+
+@pytest.fixture
+def container(root: Path) -> Iterator[Container]:
+    made = installed(Container, root)
+    yield made
+    made.kill_all()
 
 
 @pytest.fixture
@@ -125,7 +137,7 @@ def doctor_as_documented(machine: Machine) -> str:
 
 def is_well(machine: Machine, part: str, ports: Mapping[str, int]) -> bool:
     """What compose asks of this part, asked of this machine."""
-    _, *test = COMPOSE[part]["healthcheck"]["test"]
+    _, *test = services()[part]["healthcheck"]["test"]
     command = machine.there(" ".join(test))
     for service, name in PORTS.items():
         command = command.replace(DEFAULT_PORTS[name], str(ports[service]))
@@ -163,9 +175,8 @@ def drop_a_file(machine: Machine) -> None:
 
 def launched_by_an_operator(machine: Machine, ports: Mapping[str, int]) -> str:
     """Log in and launch the pipeline, through the proxy; returns the id of the run."""
-    env = {"REPAYMENT_ENV_FILE": str(machine.etc / "env")}
     add = ("./run", "users", "add", "asha", "operator", "--ask")
-    added = machine.run(add, typed=f"{PASSWORD}\n", **env)
+    added = machine.run(add, typed=f"{PASSWORD}\n", **machine.environment("operations"))
     assert added.returncode == 0, added.stderr
     asha = Visitor(ports["operations"], ports["webserver"])
     runs = f"{SITE}/dagster/runs"
@@ -178,17 +189,11 @@ def launched_by_an_operator(machine: Machine, ports: Mapping[str, int]) -> str:
     return str(launched["run"]["runId"])
 
 
-def test_installed_as_the_page_says_it_takes_payments_and_posts_them_and_ends(
-    cluster: Cluster, machine: Machine, fineract: int
-) -> None:
-    passwords = make_roles(cluster)
-    hand_over(machine, machine.project / "dbt_project")
-    ports = settle(machine, cluster, fineract, passwords)
-    migrate_as_documented(machine)
+def start_and_post(machine: Machine, ports: Mapping[str, int], fineract: int) -> None:
+    """All parts at once, a webhook, a file, and a run that an operator launches."""
     for part in PARTS:
         machine.start(part)
     until_well(machine, ports)
-
     body = payment(1)
     hook = f"http://127.0.0.1:{ports['webhooks']}/webhooks/razorpay/ugro"
     sent = httpx.post(hook, content=body, headers=razorpay_headers(body, "evt_1"), trust_env=False)
@@ -201,22 +206,63 @@ def test_installed_as_the_page_says_it_takes_payments_and_posts_them_and_ends(
         status = "SELECT status FROM dagster.runs WHERE run_id = %s"
         ended = {("SUCCESS",), ("FAILURE",)}
         wait_until(lambda: connection.execute(status, (run_id,)).fetchone() in ended, 240)
-        [webhook] = connection.execute(
-            'SELECT event_id FROM "RAW"."RAW_UGRO_RAZORPAY_API"'
-        ).fetchall()
-        assert webhook == ("evt_1",)
-        who = connection.execute(
-            """SELECT who FROM "CORE"."CORE_AUDIT_LOG" WHERE subject = %s""", (f"run {run_id}",)
-        ).fetchall()
-        assert who == [("asha",)]
+        events = 'SELECT event_id FROM "RAW"."RAW_UGRO_RAZORPAY_API"'
+        assert connection.execute(events).fetchall() == [("evt_1",)]
+        who = """SELECT who FROM "CORE"."CORE_AUDIT_LOG" WHERE subject = %s"""
+        assert connection.execute(who, (f"run {run_id}",)).fetchall() == [("asha",)]
     ledger = httpx.get(f"http://127.0.0.1:{fineract}/sandbox/ledger").json()
-    assert [(each["loanExternalId"], each["amount"]) for each in ledger] == [
-        ("DMI-APP-1", "500.00")
-    ], machine.log("code-server")
-    for part in ("code-server", "webserver", "daemon", "webhooks", "operations"):
-        assert f"Database: repayment on 127.0.0.1, port {cluster.port}. Ledger: " in machine.log(
-            part
-        )
+    posted = [(each["loanExternalId"], each["amount"]) for each in ledger]
+    assert posted == [("DMI-APP-1", "500.00")], machine.log("code-server")
+
+
+def test_installed_as_the_page_says_it_takes_payments_and_posts_them_and_ends(
+    cluster: Cluster, machine: Machine, fineract: int
+) -> None:
+    passwords = make_roles(cluster)
+    hand_over(machine, machine.project / "dbt_project")
+    ports = settle(machine, cluster, fineract, passwords)
+    migrate_as_documented(machine)
+    start_and_post(machine, ports, fineract)
+    where = f"Database: repayment on 127.0.0.1, port {cluster.port}. Ledger: "
+    assert [part for part in PARTS if where not in machine.log(part)] == ["metrics"]
     assert all(word not in machine.log(part) for part in PARTS for word in passwords)
     assert doctor_as_documented(machine) == "All is right."
+    assert stat.S_IMODE(machine.home.stat().st_mode) == 0o700
     assert {part: machine.stop(part) for part in reversed(PARTS)} == dict.fromkeys(PARTS, 0)
+
+
+def test_with_what_compose_gives_them_and_a_project_that_cannot_be_written_the_parts_do_as_much(
+    cluster: Cluster, container: Container, fineract: int
+) -> None:
+    owner, application, reader = (secrets.token_hex(8) for _ in range(3))
+    # What the image of PostgreSQL makes of POSTGRES_USER; the roles are those of roles.sh.
+    cluster.administer(f"CREATE ROLE repayment SUPERUSER LOGIN PASSWORD '{owner}'")
+    cluster.administer("CREATE DATABASE repayment OWNER repayment")
+    script = (container.project / "deploy/container/roles.sh").read_text()
+    for statement in re.findall(r"^CREATE ROLE .*;$", script, re.MULTILINE):
+        for name, word in (("application", application), ("reader", reader)):
+            statement = statement.replace(f":'{name}'", f"'{word}'")
+        cluster.administer(statement)
+    container.fill_in(
+        {
+            "POSTGRES_PASSWORD": owner,
+            "APPLICATION_PASSWORD": application,
+            "READER_PASSWORD": reader,
+            "FINERACT_BASE_URL": f"http://127.0.0.1:{fineract}{API_PATH}",
+            "FINERACT_ALLOWED_HOSTS": "127.0.0.1",
+            "FINERACT_USERNAME": "mifos",
+            "FINERACT_PASSWORD": "password",
+            **SECRETS,
+        }
+    )
+    ports = {part: free_port() for part in PORTS}
+    container.hosts = {"postgres:5432": f"127.0.0.1:{cluster.port}", "code-server": "127.0.0.1"}
+    container.more = {name: str(ports[part]) for part, name in PORTS.items()}
+    build = "from repayment_platform.warehouse.dbt import prepare; prepare()"
+    assert build in (container.project / "deploy/container/Containerfile").read_text()
+    built = container.run((container.project / ".venv/bin/python", "-c", build), as_user=False)
+    assert built.returncode == 0, built.stderr
+    container.start("migrate")
+    assert container.running.pop("migrate").wait(120) == 0, container.log("migrate")
+    start_and_post(container, ports, fineract)
+    assert {part: container.stop(part) for part in reversed(PARTS)} == dict.fromkeys(PARTS, 0)
