@@ -85,3 +85,12 @@ def documented_roles() -> list[str]:
     [block] = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
     lines = (line.partition("--")[0] for line in block.splitlines())
     return [statement.strip() for statement in " ".join(lines).split(";") if statement.strip()]
+
+
+def make_roles(cluster: Cluster) -> tuple[str, str, str]:
+    """By the page's own statements; the passwords of owner, application and reader."""
+    passwords = secrets.token_hex(8), secrets.token_hex(8), secrets.token_hex(8)
+    given = iter(passwords)
+    for statement in documented_roles():
+        cluster.administer(statement.replace("…", next(given)) if "…" in statement else statement)
+    return passwords

@@ -3,9 +3,7 @@ roles to a repayment that an operator launches, and down again."""
 
 import re
 import secrets
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -19,7 +17,7 @@ import pytest
 from repayment_platform.sandbox.process import running_sandbox
 from repayment_platform.settings import API_PATH, ROOT
 from repayment_platform.sources.dates import KOLKATA
-from repayment_platform_tests.deployment.cluster import Cluster, documented_roles, running_cluster
+from repayment_platform_tests.deployment.cluster import Cluster, make_roles
 from repayment_platform_tests.deployment.container import Container, services
 from repayment_platform_tests.deployment.machine import PARTS, Machine, hand_over, installed
 from repayment_platform_tests.deployment.proxy import SITE, Visitor
@@ -41,21 +39,6 @@ PIPELINE = {
     "repositoryName": "__repository__",
     "jobName": "repayment_pipeline",
 }
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with running_cluster() as running:
-        yield running
-
-
-@pytest.fixture
-def root(cluster: Cluster) -> Iterator[Path]:
-    """A folder that stands for `/`, beside a server without a role or database of ours."""
-    cluster.remove_everything()
-    made = Path(tempfile.mkdtemp(prefix="repayment-machine-"))
-    yield made
-    shutil.rmtree(made)
 
 
 @pytest.fixture
@@ -80,15 +63,6 @@ def fineract(tmp_path: Path) -> Iterator[int]:
         loans = [{"externalId": "DMI-APP-1"}]
         httpx.post(f"http://127.0.0.1:{port}/sandbox/loans", json=loans).raise_for_status()
         yield port
-
-
-def make_roles(cluster: Cluster) -> tuple[str, str, str]:
-    """By the page's own statements; the passwords of owner, application and reader."""
-    passwords = secrets.token_hex(8), secrets.token_hex(8), secrets.token_hex(8)
-    given = iter(passwords)
-    for statement in documented_roles():
-        cluster.administer(statement.replace("…", next(given)) if "…" in statement else statement)
-    return passwords
 
 
 def settle(
