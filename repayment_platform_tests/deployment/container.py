@@ -13,11 +13,24 @@ from typing import Any
 import yaml
 from dotenv import dotenv_values
 
-from repayment_platform.settings import ROOT
+from repayment_platform.settings import ROOT, Settings
 from repayment_platform_tests.deployment.machine import Machine
 
 FOLDER = ROOT / "deploy" / "container"
+PORTS = {
+    "code-server": "CODE_SERVER_PORT",
+    "webserver": "DAGSTER_PORT",
+    "webhooks": "WEBHOOK_PORT",
+    "operations": "OPS_PORT",
+    "metrics": "METRICS_PORT",
+}
+"""The setting that says where a part listens."""
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+def default_ports() -> dict[str, int]:
+    """Where each part listens that is told nothing else."""
+    return {part: Settings.model_fields[name.lower()].default for part, name in PORTS.items()}
 
 
 @cache

@@ -17,6 +17,7 @@ from repayment_platform.web import metrics, receiver
 from repayment_platform.web.operations.app import create_app
 from repayment_platform_tests.deployment.container import (
     FOLDER,
+    default_ports,
     image_environment,
     services,
     variables,
@@ -25,13 +26,7 @@ from repayment_platform_tests.deployment.machine import PARTS
 
 OURS = {name: service for name, service in services().items() if "build" in service}
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
-DEFAULTS = {
-    "code-server": Settings.model_fields["code_server_port"].default,
-    "webserver": Settings.model_fields["dagster_port"].default,
-    "webhooks": Settings.model_fields["webhook_port"].default,
-    "operations": Settings.model_fields["ops_port"].default,
-    "metrics": Settings.model_fields["metrics_port"].default,
-}
+DEFAULTS = default_ports()
 
 
 def known_parts() -> set[str]:

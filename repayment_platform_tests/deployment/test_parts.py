@@ -18,7 +18,7 @@ from repayment_platform.sandbox.process import running_sandbox
 from repayment_platform.settings import API_PATH, ROOT
 from repayment_platform.sources.dates import KOLKATA
 from repayment_platform_tests.deployment.cluster import Cluster, make_roles
-from repayment_platform_tests.deployment.container import Container, services
+from repayment_platform_tests.deployment.container import PORTS, Container, default_ports, services
 from repayment_platform_tests.deployment.machine import PARTS, Machine, hand_over, installed
 from repayment_platform_tests.deployment.proxy import SITE, Visitor
 from repayment_platform_tests.ports import free_port
@@ -27,8 +27,6 @@ from repayment_platform_tests.waiting import wait_until
 from repayment_platform_tests.web.receiving import SECRETS, payment, razorpay_headers
 
 pytestmark = [pytest.mark.whole, pytest.mark.timeout(900)]
-PORTS = {"code-server": "CODE_SERVER_PORT", "webserver": "DAGSTER_PORT", "webhooks": "WEBHOOK_PORT",
-         "operations": "OPS_PORT", "metrics": "METRICS_PORT"}  # fmt: skip
 PASSWORD = "wind over the paddy"
 LAUNCH = """
 mutation($params: ExecutionParams!) { launched: launchRun(executionParams: $params) {
@@ -112,15 +110,10 @@ def doctor_as_documented(machine: Machine) -> str:
 def is_well(machine: Machine, part: str, ports: Mapping[str, int]) -> bool:
     """What compose asks of this part, asked of this machine."""
     _, *test = services()[part]["healthcheck"]["test"]
-    command = machine.there(" ".join(test))
-    for service, name in PORTS.items():
-        command = command.replace(DEFAULT_PORTS[name], str(ports[service]))
-    done = machine.run(command.split(), **machine.environment(part))
+    here = {str(port): str(ports[each]) for each, port in default_ports().items()}
+    command = re.sub(r"\b\d{4}\b", lambda found: here[found[0]], " ".join(test))
+    done = machine.run(machine.there(command).split(), **machine.environment(part))
     return done.returncode == 0
-
-
-DEFAULT_PORTS = {"CODE_SERVER_PORT": "3030", "DAGSTER_PORT": "3000", "WEBHOOK_PORT": "8081",
-                 "OPS_PORT": "8082", "METRICS_PORT": "8083"}  # fmt: skip
 
 
 def until_well(machine: Machine, ports: Mapping[str, int]) -> None:
