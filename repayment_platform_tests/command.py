@@ -28,6 +28,12 @@ class Done:
         """Its output without the layout of a table."""
         return " ".join(self.stdout.split())
 
+    @property
+    def complaint(self) -> str:
+        """Its error output after the line that says on which database and ledger it works."""
+        lines = self.stderr.splitlines(keepends=True)
+        return "".join(line for line in lines if not line.startswith("Database: "))
+
 
 @dataclass(frozen=True)
 class Commands:

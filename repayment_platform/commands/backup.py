@@ -14,6 +14,7 @@ import psycopg
 import typer
 from psycopg import sql
 
+from repayment_platform.commands.platform import settings_told
 from repayment_platform.settings import load_settings
 from repayment_platform.warehouse.audit import record
 from repayment_platform.warehouse.cluster import program
@@ -54,7 +55,7 @@ def restore(
     """
     if not replace:
         sys.exit("restore replaces the whole warehouse; say --replace if that is meant")
-    with warehouse(load_settings()) as urls:
+    with warehouse(settings_told()) as urls:
         read(urls, file)
         migrate(urls)
     typer.echo(
@@ -72,7 +73,7 @@ def restored(
     It cannot tell that by itself, as it can of `./run restore`, of another database and of a
     recovery from a base backup. The next run asks Fineract again about what it will not send.
     """
-    with warehouse(load_settings()) as urls:
+    with warehouse(settings_told()) as urls:
         migrate(urls)
         with psycopg.connect(urls.psycopg) as connection:
             asked = connection.execute(_OUTLIVED).rowcount

@@ -8,8 +8,7 @@ import shlex
 
 import typer
 
-from repayment_platform.commands.platform import NO_FORK_HANDLERS, platform
-from repayment_platform.settings import load_settings
+from repayment_platform.commands.platform import NO_FORK_HANDLERS, platform, settings_told
 from repayment_platform.warehouse.dbt import prepare
 
 NAMES = ("DAGSTER_HOME", "DAGSTER_POSTGRES_URL", *NO_FORK_HANDLERS)
@@ -17,7 +16,7 @@ NAMES = ("DAGSTER_HOME", "DAGSTER_POSTGRES_URL", *NO_FORK_HANDLERS)
 
 def main() -> None:
     """Migrate the database, make Dagster's home and dbt's manifest, say where they are."""
-    settings = load_settings()
+    settings = settings_told()
     if settings.database_url is None:
         raise SystemExit("separate processes need a DATABASE_URL; ./run up brings its own database")
     with platform(settings):

@@ -6,8 +6,8 @@ What belongs here: the command. What does not: how dbt is run (`warehouse.dbt`).
 import psycopg
 import typer
 
+from repayment_platform.commands.platform import settings_told
 from repayment_platform.posting.feed import READ_ANEW
-from repayment_platform.settings import load_settings
 from repayment_platform.warehouse.dbt import run_dbt
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
@@ -21,7 +21,7 @@ def dbt(context: typer.Context) -> None:
 
     After `--full-refresh` the next posting run compares all of CORE with what is open or posted.
     """
-    settings = load_settings()
+    settings = settings_told()
     with warehouse(settings) as urls:
         migrate(urls)
         code = run_dbt(urls, context.args, settings.home / "dbt")

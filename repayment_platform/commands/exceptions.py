@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import psycopg
 import typer
 
+from repayment_platform.commands.platform import settings_told
 from repayment_platform.exceptions.decisions import (
     SEEN_DIGITS,
     HasChanged,
@@ -94,7 +95,7 @@ def decide(
         raise typer.BadParameter("name it as `./run exceptions` does, such as 17-a3f2")
     if decision not in list(Decision):
         raise typer.BadParameter(f"{decision} is none of: {', '.join(RULINGS)}")
-    with warehouse(load_settings()) as urls:
+    with warehouse(settings_told()) as urls:
         migrate(urls)
         with psycopg.connect(urls.psycopg) as connection:
             try:
@@ -114,7 +115,7 @@ def close_exception(
     why: Annotated[str, typer.Option(help="The reason, for the audit log.")],
 ) -> None:
     """Close an exception that needs nothing more; it is raised again if something new comes up."""
-    with warehouse(load_settings()) as urls:
+    with warehouse(settings_told()) as urls:
         migrate(urls)
         with psycopg.connect(urls.psycopg) as connection:
             try:

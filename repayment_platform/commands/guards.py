@@ -11,8 +11,8 @@ from typing import Annotated
 import psycopg
 import typer
 
+from repayment_platform.commands.platform import settings_told
 from repayment_platform.posting.guards import Guards, set_guards
-from repayment_platform.settings import load_settings
 from repayment_platform.sources.registry import LENDERS
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
@@ -59,7 +59,7 @@ def guard(
         guards["max_run_count"] = max_run_count
     if not guards:
         raise SystemExit("guard: nothing to change; see ./run guard --help")
-    with warehouse(load_settings()) as urls:
+    with warehouse(settings_told()) as urls:
         migrate(urls)
         with psycopg.connect(urls.psycopg) as connection:
             set_guards(connection, code, guards, by)

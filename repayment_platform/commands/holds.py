@@ -9,6 +9,7 @@ from typing import Annotated
 import psycopg
 import typer
 
+from repayment_platform.commands.platform import settings_told
 from repayment_platform.exceptions.decisions import (
     NotHeld,
     hold,
@@ -56,7 +57,7 @@ def hold_payment(
 
     Also asks anew about one that was ruled out by mistake: releasing this hold posts it.
     """
-    with warehouse(load_settings()) as urls:
+    with warehouse(settings_told()) as urls:
         migrate(urls)
         with psycopg.connect(urls.psycopg) as connection:
             try:

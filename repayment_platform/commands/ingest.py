@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from repayment_platform.settings import load_settings
+from repayment_platform.commands.platform import settings_told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +56,7 @@ def ingest(
     from repayment_platform.warehouse.server import warehouse
 
     console = Console()
-    settings = load_settings()
+    settings = settings_told()
     with warehouse(settings) as urls:
         migrate(urls)
         with Progress(console=console, transient=True) as progress:

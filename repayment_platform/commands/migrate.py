@@ -5,7 +5,7 @@ What belongs here: the command. What does not: migrations and rights (`warehouse
 
 import typer
 
-from repayment_platform.settings import load_settings
+from repayment_platform.commands.platform import settings_told
 from repayment_platform.warehouse.migrate import upgrade
 from repayment_platform.warehouse.server import warehouse
 
@@ -15,6 +15,6 @@ def migrate() -> None:
 
     Without that setting as DATABASE_URL, whose role must then own the tables. Safe at any time.
     """
-    with warehouse(load_settings()) as urls:
+    with warehouse(settings_told()) as urls:
         upgrade(urls)
         typer.echo(f"{urls.dbname} is at the newest revision, and its roles have their rights.")

@@ -12,7 +12,8 @@ from typing import Annotated
 import psycopg
 import typer
 
-from repayment_platform.settings import Settings, load_settings
+from repayment_platform.commands.platform import settings_told
+from repayment_platform.settings import Settings
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
 
@@ -28,7 +29,7 @@ def operations(
 
     The first time it makes the user admin and shows the password, once.
     """
-    settings = load_settings()
+    settings = settings_told()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("starlette_admin").setLevel(logging.ERROR)
     # uvicorn sends itself the signal again once it has stopped; as SystemExit it lets the

@@ -21,7 +21,7 @@ def code_server(settings: Settings) -> tuple[Service, ...]:
     """Where the daemon and the webserver have the definitions from, and runs are started."""
     port = settings.code_server_port
     command = (*_PYTHON, f"{_COMMANDS}.code_server", "--host", HOST, "--port", str(port))
-    return (Service("code-server", command, port, b"", secrets=(FINERACT, ALERTS)),)
+    return (Service("code-server", command, port, b"", secrets=(*FINERACT, ALERTS)),)
 
 
 def services(settings: Settings) -> tuple[Service, ...]:
@@ -31,10 +31,10 @@ def services(settings: Settings) -> tuple[Service, ...]:
     daemon = (*_PYTHON, DAEMON, "run", "--workspace", str(WORKSPACE))
     return (
         Service("webhooks", (*cli, "webhooks"), settings.webhook_port, secrets=WEBHOOK_SECRETS),
-        Service("operations", operations, settings.ops_port, secrets=(FINERACT,)),
+        Service("operations", operations, settings.ops_port, secrets=FINERACT),
         Service("metrics", (*cli, "metrics"), settings.metrics_port),
         Service("dagster-webserver", (*_PYTHON, f"{_COMMANDS}.webserver"), settings.dagster_port),
-        Service("dagster-daemon", daemon, secrets=(FINERACT, ALERTS)),
+        Service("dagster-daemon", daemon, secrets=(*FINERACT, ALERTS)),
     )
 
 

@@ -10,8 +10,7 @@ from typing import Annotated
 
 import typer
 
-from repayment_platform.commands.platform import platform, say_where
-from repayment_platform.settings import load_settings
+from repayment_platform.commands.platform import platform, settings_told
 
 
 def pipeline(
@@ -43,8 +42,7 @@ def _show_queue(lenders: Sequence[str]) -> None:
     from repayment_platform.posting.model import Selection
     from repayment_platform.posting.runner import inspect_queue
 
-    settings = load_settings()
-    say_where(settings)
+    settings = settings_told()
     with platform(settings) as urls:
         try:
             lines = inspect_queue(urls.psycopg, Selection(tuple(lenders)), str(uuid.uuid4()))
@@ -60,8 +58,7 @@ def _run(skip_dbt: bool, lenders: Sequence[str], limit: int | None) -> int:
     from repayment_platform.posting.report import run_report
 
     started = time.monotonic()
-    settings = load_settings()
-    say_where(settings)
+    settings = settings_told()
     doing = "posting" if skip_dbt else "dbt, then posting"
     with platform(settings) as urls:
         with showing(urls.psycopg, doing, settings.home / "logs" / "pipeline.log"):

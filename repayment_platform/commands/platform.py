@@ -12,7 +12,7 @@ from pathlib import Path
 
 import typer
 
-from repayment_platform.settings import ROOT, Settings, make_private
+from repayment_platform.settings import ROOT, Settings, load_settings, make_private
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
 from repayment_platform.warehouse.urls import DatabaseUrls
@@ -35,6 +35,13 @@ def say_where(settings: Settings) -> None:
         database = f"{urls.dbname} on {urls.host}, port {urls.port}"
     ledger = "the built-in SANDBOX" if settings.uses_sandbox else settings.base_url
     typer.echo(f"Database: {database}. Ledger: {ledger}.", err=True)
+
+
+def settings_told() -> Settings:
+    """The settings of a command that posts or changes something, which says where first."""
+    settings = load_settings()
+    say_where(settings)
+    return settings
 
 
 @contextmanager

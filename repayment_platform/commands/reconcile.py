@@ -9,9 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from repayment_platform.commands.platform import platform, say_where
+from repayment_platform.commands.platform import platform, settings_told
 from repayment_platform.reconciliation.selection import RECON_LENDERS
-from repayment_platform.settings import load_settings
 
 
 def reconcile(
@@ -43,8 +42,7 @@ def _preview(config: dict[str, Any]) -> int:
     from repayment_platform.commands.tables import table
     from repayment_platform.defs.reconciliation import REFUSALS, ReconcileConfig, seen
 
-    settings = load_settings()
-    say_where(settings)
+    settings = settings_told()
     with platform(settings) as urls, psycopg.connect(urls.psycopg) as connection:
         try:
             shown = seen(connection, ReconcileConfig(**config))
@@ -65,8 +63,7 @@ def _run(config: dict[str, Any]) -> int:
     from repayment_platform.commands.tables import print_run
     from repayment_platform.posting.report import run_report
 
-    settings = load_settings()
-    say_where(settings)
+    settings = settings_told()
     with platform(settings) as urls:
         with showing(urls.psycopg, "reconciling", settings.home / "logs" / "reconcile.log"):
             from repayment_platform.defs.in_process import run_reconcile

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from repayment_platform.settings import load_settings
+from repayment_platform.commands.platform import settings_told
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -40,7 +40,7 @@ def replay(
     from repayment_platform.warehouse.server import warehouse
 
     console = Console()
-    with warehouse(load_settings()) as urls:
+    with warehouse(settings_told()) as urls:
         migrate(urls)
         with Progress(console=console, transient=True) as progress:
             task = progress.add_task("reading again", total=None)

@@ -13,8 +13,8 @@ from typing import Annotated
 import psycopg
 import typer
 
-from repayment_platform.commands.platform import say_where
-from repayment_platform.settings import Settings, load_settings
+from repayment_platform.commands.platform import settings_told
+from repayment_platform.settings import Settings
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
 
@@ -90,8 +90,7 @@ def rejected(
 @contextmanager
 def _fineract() -> Iterator[tuple[Settings, psycopg.Connection]]:
     """The warehouse and, where it is not a real one, the Fineract to be asked."""
-    settings = load_settings()
-    say_where(settings)
+    settings = settings_told()
     with ExitStack() as stack:
         urls = stack.enter_context(warehouse(settings))
         migrate(urls)

@@ -9,9 +9,9 @@ from typing import Annotated
 import psycopg
 import typer
 
+from repayment_platform.commands.platform import settings_told
 from repayment_platform.posting.refusals import NotRefused
 from repayment_platform.posting.refusals import send_again as have_sent
-from repayment_platform.settings import load_settings
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
 
@@ -26,7 +26,7 @@ def send_again(
     By itself a run sends them again only when what refused them has changed, or once a day where
     Fineract does not show that. Exits with 1 if any was not refused.
     """
-    with warehouse(load_settings()) as urls:
+    with warehouse(settings_told()) as urls:
         migrate(urls)
         with psycopg.connect(urls.psycopg) as connection:
             came = have_sent(connection, keys, by, why)

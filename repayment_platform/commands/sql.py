@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import psycopg
 import typer
 
+from repayment_platform.commands.platform import settings_told
 from repayment_platform.display import csv_line
-from repayment_platform.settings import load_settings
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
 
@@ -26,7 +26,7 @@ def sql(
 
     Reads and writes; times are shown in Asia/Kolkata. Exits with 1 when the database refuses.
     """
-    with warehouse(load_settings()) as urls:
+    with warehouse(settings_told()) as urls:
         migrate(urls)
         try:
             with psycopg.connect(urls.psycopg, autocommit=True) as connection:

@@ -17,14 +17,14 @@ from dotenv import dotenv_values
 from repayment_platform.commands.leaving import asked_to_leave
 from repayment_platform.commands.operations import first_user
 from repayment_platform.commands.parts import PostgreSQL, Sandbox, code_server, services
-from repayment_platform.commands.platform import platform, say_where
+from repayment_platform.commands.platform import platform, settings_told
 from repayment_platform.commands.process_groups import end_left_over
 from repayment_platform.commands.services import HOST, running_services
 from repayment_platform.commands.silence import database_away, part_hangs, watched
 from repayment_platform.commands.stream import gateway_secrets
 from repayment_platform.commands.supervisor import Part, Supervisor, say
 from repayment_platform.file_locks import LockNotHad, alone
-from repayment_platform.settings import ENV_FILE, Settings, env_file, load_settings, make_private
+from repayment_platform.settings import ENV_FILE, Settings, env_file, make_private
 from repayment_platform.warehouse.embedded import EmbeddedServer
 
 OTHER_SECONDS = 40.0
@@ -40,8 +40,7 @@ def up() -> None:
     """
     # A shell has its background processes ignore it; whoever sends it means it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    settings = load_settings()
-    say_where(settings)
+    settings = settings_told()
     parts: list[Part] = []
     logs = settings.home / "logs"
     with ExitStack() as stack:

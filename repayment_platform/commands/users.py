@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import psycopg
 import typer
 
-from repayment_platform.settings import load_settings
+from repayment_platform.commands.platform import settings_told
 from repayment_platform.warehouse.migrate import migrate
 from repayment_platform.warehouse.server import warehouse
 
@@ -101,7 +101,7 @@ def password(name: Name, ask: Ask = False) -> None:
 
 @contextmanager
 def _connected() -> Iterator[psycopg.Connection[Any]]:
-    with warehouse(load_settings()) as urls:
+    with warehouse(settings_told()) as urls:
         migrate(urls)
         with psycopg.connect(urls.psycopg) as connection:
             yield connection

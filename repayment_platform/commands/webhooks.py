@@ -3,11 +3,11 @@
 What belongs here: the command. What does not: serving (`receiver`).
 """
 
-from repayment_platform.settings import load_settings
+from repayment_platform.commands.platform import settings_told
 
 
 def webhooks() -> None:
     """Receive Razorpay's and Cashfree's webhooks on WEBHOOK_PORT until Ctrl-C."""
     from repayment_platform.commands.receiver import serve
 
-    serve(load_settings())
+    serve(settings_told())

@@ -41,10 +41,11 @@ class WaitingFile:
 def inbox_of(home: Path) -> Path:
     """The inbox of this platform, with a folder for every source that sends files."""
     inbox = home / "inbox"
+    make_private(home)
     make_private(inbox)
     for source in SOURCES.values():
         if source.kind is Kind.FILE:
-            (inbox / source.table).mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(inbox / source.table)
     return inbox
 
 

@@ -15,7 +15,7 @@ import psycopg
 from repayment_platform.monitoring.check import Check, one_line
 from repayment_platform.monitoring.database_checks import database, roles, server_settings
 from repayment_platform.monitoring.fineract_checks import fineract_checks
-from repayment_platform.settings import Settings
+from repayment_platform.settings import Settings, make_private
 from repayment_platform.sources.registry import SOURCES, Kind
 from repayment_platform.warehouse import dbt
 from repayment_platform.warehouse.urls import DatabaseUrls
@@ -99,7 +99,7 @@ def _secrets(settings: Settings, _urls: DatabaseUrls) -> Iterator[Check]:
 
 
 def _disk(settings: Settings, _urls: DatabaseUrls) -> Iterator[Check]:
-    settings.home.mkdir(parents=True, exist_ok=True)
+    make_private(settings.home)
     disk = shutil.disk_usage(settings.home)
     right = disk.free >= LEAST_FREE_BYTES and disk.free >= LEAST_FREE_SHARE * disk.total
     seen = f"{disk.free / 1024**3:.1f} GiB of {disk.total / 1024**3:.1f} free"

@@ -29,6 +29,8 @@ _HOST = "127.0.0.1"
 _START_SECONDS = 30
 _STOP_SECONDS = 10
 _PROJECT = Path(__file__).parents[2]
+_GIVEN = ("PATH", "PYTHONPATH", "VIRTUAL_ENV", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
+"""Of the environment; it has no use for the settings and secrets of who starts it."""
 _started: list["subprocess.Popen[bytes]"] = []
 """Kept, or Python would warn of processes that are left running on purpose."""
 
@@ -45,7 +47,7 @@ def running_sandbox(home: Path, port: int, latency_ms: int = 0) -> Iterator[str]
     to another program or to another home's sandbox.
     """
     home = home.absolute()
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
     place = home / "sandbox.lock"
     with place.open("a+") as lock:
         _wait_for(lock, place)
@@ -134,6 +136,7 @@ def _start(home: Path, port: int, latency_ms: int) -> None:
         process = subprocess.Popen(
             [sys.executable, "-m", "repayment_platform.sandbox", *arguments],
             cwd=_PROJECT,
+            env={name: os.environ[name] for name in _GIVEN if name in os.environ},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -69,12 +69,14 @@ def prepare() -> Path:
     Raises:
         DbtFailed: the project does not parse, or a source has no BASE model.
     """
+    # Where nothing is to be made nothing is opened to write: an image may be read-only.
+    if not any(_outdated()) and not _manifest_is_stale():
+        return MANIFEST
     MANIFEST.parent.mkdir(exist_ok=True)
     with _alone():
-        for path, text in _generated().items():
-            if not path.exists() or path.read_text() != text:
-                path.parent.mkdir(exist_ok=True)
-                path.write_text(text)
+        for path, text in _outdated():
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
         if _manifest_is_stale():
             _parse()
     return MANIFEST
@@ -192,6 +194,13 @@ def _parse() -> None:
     if done.returncode:
         raise DbtFailed(f"dbt parse failed:\n{done.stdout}{done.stderr}")
     (target / MANIFEST.name).replace(MANIFEST)
+
+
+def _outdated() -> Iterator[tuple[Path, str]]:
+    """The generated files that are missing or other than they should be, with what they should."""
+    for path, text in _generated().items():
+        if not path.exists() or path.read_text() != text:
+            yield path, text
 
 
 def _generated() -> dict[Path, str]:

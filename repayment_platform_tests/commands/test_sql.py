@@ -44,7 +44,7 @@ def test_statements_may_write_and_a_percent_sign_is_one(run: Commands) -> None:
 
 def test_what_the_database_refuses_is_one_line_and_exit_code_1(run: Commands) -> None:
     refused = run("sql", "SELECT * FROM nowhere")
-    assert refused.stderr == 'relation "nowhere" does not exist (SQLSTATE 42P01)\n'
+    assert refused.complaint == 'relation "nowhere" does not exist (SQLSTATE 42P01)\n'
     assert (refused.stdout, refused.code) == ("", 1)
 
 

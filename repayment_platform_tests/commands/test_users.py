@@ -43,9 +43,9 @@ def test_what_cannot_be_done_is_said_in_one_line(run: Commands) -> None:
     ):
         refused = run("users", *arguments)
         assert refused.code == 1
-        assert refused.stderr.startswith("users: ")
-        assert problem in refused.stderr
-        assert refused.stderr.count("\n") == 1
+        assert refused.complaint.startswith("users: ")
+        assert problem in refused.complaint
+        assert refused.complaint.count("\n") == 1
 
 
 def test_the_first_start_makes_an_admin_and_no_later_one_does(

@@ -1,34 +1,29 @@
 """Dagster's real webserver behind the door: who gets what, and under which name."""
 
 import json
-import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
-from unittest.mock import patch
 from urllib.parse import quote
 
 import dagster as dg
 import httpx
-import psycopg
 import pytest
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from repayment_platform.commands.platform import platform
 from repayment_platform.defs import door_rules
-from repayment_platform.defs.door import Door, dagsters_app
 from repayment_platform.defs.door_table import door_page
 from repayment_platform.defs.launched_by import LAUNCHED_BY
-from repayment_platform.settings import ROOT, SANDBOX, Settings
+from repayment_platform.settings import ROOT
 from repayment_platform.warehouse.urls import DatabaseUrls
 from repayment_platform.web.operations import sessions
 from repayment_platform.web.operations.access_table import access_page
 from repayment_platform.web.operations.app import create_app
 from repayment_platform.web.operations.users import Role
 from repayment_platform_tests.databases import copied_database
+from repayment_platform_tests.defs.premises import Premises, ask, opened
 
 HERE = "http://127.0.0.1:3000"
 SOCKET = "ws://127.0.0.1:3000/graphql"
@@ -47,63 +42,15 @@ SELECTOR = {
 }
 
 
-@dataclass
-class Premises:
-    """The door before Dagster, and the database that both use."""
-
-    door: Door
-    dagster: Any
-    """Dagster's own application."""
-    settings: Settings
-    connection: psycopg.Connection[Any]
-    instance: dg.DagsterInstance
-
-    def visitor(self, role: Role | None = None, **headers: str) -> TestClient:
-        client = TestClient(
-            self.door, HERE, follow_redirects=False, headers=headers, raise_server_exceptions=False
-        )
-        if role:
-            self.connection.execute(
-                """INSERT INTO "CORE"."CORE_USER" (name, password_hash, role)
-                   VALUES (%s, 'none', %s) ON CONFLICT DO NOTHING""",
-                (role.label, role.label),
-            )
-            client.cookies.set(sessions.COOKIE, sessions.start(self.connection, role.label))
-        return client
-
-    def audited(self) -> list[tuple[str, str, str | None]]:
-        return self.connection.execute(
-            'SELECT who, action, subject FROM "CORE"."CORE_AUDIT_LOG" ORDER BY id'
-        ).fetchall()
-
-
 @pytest.fixture(scope="module")
 def premises(
     server: DatabaseUrls, migrated_template: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Premises]:
-    """Definitions are loaded once: that takes as long as all that is asked of them."""
-    with copied_database(server, migrated_template) as urls, patch.dict(os.environ):
-        settings = Settings(
-            _env_file=None,
-            database_url=urls.psycopg,
-            repayment_home=tmp_path_factory.mktemp("home"),
-            fineract_base_url=SANDBOX,
-        )
-        os.environ |= {"DATABASE_URL": urls.psycopg, "FINERACT_BASE_URL": SANDBOX}
-        os.environ["REPAYMENT_ENV_FILE"] = os.devnull
-        with (
-            platform(settings),
-            dagsters_app(urls.psycopg, "", str(ROOT / "workspace.yaml")) as app,
-            psycopg.connect(urls.psycopg, autocommit=True) as connection,
-            dg.DagsterInstance.get() as instance,
-        ):
-            door = Door(app, settings, urls.psycopg)
-            yield Premises(door, app, settings, connection, instance)
-
-
-def ask(visitor: TestClient, query: str, variables: Any = None, **headers: str) -> httpx.Response:
-    body = {"query": query, "variables": variables}
-    return visitor.post("/graphql", json=body, headers=headers)
+    with (
+        copied_database(server, migrated_template) as urls,
+        opened(urls, tmp_path_factory.mktemp("home")) as premises,
+    ):
+        yield premises
 
 
 def launch(visitor: TestClient, config: dict[str, Any], **tags: str) -> httpx.Response:

@@ -65,7 +65,8 @@ class Installation:
         return output
 
     def sql(self, statement: str) -> list[list[str]]:
-        return list(csv.reader(self.run("sql", "--csv", statement).splitlines()))[1:]
+        said = self.run("sql", "--csv", statement).splitlines()
+        return list(csv.reader(line for line in said if not line.startswith("Database: ")))[1:]
 
     def ledger(self) -> list[dict[str, Any]]:
         url = f"http://127.0.0.1:{self.sandbox_port}/sandbox/ledger"

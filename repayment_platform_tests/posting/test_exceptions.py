@@ -308,7 +308,7 @@ def test_the_commands_list_and_close_exceptions(bench: Bench, run: Commands) -> 
     assert run("close-exception", number, "--why", "seen").code == 0
     assert "none open" in run("exceptions").stdout
     again = run("close-exception", number, "--why", "seen")
-    assert (again.code, again.stderr) == (
+    assert (again.code, again.complaint) == (
         1,
         f"close-exception: there is no open exception {number}\n",
     )
