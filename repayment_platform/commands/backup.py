@@ -22,7 +22,7 @@ from repayment_platform.sources.dates import KOLKATA
 from repayment_platform.sources.registry import SOURCES
 from repayment_platform.warehouse import dump
 from repayment_platform.warehouse.audit import record
-from repayment_platform.warehouse.migrate import migrate
+from repayment_platform.warehouse.migrate import migrate, upgrade
 from repayment_platform.warehouse.server import warehouse
 from repayment_platform.warehouse.urls import DatabaseUrls
 
@@ -34,14 +34,28 @@ def backup(
     file: Annotated[
         Path, typer.Argument(dir_okay=False, help="What stands there is replaced when it is whole.")
     ],
+    files: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="ARCHIVE",
+            dir_okay=False,
+            help="Also write the inboxes and the logs of Dagster's runs, as .tar.gz.",
+        ),
+    ] = None,
 ) -> None:
     """Write the whole warehouse to FILE, as of one moment; the platform may run meanwhile.
 
     FILE is for its owner's eyes only: it holds names, loans and payments. It appears when it is
     whole and on the disk, or not at all. What else belongs to a platform: docs/backup.md.
     """
-    with warehouse(load_settings()) as urls:
+    settings = load_settings()
+    with warehouse(settings) as urls:
         migrate(urls)
+        if files:  # first: what lands meanwhile is in the dump then
+            from repayment_platform.landing.kept_files import write_archive
+
+            count = write_archive(settings.home, files)
+            typer.echo(f"{files}: {count:,} files, {_size(files.stat().st_size)}")
         with _saying(f"writing {file}", "written") as say:
             dump.write(urls, file, say)
     typer.echo(f"{file}: {_size(file.stat().st_size)}")
@@ -71,7 +85,7 @@ def restore(
             sys.exit("restore: something has landed in this warehouse; --replace if it may be lost")
         with _saying("restoring", "of tables read") as say:
             dump.replace(urls, file, say)
-        migrate(urls)
+        upgrade(urls)  # the rights are not in the dump
         counted = dump.rows(urls)
         newest = _newest(urls)
     each = ", ".join(f"{schema} {rows:,}" for schema, rows in counted.items())

@@ -4,13 +4,12 @@ What belongs here: PostgreSQL's own programs, and what must hold before they run
 what is printed (`commands.backup`), and what to think of besides (`docs/backup.md`).
 """
 
-import fcntl
 import os
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -22,13 +21,17 @@ from repayment_platform.warehouse import WarehouseUnavailable
 from repayment_platform.warehouse.cluster import program
 from repayment_platform.warehouse.migrate import may_migrate
 from repayment_platform.warehouse.urls import DatabaseUrls
+from repayment_platform.whole_files import written_whole
 
 SCHEMAS = ("BASE", "CORE", "RAW", "dagster", "public")
 """All that is the platform's; Dagster's own records are in it, so its run keys come back too."""
+_OWNER = "set MIGRATION_DATABASE_URL to the address of the tables' owner"
 _OURS_IN_PUBLIC = ("alembic_version",)
 _WITNESSES = ("CORE_FILE_LOG", "CORE_POSTING_ATTEMPT", "CORE_AUDIT_LOG")
 """With RAW, what has no row in a warehouse that nobody has used."""
 LOOK_SECONDS = 0.5
+_PUBLIC = ("CREATE SCHEMA public;", "GRANT USAGE ON SCHEMA public TO PUBLIC;")
+"""As a new database has it: without the second, no part can read at which revision it is."""
 LEAVING_SECONDS = 2.0
 """A session is seen for a moment after its end; our own may be such."""
 LOCK_SECONDS = 10
@@ -76,11 +79,13 @@ def write(urls: DatabaseUrls, file: Path, say: Say = lambda _done: None) -> None
     What stood there before stays until the new one is whole and on the disk.
 
     Raises:
-        DumpError: it cannot be written, and nothing of it is left.
+        DumpError: this role may not read all, or PostgreSQL fails.
+        NotWritten: another is writing it, or it cannot be made.
     """
-    with _beside(file) as (part, lock):
+    if not may_migrate(urls.owner or urls):
+        raise DumpError(f"this role may not read all: {_OWNER}")
+    with written_whole(file) as (part, lock):
         arguments = ("--format=custom", f"--file={part}", f"--dbname={_owners(urls)}")
-        # If we are killed, the lock lasts as long as what still writes.
         with _running("pg_dump", *arguments, keeps=(lock,)) as dumping:
             while dumping.poll() is None:
                 with suppress(subprocess.TimeoutExpired):
@@ -166,10 +171,7 @@ def _owners(urls: DatabaseUrls) -> str:
 
 def _may_be_replaced(urls: DatabaseUrls, connection: psycopg.Connection[Any]) -> None:
     if not may_migrate(urls.owner or urls):
-        raise DumpError(
-            "this role may not make the tables anew: set MIGRATION_DATABASE_URL to their owner's "
-            "address"
-        )
+        raise DumpError(f"this role may not make the tables anew: {_OWNER}")
     deadline = time.monotonic() + LEAVING_SECONDS
     while others := _column(connection.execute(_OTHERS)):
         if time.monotonic() < deadline:
@@ -198,7 +200,7 @@ def _begin() -> bytes:
     drops = (f'DROP SCHEMA IF EXISTS "{schema}" CASCADE;' for schema in SCHEMAS)
     wait = f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s';"
     quiet = "SET LOCAL client_min_messages = warning;"
-    return "\n".join(("BEGIN;", wait, quiet, *drops, "CREATE SCHEMA public;", "")).encode()
+    return "\n".join(("BEGIN;", wait, quiet, *drops, *_PUBLIC, "")).encode()
 
 
 def _copy(source: IO[bytes], script: IO[bytes], before_17: bool, say: Say) -> None:
@@ -210,42 +212,6 @@ def _copy(source: IO[bytes], script: IO[bytes], before_17: bool, say: Say) -> No
         script.write(chunk)
         done += len(chunk)
         say(done)
-
-
-@contextmanager
-def _beside(file: Path) -> Iterator[tuple[Path, int]]:
-    """A private file, and its lock, that takes another's place when the block ends well, and is
-    gone when it does not."""
-    part = file.with_name(f"{file.name}.part")
-    with ExitStack() as stack:
-        try:
-            lock = os.open(part, os.O_RDWR | os.O_CREAT, 0o600)
-            stack.callback(os.close, lock)
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not os.path.samestat(os.fstat(lock), part.stat()):
-                raise BlockingIOError  # by the time of the lock it was whole and moved
-        except (BlockingIOError, FileExistsError):
-            raise DumpError(f"{file} is just being written by another backup") from None
-        except OSError as error:
-            raise DumpError(f"{part} cannot be written: {error.strerror}") from None
-        try:
-            os.fchmod(lock, 0o600)
-            yield part, lock
-            os.fsync(lock)
-            part.replace(file)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        _sync(file.absolute().parent)
-
-
-def _sync(folder: Path) -> None:
-    """Have the disk know the names in it."""
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 class _Program(subprocess.Popen[bytes]):

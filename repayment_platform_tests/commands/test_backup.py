@@ -24,9 +24,10 @@ from repayment_platform.sample_data.generate import generate
 from repayment_platform.sources.registry import SOURCES, Kind
 from repayment_platform.warehouse import dump
 from repayment_platform.warehouse.dump import DumpError
-from repayment_platform.warehouse.migrate import migrate
+from repayment_platform.warehouse.migrate import is_current, migrate
 from repayment_platform.warehouse.rights import APPLICATION
 from repayment_platform.warehouse.urls import DatabaseUrls
+from repayment_platform.whole_files import NotWritten
 from repayment_platform_tests.command import Commands, commands_on
 from repayment_platform_tests.conftest import Sandbox, settings_of
 from repayment_platform_tests.databases import TODAY, copied_database
@@ -191,6 +192,8 @@ def test_who_does_not_own_the_tables_is_told_whose_address_to_set(
     execute(own, f"GRANT USAGE ON SCHEMA public TO {APPLICATION}")
     application = replace(own.as_role(APPLICATION), owner=None)
     with pytest.raises(DumpError, match="set MIGRATION_DATABASE_URL"):
+        dump.write(application, tmp_path / "other")
+    with pytest.raises(DumpError, match="set MIGRATION_DATABASE_URL"):
         dump.replace(application, tmp_path / "file")
 
 
@@ -247,6 +250,7 @@ def test_only_an_unused_warehouse_is_replaced_without_saying_so(
         assert re.search(r"restored [\d,]+ rows: BASE 0, CORE [\d,]+, RAW 1, dagster 0", done.words)
         assert "What landed last, landed 2025-11-20" in done.words
         assert count(empty_database, LANDED) == 1
+        assert is_current(replace(empty_database.as_role(APPLICATION), owner=None))
         assert run("backup", str(second)).code == 0
 
 
@@ -282,18 +286,38 @@ def test_a_backup_that_finds_no_room_leaves_the_one_before(
 def test_a_backup_where_it_cannot_be_written_says_so(run: Commands, tmp_path: Path) -> None:
     done = run("backup", str(tmp_path / "none" / "file"))
     assert (done.code, done.stdout) == (1, "")
-    assert done.stderr.endswith("file.part cannot be written: No such file or directory\n")
+    assert done.stderr.endswith("file cannot be written: No such file or directory\n")
 
 
 def test_two_backups_do_not_write_one_file(database_urls: DatabaseUrls, tmp_path: Path) -> None:
     part = tmp_path / "file.part"
     with part.open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(DumpError, match="just being written by another backup"):
+        with pytest.raises(NotWritten, match="just being written by another command"):
             dump.write(database_urls, tmp_path / "file")
         assert part.exists()
     dump.write(database_urls, tmp_path / "file")  # what a killed one has left is no hindrance
     assert not part.exists()
+
+
+def test_the_files_of_a_home_come_back_as_they_lay(run: Commands, tmp_path: Path) -> None:
+    home, archive, elsewhere = tmp_path / "home", tmp_path / "a.tar.gz", tmp_path / "elsewhere"
+    lay = {"inbox/RAW_DMI_NACH_CSV/new.csv": "1", "inbox/RAW_DMI_NACH_CSV/.landed/old.csv": "2"}
+    lay |= {"dagster/storage/run/compute_logs/step.err": "3", "logs/daemon.log": "4"}
+    for name, text in lay.items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+        os.utime(home / name, (1, 1_700_000_000))
+    done = run("backup", str(tmp_path / "dump"), "--files", str(archive), REPAYMENT_HOME=str(home))
+    assert "a.tar.gz: 3 files" in done.stdout
+    assert archive.stat().st_mode & 0o777 == 0o600
+    elsewhere.mkdir()
+    subprocess.run(("tar", "-C", elsewhere, "-xzf", archive), check=True)
+    del lay["logs/daemon.log"]
+    found = {str(p.relative_to(elsewhere)): p for p in elsewhere.rglob("*") if p.is_file()}
+    assert {name: path.read_text() for name, path in found.items()} == lay
+    assert {path.stat().st_mtime for path in found.values()} == {1_700_000_000}
+    assert {p.name for p in tmp_path.iterdir()} == {"home", "a.tar.gz", "elsewhere", "dump"}
 
 
 def count(urls: DatabaseUrls, query: str) -> int:
