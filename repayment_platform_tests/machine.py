@@ -17,7 +17,7 @@ from repayment_platform.settings import ROOT
 from repayment_platform_tests.faults.conftest import Installation
 from repayment_platform_tests.standing import Up
 
-_BLOCK = re.compile(r"^## (?P<title>.+)$|^```sh\n(?P<commands>.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(r"^## (?P<title>[^\n]+)$|^```sh\n(?P<commands>.*?)^```$", re.M | re.S)
 _NAME = re.compile(r"^export (\w+)=", re.M)
 # So that the next block goes on where this one ended, as in one shell.
 _REMEMBER = '\npwd >"$REMEMBERED/place"; env -0 >"$REMEMBERED/names"\n'
@@ -45,7 +45,9 @@ class Page:
         return set(_NAME.findall(self.blocks[0][1]))
 
     def under(self, title: str) -> list[str]:
-        return [commands for above, commands in self.blocks if above == title]
+        found = [commands for above, commands in self.blocks if above == title]
+        assert found, f"the page has no commands under {title!r}"
+        return found
 
 
 @dataclass

@@ -121,7 +121,7 @@ def senders(place: Path) -> Iterator[Senders]:
     """With a Fineract that no machine of ours takes with it."""
     sample, port = place / "sample", free_port()
     sample.mkdir()
-    generate(sample, 160, 5, datetime.now(KOLKATA).date())
+    generate(sample, 80, 5, datetime.now(KOLKATA).date())
     with running_sandbox(place / "fineract", port, 10):
         loans = json.loads((sample / LOANS).read_text())
         httpx.post(f"http://127.0.0.1:{port}/sandbox/loans", json=loans).raise_for_status()
@@ -177,6 +177,8 @@ def test_a_platform_that_is_lost_with_its_machine_comes_back_on_another(
         with senders.sending(up, late[: len(late) // 2]):
             for commands in PAGE.under("Back up while everything runs"):
                 former.type(commands)
+        refused = former.type('! ./run restore "$BACKUPS/repayment.dump" --replace')
+        assert "the database is in use by" in refused
         senders.send(up, late[len(late) // 2 :])
         senders.drop(inbox, later)
         until_landed(up, [*waiting, *later])
@@ -218,3 +220,10 @@ def test_a_platform_that_is_lost_with_its_machine_comes_back_on_another(
     finally:
         up.kill_everything()
 
+    # And the rehearsal, which posts nowhere.
+    own = {"SANDBOX_PORT": str(free_port())} | {k: chosen[k] for k in ("PROJECT", "BACKUPS")}
+    rehearsal = Machine(place / "rehearsal", own)
+    said = [rehearsal.type(commands) for commands in PAGE.under("Rehearse it")]
+    assert f"Ledger posted to: {settings['FINERACT_BASE_URL']}" in said[-1]
+    assert "must not post to sandbox" in rehearsal.type("! ./run pipeline --skip-dbt")
+    assert senders.ledger() == ledger
