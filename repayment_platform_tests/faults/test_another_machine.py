@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.whole, pytest.mark.faults, pytest.mark.timeout(1800)]
 PAGE = Page.read("backup.md")
 RECONCILE = './run reconcile --lender UGRO --why "as every day"'
 EVENTS = " UNION ALL ".join(
-    f'SELECT \'{name}\', id::text, body::text FROM "RAW"."{name}"'
+    f'SELECT \'{name}\', event_id, body::text FROM "RAW"."{name}"'
     for name, source in SOURCES.items()
     if source.kind is not Kind.FILE
 )
@@ -121,7 +121,7 @@ def senders(place: Path) -> Iterator[Senders]:
     """With a Fineract that no machine of ours takes with it."""
     sample, port = place / "sample", free_port()
     sample.mkdir()
-    generate(sample, 80, 5, datetime.now(KOLKATA).date())
+    generate(sample, 60, 5, datetime.now(KOLKATA).date())
     with running_sandbox(place / "fineract", port, 10):
         loans = json.loads((sample / LOANS).read_text())
         httpx.post(f"http://127.0.0.1:{port}/sandbox/loans", json=loans).raise_for_status()
