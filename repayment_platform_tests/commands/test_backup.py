@@ -1,6 +1,7 @@
 """A database from an hour ago: run again, nothing is posted twice and nothing is forgotten."""
 
 import fcntl
+import io
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from repayment_platform.posting.runner import run_posting
 from repayment_platform.sample_data.generate import generate
 from repayment_platform.sources.registry import SOURCES, Kind
 from repayment_platform.warehouse import dump
+from repayment_platform.warehouse.cluster import program
 from repayment_platform.warehouse.dump import DumpError
 from repayment_platform.warehouse.migrate import is_current, migrate
 from repayment_platform.warehouse.rights import APPLICATION
@@ -229,6 +231,31 @@ def test_a_backup_that_ends_early_or_is_damaged_replaces_nothing(
     file.write_bytes(whole)
     assert run("restore", str(file), "--replace").code == 0
     assert count(own, AUDITED) == 2000
+
+
+def test_a_database_that_refuses_is_as_it_was(empty_database: DatabaseUrls, tmp_path: Path) -> None:
+    migrate(empty_database)
+    execute(empty_database, NOTES)
+    dump.write(empty_database, tmp_path / "file")
+    name = empty_database.dbname
+    execute(empty_database, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    with pytest.raises(DumpError, match=r"read-only transaction.*; the database is as it was"):
+        dump.replace(empty_database, tmp_path / "file")
+    assert count(empty_database, AUDITED) == 2000
+
+
+def test_a_server_before_17_is_not_told_of_a_setting_that_it_lacks(
+    database_urls: DatabaseUrls, tmp_path: Path
+) -> None:
+    file = tmp_path / "file"
+    dump.write(database_urls, file)
+    restoring = (program("pg_restore"), "--no-owner", "--no-privileges", "--file=-", str(file))
+    script = subprocess.run(restoring, capture_output=True, check=True).stdout
+    for before_17 in (False, True):
+        told = io.BytesIO()
+        dump._copy(io.BytesIO(script), told, before_17, lambda _done: None)
+        assert (b"transaction_timeout" in told.getvalue()) is not before_17
+        assert len(told.getvalue()) == len(script) - before_17 * len(dump._SINCE_17)
 
 
 def test_only_an_unused_warehouse_is_replaced_without_saying_so(
