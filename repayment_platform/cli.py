@@ -40,6 +40,7 @@ from repayment_platform.commands.webhooks import webhooks
 from repayment_platform.commands.worlds import worlds
 from repayment_platform.sandbox.process import SandboxError
 from repayment_platform.warehouse import WarehouseUnavailable
+from repayment_platform.whole_files import NotWritten
 
 app = typer.Typer(
     name="./run",
@@ -103,7 +104,7 @@ def main() -> None:
 
 def one_line(error: BaseException) -> str:
     """What to say of an error that somebody who runs the platform can put right; else nothing."""
-    if isinstance(error, WarehouseUnavailable | SandboxError):
+    if isinstance(error, WarehouseUnavailable | SandboxError | NotWritten):
         return str(error)
     refused = str(error).strip().partition("\n")[0] or type(error).__name__
     if isinstance(error, psycopg.errors.InsufficientPrivilege):

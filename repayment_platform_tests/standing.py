@@ -82,6 +82,13 @@ class Up:
     ports: dict[str, str] = field(default_factory=lambda: {p: str(free_port()) for p in PORTS})
     said: list[str] = field(default_factory=list)
     process: "subprocess.Popen[str] | None" = None
+    command: tuple[str, ...] = (sys.executable, "-m", "repayment_platform.cli", "up")
+    place: Path | None = None
+    """The folder in which it is typed; any."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return self.installation.env | self.ports | SECRETS
 
     @property
     def home(self) -> Path:
@@ -91,8 +98,9 @@ class Up:
         """Start it and wait until it says that all runs."""
         self.said.clear()
         self.process = subprocess.Popen(
-            (sys.executable, "-m", "repayment_platform.cli", "up"),
-            env=self.installation.env | self.ports | SECRETS | env,
+            self.command,
+            cwd=self.place,
+            env=self.environment | env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

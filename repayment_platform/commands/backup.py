@@ -1,67 +1,98 @@
 """`./run backup`, `./run restore`, `./run restored`: the warehouse as one file, and back.
 
-What belongs here: calling PostgreSQL's own programs. What does not: what to think of before and
-after a restore (`docs/operations.md`).
+What belongs here: the commands and what they say. What does not: writing and reading the file
+(`warehouse.dump`), what to think of before and after a restore (`docs/backup.md`).
 """
 
 import getpass
-import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import psycopg
 import typer
 from psycopg import sql
+from rich.console import Console
 
 from repayment_platform.commands.platform import settings_told
 from repayment_platform.settings import load_settings
+from repayment_platform.sources.dates import KOLKATA
+from repayment_platform.sources.registry import SOURCES
+from repayment_platform.warehouse import dump
 from repayment_platform.warehouse.audit import record
-from repayment_platform.warehouse.cluster import program
-from repayment_platform.warehouse.migrate import migrate
+from repayment_platform.warehouse.migrate import migrate, upgrade
 from repayment_platform.warehouse.server import warehouse
 from repayment_platform.warehouse.urls import DatabaseUrls
 
-SCHEMAS = ("BASE", "CORE", "RAW", "dagster", "public")
-"""All that is the platform's; Dagster's own records are in it, so its run keys come back too."""
-_OTHERS = """
-SELECT count(*) FROM pg_stat_activity
-WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
-"""
 _OUTLIVED = """UPDATE "CORE"."CORE_LEDGER_ANSWER" SET incarnation = 'former'"""
 _ANOTHER_COURSE = """UPDATE "CORE"."CORE_LEDGER_IDENTITY" SET first_course = 'former'"""
-File = Annotated[Path, typer.Argument(dir_okay=False)]
 
 
-def backup(file: File) -> None:
-    """Write the whole warehouse to FILE, as of one moment; the platform may run meanwhile."""
-    with warehouse(load_settings()) as urls:
+def backup(
+    file: Annotated[
+        Path, typer.Argument(dir_okay=False, help="What stands there is replaced when it is whole.")
+    ],
+    files: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="ARCHIVE",
+            dir_okay=False,
+            help="Also write the inboxes and the logs of Dagster's runs, as .tar.gz.",
+        ),
+    ] = None,
+) -> None:
+    """Write the whole warehouse to FILE, as of one moment; the platform may run meanwhile.
+
+    FILE is for its owner's eyes only: it holds names, loans and payments. It appears when it is
+    whole and on the disk, or not at all. What else belongs to a platform: docs/backup.md.
+    """
+    settings = load_settings()
+    with warehouse(settings) as urls:
         migrate(urls)
-        write(urls, file)
-    typer.echo(f"{file}: {file.stat().st_size / 1024**2:.1f} MiB")
+        if files:  # first: what lands meanwhile is in the dump then
+            from repayment_platform.landing.kept_files import write_archive
+
+            count = write_archive(settings.home, files)
+            typer.echo(f"{files}: {count:,} files, {_size(files.stat().st_size)}")
+        with _saying(f"writing {file}", "written") as say:
+            dump.write(urls, file, say)
+    typer.echo(f"{file}: {_size(file.stat().st_size)}")
 
 
 def restore(
-    file: File,
+    file: Annotated[
+        Path, typer.Argument(dir_okay=False, exists=True, help="What ./run backup wrote.")
+    ],
     replace: Annotated[
         bool, typer.Option("--replace", help="What the warehouse holds now may be lost.")
     ] = False,
 ) -> None:
-    """Make the warehouse what it was when FILE was written. Stop the platform first.
+    """Make the warehouse what it was when FILE was written: all of it, or nothing changes.
+
+    Stop the platform first. A warehouse in which something has landed is replaced only with
+    --replace.
 
     Payments posted since are found in Fineract by the next run and not posted again. What it will
     not send it asks Fineract about again: no answer outlives a restore. What landed since must be
-    sent again.
+    sent again: docs/backup.md.
     """
-    if not replace:
-        sys.exit("restore replaces the whole warehouse; say --replace if that is meant")
+    begun = dump.check(file)
+    typer.echo(f"{file}: {_size(file.stat().st_size)}, begun {begun}", err=True)
     with warehouse(settings_told()) as urls:
-        read(urls, file)
-        migrate(urls)
-    typer.echo(
-        f"restored from {file}; the next run asks Fineract again about what it will not send. See "
-        "docs/operations.md for what to do next"
-    )
+        if not replace and not dump.empty(urls):
+            sys.exit("restore: something has landed in this warehouse; --replace if it may be lost")
+        with _saying("restoring", "of tables read") as say:
+            dump.replace(urls, file, say)
+        upgrade(urls)  # the rights are not in the dump
+        counted = dump.rows(urls)
+        newest = _newest(urls)
+    each = ", ".join(f"{schema} {rows:,}" for schema, rows in counted.items())
+    typer.echo(f"restored {sum(counted.values()):,} rows: {each}")
+    typer.echo(f"What landed last, landed {newest}; send again what came since (docs/backup.md).")
+    typer.echo("The next run asks Fineract again about what it will not send.")
 
 
 def restored(
@@ -82,36 +113,27 @@ def restored(
     typer.echo(f"the next run asks Fineract again about {asked} payments")
 
 
-def write(urls: DatabaseUrls, file: Path) -> None:
-    """pg_dump into a file beside it, which then takes its place."""
-    beside = file.with_name(f"{file.name}.part")
-    _call("pg_dump", "--format=custom", f"--file={beside}", f"--dbname={_owners(urls)}")
-    beside.replace(file)
+@contextmanager
+def _saying(doing: str, done: str) -> Iterator[dump.Say]:
+    """Show how far it is, where somebody looks."""
+    with Console(stderr=True).status(doing) as line:
+        yield lambda size: line.update(f"{doing}: {_size(size)} {done}")
 
 
-def read(urls: DatabaseUrls, file: Path) -> None:
-    """Ends the command when others use the database, or the file is no backup."""
-    _call("pg_restore", "--list", str(file), quiet=True)
-    with psycopg.connect(_owners(urls), autocommit=True) as connection:
-        others = connection.execute(_OTHERS).fetchone()
-        if others and others[0]:
-            sys.exit(f"restore: {others[0]} others use the database; stop the platform first")
-        for schema in SCHEMAS:
-            drop = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE")
-            connection.execute(drop.format(sql.Identifier(schema)))
-        connection.execute("CREATE SCHEMA public")
-    wanted = ("--exit-on-error", "--single-transaction", "--no-owner", "--no-privileges")
-    _call("pg_restore", *wanted, f"--dbname={_owners(urls)}", str(file))
+def _size(bytes_: int) -> str:
+    return f"{bytes_ / 1024**2:,.1f} MiB"
 
 
-def _owners(urls: DatabaseUrls) -> str:
-    """As the role that may read everything, and make it anew."""
-    return (urls.owner or urls).psycopg
-
-
-def _call(name: str, *arguments: str, quiet: bool = False) -> None:
-    done = subprocess.run(
-        (program(name), *arguments), check=False, stdout=subprocess.DEVNULL if quiet else None
+def _newest(urls: DatabaseUrls) -> str:
+    """When the latest row landed, of all RAW tables, in Asia/Kolkata."""
+    tables = sql.SQL(" UNION ALL ").join(
+        sql.SQL("SELECT max(landed_at) AS landed_at FROM {}").format(sql.Identifier("RAW", table))
+        for table in SOURCES
     )
-    if done.returncode:
-        sys.exit(f"{name} failed; see above")
+    with psycopg.connect(urls.psycopg) as connection:
+        query = sql.SQL("SELECT max(landed_at) FROM ({}) AS each_table").format(tables)
+        row = connection.execute(query).fetchone()
+    if not row or row[0] is None:
+        return "never"
+    moment: datetime = row[0]
+    return f"{moment.astimezone(KOLKATA):%Y-%m-%d %H:%M:%S} (Asia/Kolkata)"

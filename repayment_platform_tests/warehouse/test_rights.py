@@ -1,7 +1,9 @@
 """What the application's role may do, tried as that role on a database that dbt has built."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -9,7 +11,7 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 
 from repayment_platform.posting.feed import READ_ANEW
-from repayment_platform.warehouse import WarehouseUnavailable
+from repayment_platform.warehouse import WarehouseUnavailable, rights
 from repayment_platform.warehouse.audit import record
 from repayment_platform.warehouse.migrate import is_current, migrate, upgrade
 from repayment_platform.warehouse.raw_cut import advance_cuts
@@ -53,6 +55,24 @@ def application(built_urls: DatabaseUrls) -> DatabaseUrls:
 def connection(application: DatabaseUrls) -> Iterator[Connection]:
     with psycopg.connect(application.psycopg, autocommit=True) as opened:
         yield opened
+
+
+def test_a_fresh_clone_hands_over_what_dbt_generates(
+    built_urls: DatabaseUrls, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restore there comes before any model is generated, and makes all of them the owner's."""
+    generated = {path.stem.upper() for path in (rights._DBT / "generated").glob("*.sql")}
+    assert generated == set(rights._GENERATED)
+    shutil.copytree(rights._DBT, tmp_path / "models", ignore=shutil.ignore_patterns("generated"))
+    monkeypatch.setattr(rights, "_DBT", tmp_path / "models")
+    with psycopg.connect(built_urls.psycopg) as owner:
+        grant_rights(owner)
+        kept = owner.execute(
+            """SELECT relname FROM pg_class WHERE relname = ANY (%s) AND relkind IN ('r', 'v')
+               AND relowner <> to_regrole(%s)""",
+            (list(generated), APPLICATION),
+        ).fetchall()
+    assert kept == []
 
 
 @pytest.mark.parametrize(
