@@ -21,6 +21,7 @@ from dagster_dbt import (
 from repayment_platform.settings import load_settings
 from repayment_platform.warehouse import dbt
 from repayment_platform.warehouse.dbt_build import forget_build, nothing_new, remember_build
+from repayment_platform.warehouse.dbt_generated import APPLICATION_TABLES
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 PIPELINE = "repayment_pipeline"
@@ -99,5 +100,5 @@ application_tables = [
         kinds={"postgres"},
         description=f"{what} Written by the application, read by dbt.",
     )
-    for table, what in dbt.APPLICATION_TABLES.items()
+    for table, what in APPLICATION_TABLES.items()
 ]

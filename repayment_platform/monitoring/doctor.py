@@ -18,6 +18,7 @@ from repayment_platform.monitoring.fineract_checks import fineract_checks
 from repayment_platform.settings import Settings, make_private
 from repayment_platform.sources.registry import SOURCES, Kind
 from repayment_platform.warehouse import dbt
+from repayment_platform.warehouse.dbt_generated import DbtFailed
 from repayment_platform.warehouse.urls import DatabaseUrls
 
 LEAST_FREE_BYTES = 2 * 1024**3
@@ -76,7 +77,7 @@ def _in_time(subject: Subject, settings: Settings, urls: DatabaseUrls) -> list[C
 def _dbt(_settings: Settings, _urls: DatabaseUrls) -> Iterator[Check]:
     try:
         models = dbt.models_of(dbt.prepare())
-    except (dbt.DbtFailed, OSError) as error:
+    except (DbtFailed, OSError) as error:
         yield Check(
             "dbt", False, one_line(error), "the project does not parse: see ./run dbt parse"
         )

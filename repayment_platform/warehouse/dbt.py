@@ -1,8 +1,8 @@
 """The dbt project: what is generated from the registry, its manifest, and running it.
 
-What belongs here: the files of the project that follow from the registry, a fresh manifest, and
-a dbt process under the dbt lock. What does not: the models and macros (`dbt_project`), the lock
-and the cuts themselves (`raw_cut`).
+What belongs here: a fresh manifest, and a dbt process under the dbt lock. What does not: the files
+that follow from the registry (`dbt_generated`), the models and macros (`dbt_project`), the lock and
+the cuts themselves (`raw_cut`).
 
 The generated files and the manifest are made when they are older than what they are made from;
 otherwise `prepare` costs a few file look-ups.
@@ -18,14 +18,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from pprint import pformat
 from typing import Any
 
 from repayment_platform.file_locks import LockNotHad, alone
-from repayment_platform.sources.registry import LENDERS, SOURCES, Kind, PostingMode, Source
-from repayment_platform.warehouse import WarehouseUnavailable
 from repayment_platform.warehouse.advisory import Held
 from repayment_platform.warehouse.dbt_build import forget_build
+from repayment_platform.warehouse.dbt_generated import DbtFailed, generated
 from repayment_platform.warehouse.moved import refold_moved
 from repayment_platform.warehouse.raw_cut import advance_cuts, dbt_lock
 from repayment_platform.warehouse.urls import DatabaseUrls
@@ -44,21 +42,6 @@ NIGHTLY_TESTS = "tag:nightly"
 DATA_TESTS = ("--exclude-resource-types", "unit_test")
 """All data tests, the nightly ones among them."""
 
-APPLICATION_TABLES = {
-    "CORE_PAYMENT_KEY": "Which payment each observation belongs to. Append-only.",
-    "CORE_REFOLD": "Keys whose row is to be computed again though nothing new was observed.",
-    "CORE_LOAN_MAPPING": "An operator's word on which loan a payment without one belongs to.",
-    "CORE_RAW_CUT": "Up to which id each RAW table is complete, and keyed.",
-    "CORE_HOLD": "Payments that wait for a person's decision.",
-    "CORE_OPEN_WORK": "Every payment that is not settled, with its state.",
-    "CORE_TRANSACTION_DATA_PROCESSED": "The outcome of each payment.",
-    "CORE_RECON_REQUEST_ITEM": "The payments of reconciliation requests.",
-}
-
-
-class DbtFailed(WarehouseUnavailable):
-    """dbt could not read the project; the message holds what it said."""
-
 
 def prepare() -> Path:
     """Bring the generated files and the manifest up to date; returns the manifest's path.
@@ -70,13 +53,17 @@ def prepare() -> Path:
         DbtFailed: the project does not parse, or a source has no BASE model.
     """
     # Where nothing is to be made nothing is opened to write: an image may be read-only.
-    if not any(_outdated()) and not _manifest_is_stale():
+    if not any(_outdated()) and not _left_over() and not _manifest_is_stale():
         return MANIFEST
     MANIFEST.parent.mkdir(exist_ok=True)
     with _alone():
         for path, text in _outdated():
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
+        if left_over := _left_over():
+            for path in left_over:
+                path.unlink(missing_ok=True)
+            MANIFEST.unlink(missing_ok=True)
         if _manifest_is_stale():
             _parse()
     return MANIFEST
@@ -198,104 +185,12 @@ def _parse() -> None:
 
 def _outdated() -> Iterator[tuple[Path, str]]:
     """The generated files that are missing or other than they should be, with what they should."""
-    for path, text in _generated().items():
+    for path, text in generated(PROJECT).items():
         if not path.exists() or path.read_text() != text:
             yield path, text
 
 
-def _generated() -> dict[Path, str]:
-    models = PROJECT / "models" / "generated"
-    return {
-        models / "sources.yml": json.dumps(_sources(), indent=2),  # JSON is YAML
-        models / "core_observation.sql": _observation(),
-        models / "core_source.sql": _source(),
-        PROJECT / "macros" / "generated" / "registry.sql": _registry(),
-    }
-
-
-def _sources() -> dict[str, Any]:
-    quoted = {"schema": True, "identifier": True}
-    raw = [
-        {
-            "name": source.table,
-            "description": f"{source.reports} of {LENDERS[source.lender].name}, as sent.",
-        }
-        for source in SOURCES.values()
-    ]
-    core = [{"name": name, "description": text} for name, text in APPLICATION_TABLES.items()]
-    return {
-        "sources": [
-            {"name": "RAW", "schema": "RAW", "quoting": quoted, "tables": raw},
-            {"name": "CORE", "schema": "CORE", "quoting": quoted, "tables": core},
-        ]
-    }
-
-
-def _registry() -> str:
-    """A macro that tells the others of each RAW table what its source is."""
-    tables = {table: _told_to_macros(source) for table, source in SOURCES.items()}
-    return (
-        f"{{% macro registry() %}}{{{{ return({pformat(tables, width=100)}) }}}}{{% endmacro %}}\n"
-    )
-
-
-def _told_to_macros(source: Source) -> dict[str, Any]:
-    lender = LENDERS[source.lender]
-    return {
-        "lender": source.lender,
-        "is_recon": lender.posting is PostingMode.RECON,
-        "is_file": source.kind is Kind.FILE,
-        "reports": source.reports,
-        "unit": source.unit,
-        "ref_namespace": source.ref_namespace,
-        "references": source.references and source.references.value,
-        "loan_id_in": list(source.loan_id_in),
-        "loan_id_weakly_in": list(source.loan_id_weakly_in),
-        "loan_id_pattern": lender.loan_id_pattern,
-        "settlement_line": _settlement_line(source),
-        "refunded_in": _headers(source, "refunded"),
-        "settled_on": _headers(source, "payment_date"),
-        "null_texts": list(source.null_texts),
-    }
-
-
-def _settlement_line(source: Source) -> dict[str, list[str]]:
-    """Under which headers a line of a payout says what; empty where no payouts are listed."""
-    layout = source.settlement_layout
-    return {name: list(column.aliases) for name, column in layout.columns.items()} if layout else {}
-
-
-def _headers(source: Source, field: str) -> list[str]:
-    """Headers under which a file may have a field; empty where it has none."""
-    columns = (layout.columns.get(field) for layout in source.layouts)
-    return list(dict.fromkeys(alias for column in columns if column for alias in column.aliases))
-
-
-def _observation() -> str:
-    """A union that PostgreSQL can look into: every branch keeps its RAW table's primary key."""
-    models = [table.lower().replace("raw_", "base_", 1) for table in SOURCES]
-    for model in models:
-        if not (PROJECT / "models" / "base" / f"{model}.sql").exists():
-            raise DbtFailed(f"dbt_project/models/base/{model}.sql is missing")
-    selects = (f"SELECT * FROM {{{{ ref('{model}') }}}}" for model in models)  # noqa: S608 - names of ours
-    return "\nUNION ALL\n".join(selects) + "\n"
-
-
-def _source() -> str:
-    """What the registry says of each source that matters for telling payments apart."""
-    rows = ",\n".join(
-        f"    ({_text(source.table)}, {_text(source.reports)}, {_text(source.match_group)},"
-        f" {source.match_days}, ARRAY[{presenting}]::text[])"
-        for source in SOURCES.values()
-        for presenting in [", ".join(_text(each.name) for each in source.layouts if each.presents)]
-    )
-    return (
-        "SELECT raw_table::text, channel::text, match_group::text, match_days::integer,\n"
-        "    presenting_layouts\n"
-        f"FROM (VALUES\n{rows}\n)\n"
-        "declared (raw_table, channel, match_group, match_days, presenting_layouts)\n"
-    )
-
-
-def _text(value: str | None) -> str:
-    return "null" if value is None else f"'{value}'"
+def _left_over() -> list[Path]:
+    """Models that an earlier version generated and this one does not; dbt would build them."""
+    made = generated(PROJECT)
+    return [path for path in (PROJECT / "models" / "generated").glob("*") if path not in made]

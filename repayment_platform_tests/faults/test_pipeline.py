@@ -86,9 +86,13 @@ WHERE l.locktype = 'advisory' AND r.status = 'STARTED'
 def test_a_pipeline_whose_lock_is_lost_ends_and_says_so_and_the_next_posts_the_rest(
     installation: Installation,
 ) -> None:
+    health = httpx.get(f"http://127.0.0.1:{installation.sandbox_port}/sandbox/health")
+    fineract = health.json()["pid"]
     losing = installation.start("pipeline")
     wait_for_postings(installation, 5)
+    os.kill(fineract, signal.SIGSTOP)  # or the run might be over before its lock is lost
     installation.run("sql", END_THE_RUNS_SESSION)
+    os.kill(fineract, signal.SIGCONT)
     output, _ = losing.communicate(timeout=180)
     assert losing.returncode == 1, output
     assert "the lock was lost" in output, output

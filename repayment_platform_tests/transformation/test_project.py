@@ -15,9 +15,11 @@ from repayment_platform.settings import SANDBOX
 from repayment_platform.sources.registry import SOURCES
 from repayment_platform.warehouse import dbt
 from repayment_platform.warehouse.dbt import MANIFEST, PROJECT, prepare, run_dbt
+from repayment_platform.warehouse.dbt_generated import DbtFailed
 from repayment_platform_tests.dbt_once import run_dbt_here
 from repayment_platform_tests.transformation.warehouse import Warehouse
 
+ONE_MODEL = '{"nodes": {"model.a": {"resource_type": "model"}}}'
 MADE = shutil.ignore_patterns("target", "logs", "generated")
 
 
@@ -48,6 +50,22 @@ def test_preparing_again_costs_little_and_writes_nothing(monkeypatch: pytest.Mon
     assert MANIFEST.stat().st_mtime_ns == made
 
 
+def test_a_model_that_an_earlier_version_generated_is_gone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    project = shutil.copytree(PROJECT, tmp_path / "dbt", ignore=MADE)
+    monkeypatch.setattr(dbt, "PROJECT", project)
+    monkeypatch.setattr(dbt, "MANIFEST", project / "target" / "manifest.json")
+    monkeypatch.setattr(dbt, "_parse", lambda: dbt.MANIFEST.write_text(ONE_MODEL))
+    prepare()
+    former = project / "models" / "generated" / "core_former.sql"
+    former.write_text("SELECT 1")
+
+    prepare()
+
+    assert not former.exists()
+
+
 def test_two_preparations_at_once_parse_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -56,7 +74,7 @@ def test_two_preparations_at_once_parse_once(
     def parse() -> None:
         time.sleep(0.2)
         parsed.append(1)
-        dbt.MANIFEST.write_text('{"nodes": {"model.a": {"resource_type": "model"}}}')
+        dbt.MANIFEST.write_text(ONE_MODEL)
 
     monkeypatch.setattr(dbt, "PROJECT", shutil.copytree(PROJECT, tmp_path / "dbt", ignore=MADE))
     monkeypatch.setattr(dbt, "MANIFEST", tmp_path / "dbt" / "target" / "manifest.json")
@@ -76,14 +94,14 @@ def test_a_damaged_manifest_is_made_anew(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(dbt, "MANIFEST", tmp_path / "target" / "manifest.json")
     dbt.MANIFEST.parent.mkdir()
     dbt.MANIFEST.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(dbt.DbtFailed, match="cannot be read"):
+    with pytest.raises(DbtFailed, match="cannot be read"):
         dbt.models_of(dbt.MANIFEST)
     assert dbt.models_of(prepare()) > len(SOURCES)
 
 
 def test_a_source_without_a_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SOURCES, "RAW_NEW_NACH_CSV", SOURCES["RAW_IKF_NACH_CSV"])
-    with pytest.raises(dbt.DbtFailed, match="base_new_nach_csv"):
+    with pytest.raises(DbtFailed, match="base_new_nach_csv"):
         prepare()
 
 
