@@ -79,9 +79,10 @@ def restore(
     not send it asks Fineract about again: no answer outlives a restore. What landed since must be
     sent again: docs/backup.md.
     """
+    settings = settings_told()
     begun = dump.check(file)
     typer.echo(f"{file}: {_size(file.stat().st_size)}, begun {begun}", err=True)
-    with warehouse(settings_told()) as urls:
+    with warehouse(settings) as urls:
         if not replace and not dump.empty(urls):
             sys.exit("restore: something has landed in this warehouse; --replace if it may be lost")
         with _saying("restoring", "of tables read") as say:

@@ -25,7 +25,7 @@ CHANGING = {
     "close-exception": ("17", "--why", "because"),
     "guard": ("DMI", "--resume"),
     "migrate": (),
-    "restore": ("file", "--replace"),
+    "restore": (__file__, "--replace"),
     "restored": ("--why", "because"),
     "dbt": ("build",),
     "sql": ("SELECT 1",),
