@@ -31,8 +31,10 @@ HOSTILE = {
 
 
 @pytest.fixture
-def hostile(empty_database: DatabaseUrls) -> DatabaseUrls:
+def hostile(empty_database: DatabaseUrls, monkeypatch: pytest.MonkeyPatch) -> DatabaseUrls:
     """A migrated database whose settings are hostile, of the application's role too."""
+    # A run in this process hands its settings on to dbt in the environment, where libpq reads them.
+    monkeypatch.delenv("PGOPTIONS", raising=False)
     migrate(empty_database)
     application = sql.Identifier(APPLICATION)
     database = sql.Identifier(empty_database.dbname)
